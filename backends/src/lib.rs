@@ -1,1 +1,13 @@
-//! I/O.
+//! The I/O of dnswatch, and the run that joins it to the core.
+//!
+//! [`run::Ruler::run`] is the whole of a run: it loads the state, lets `alerting` decide,
+//! fetches what `alerting` asks for, commits, and publishes. Clock, connections and names are
+//! parameters, so whatever a test drives is what runs.
+
+pub mod clock;
+mod last_good;
+pub mod notify;
+pub mod prometheus;
+pub mod publish;
+pub mod run;
+pub mod state;

@@ -1,0 +1,192 @@
+//! The alerts as notification knows them: by their labels alone, firing while any rule fires
+//! them. It takes what Prometheus would send to Alertmanager.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::alert::{Alert, AlertState, Annotations, End, Hold};
+use crate::config::Config;
+use crate::labels::Labels;
+use crate::rules::RuleKey;
+use crate::state::{RuleState, State};
+use crate::timestamp::Timestamp;
+
+/// An alert as it was last told by its rules.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlertEntry {
+    /// The alert's labels, with the external ones that it lacked.
+    pub labels: Labels,
+    /// The annotations as last expanded.
+    pub annotations: Annotations,
+    /// The expression's value when it was last seen.
+    #[serde(with = "crate::float")]
+    pub value: f64,
+    /// The tick at which it fired.
+    pub starts_at: Timestamp,
+    /// The tick at which it ended; None while it fires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<End>,
+    /// Set while it fires only because nobody can tell that it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+    /// Whether it fired and ended while ticks were evaluated late; told once, as past.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub past: bool,
+    /// The rules that fire it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub fired_by: BTreeSet<RuleKey>,
+    /// The rule that told of it last.
+    pub rule: RuleKey,
+}
+
+impl AlertEntry {
+    /// Whether some rule fires it.
+    pub fn is_firing(&self) -> bool {
+        self.ends_at.is_none()
+    }
+
+    fn resolve(&mut self, at: Timestamp, end: End) {
+        self.ends_at = Some(at);
+        self.end = Some(end);
+        self.hold = None;
+    }
+}
+
+/// Takes the news of all rules that are up to date, and of the ruler itself (`own`).
+pub(super) fn collect(state: &mut State, config: &Config, own: Vec<Alert>, now: Timestamp) {
+    let alerts = &mut state.notify.alerts;
+    let mut up_to_date: BTreeSet<RuleKey> = BTreeSet::new();
+    for group in &config.groups {
+        for rule in &group.rules {
+            let Some(rule_state) = state.rules.get_mut(&rule.key) else {
+                continue;
+            };
+            if rule_state.evaluated_until >= now.align_down(group.interval) {
+                up_to_date.insert(rule.key.clone());
+                take_news(alerts, &rule.key, rule_state, config);
+            }
+        }
+    }
+    take_own(alerts, own, config, now);
+    for entry in alerts.values_mut() {
+        entry
+            .fired_by
+            .retain(|key| *key == RuleKey::ruler() || state.rules.contains_key(key));
+        if entry.is_firing() && entry.fired_by.is_empty() {
+            entry.resolve(now, End::RuleRemoved);
+        }
+    }
+}
+
+/// The alert's labels with the external ones that it lacks (`notifier/alert.go`).
+fn sent_labels(alert: &Labels, config: &Config) -> Labels {
+    let external = &config.evaluation.external.labels;
+    if external.iter().all(|(name, _)| alert.has(name)) {
+        return alert.clone();
+    }
+    external.with(alert.iter())
+}
+
+fn take_news(
+    alerts: &mut BTreeMap<Labels, AlertEntry>,
+    key: &RuleKey,
+    rule: &mut RuleState,
+    config: &Config,
+) {
+    let ended = std::mem::take(&mut rule.ended);
+    let mut firing = BTreeSet::new();
+    for alert in rule.active.values() {
+        if alert.state == AlertState::Firing {
+            let labels = sent_labels(&alert.labels, config);
+            firing.insert(labels.clone());
+            fire(alerts, labels, key, alert);
+        }
+    }
+    for alert in ended.into_values() {
+        let labels = sent_labels(&alert.labels, config);
+        if firing.contains(&labels) {
+            continue;
+        }
+        let at = alert.resolved_at.unwrap_or(rule.evaluated_until);
+        let end = alert.end.unwrap_or(End::Cleared);
+        let past = alert.late;
+        let entry = alerts.entry(labels.clone()).or_insert_with(|| AlertEntry {
+            past,
+            ..entry(labels, key, &alert)
+        });
+        entry.fired_by.remove(key);
+        if entry.fired_by.is_empty() {
+            entry.value = alert.value;
+            entry.annotations = alert.annotations.clone();
+            entry.resolve(at, end);
+        }
+    }
+    // It fired when last told, fires no more, and never ended: `for` was raised under it, or
+    // its state was wiped.
+    for (labels, entry) in alerts.iter_mut() {
+        let no_more = entry.is_firing() && !firing.contains(labels) && entry.fired_by.remove(key);
+        if no_more && entry.fired_by.is_empty() {
+            entry.resolve(rule.evaluated_until, End::RuleChanged);
+        }
+    }
+}
+
+/// The ruler's own alerts: those that it no longer raises are over.
+fn take_own(
+    alerts: &mut BTreeMap<Labels, AlertEntry>,
+    own: Vec<Alert>,
+    config: &Config,
+    now: Timestamp,
+) {
+    let key = RuleKey::ruler();
+    let mut firing = BTreeSet::new();
+    for alert in own {
+        let labels = sent_labels(&alert.labels, config);
+        firing.insert(labels.clone());
+        fire(alerts, labels, &key, &alert);
+    }
+    for (labels, entry) in alerts.iter_mut() {
+        if !firing.contains(labels) && entry.fired_by.remove(&key) && entry.fired_by.is_empty() {
+            entry.resolve(now, End::Cleared);
+        }
+    }
+}
+
+fn fire(alerts: &mut BTreeMap<Labels, AlertEntry>, labels: Labels, key: &RuleKey, alert: &Alert) {
+    let known = alerts.get(&labels).filter(|entry| entry.is_firing());
+    let (starts_at, mut fired_by) = known.map_or_else(
+        || (None, BTreeSet::new()),
+        |entry| (Some(entry.starts_at), entry.fired_by.clone()),
+    );
+    let mut entry = entry(labels.clone(), key, alert);
+    // The same alert of another rule, or a new firing that began before the old one was told
+    // to be over, goes on.
+    let others = fired_by.iter().any(|other| other != key);
+    if let Some(starts_at) = starts_at
+        && (others || *key == RuleKey::ruler())
+    {
+        entry.starts_at = entry.starts_at.min(starts_at);
+    }
+    fired_by.insert(key.clone());
+    entry.fired_by = fired_by;
+    alerts.insert(labels, entry);
+}
+
+fn entry(labels: Labels, key: &RuleKey, alert: &Alert) -> AlertEntry {
+    AlertEntry {
+        labels,
+        annotations: alert.annotations.clone(),
+        value: alert.value,
+        starts_at: alert.fired_at.unwrap_or(alert.active_at),
+        ends_at: None,
+        end: None,
+        hold: alert.hold,
+        past: false,
+        fired_by: BTreeSet::new(),
+        rule: key.clone(),
+    }
+}

@@ -1,0 +1,74 @@
+//! From what the rules say to what is owed to receivers: Alertmanager's pipeline, one stage a
+//! file, composed in [`plan`].
+//!
+//! Evaluation uses the tick's time, this half uses the run's: its deadlines are kept in the
+//! state and met by the first run after them.
+
+mod alerts;
+mod dedup;
+mod detail;
+mod group;
+mod outbox;
+mod route;
+mod ruler_alerts;
+mod sparkline;
+mod text;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use alerts::AlertEntry;
+pub use dedup::{NflogEntry, NotifyReason};
+pub use detail::Details;
+pub use group::AggrGroup;
+pub use outbox::{Claim, DeadLetter, Notification, Outbox};
+pub use route::Route;
+pub use ruler_alerts::Trouble;
+pub use sparkline::sparkline;
+pub use text::Message;
+
+use crate::config::Config;
+use crate::labels::Labels;
+use crate::state::{State, by_labels};
+use crate::timestamp::Timestamp;
+
+/// What is known of notifications.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct NotifyState {
+    /// The alerts as the rules last told them: firing, or ended and not told yet.
+    #[serde(
+        default,
+        with = "by_labels",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub alerts: BTreeMap<Labels, AlertEntry>,
+    /// The aggregation groups, by group key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, AggrGroup>,
+    /// What each group's receiver was told last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nflog: Vec<NflogEntry>,
+    /// The highest sequence number of forgotten log entries: those to come go on from it.
+    #[serde(default)]
+    pub sequence_floor: u64,
+    /// The notifications that are owed.
+    #[serde(default)]
+    pub outbox: Outbox,
+}
+
+/// Plans notifications: takes the news of the rules that are up to date, and puts into the
+/// outbox what their groups owe by now. Rules that are still catching up stay as last told.
+pub fn plan(state: &mut State, config: &Config, troubles: &[Trouble], now: Timestamp) {
+    let own = ruler_alerts::of(state, config, troubles, now);
+    alerts::collect(state, config, own, now);
+    let notify = &mut state.notify;
+    group::assign(notify, &config.route, now);
+    for flushed in group::flush(notify, &config.route, now) {
+        if let Some(notification) = dedup::decide(notify, config, &flushed, now) {
+            notify.outbox.put(notification, now);
+        }
+        group::forget_resolved(notify, &flushed);
+    }
+    dedup::expire(notify, &config.route, now);
+}

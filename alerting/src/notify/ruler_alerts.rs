@@ -1,0 +1,164 @@
+//! What the ruler has to tell of itself: it is blind somewhere, and somebody must know.
+//!
+//! These alerts go the way of all others: routed, grouped, told once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::alert::{Alert, AlertState};
+use crate::config::Config;
+use crate::labels::{ALERT_NAME, Labels};
+use crate::rules::RuleId;
+use crate::state::State;
+use crate::timestamp::Timestamp;
+
+/// How long a rule may fail for reasons that pass before it is told.
+const FAILING_FOR: Duration = Duration::from_secs(5 * 60);
+/// For how long it is told that ticks were skipped or a notification was refused.
+const TOLD_FOR: Duration = Duration::from_secs(15 * 60);
+
+/// Something that only the shell can know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// The configuration does not load; the last good one is in force.
+    ConfigRefused {
+        /// What is wrong, the first line of it.
+        error: String,
+    },
+}
+
+/// The ruler's alerts, all of them firing.
+pub(super) fn of(
+    state: &State,
+    config: &Config,
+    troubles: &[Trouble],
+    now: Timestamp,
+) -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    for Trouble::ConfigRefused { error } in troubles {
+        alerts.push(alert(
+            "DnswatchConfigRefused",
+            None,
+            now,
+            "The new configuration was refused; the last good one stays in force",
+            format!("{error}. Correct it and deploy again; `dnswatch check` says the same."),
+        ));
+    }
+    for rule in config.groups.iter().flat_map(|group| &group.rules) {
+        let Some(rule) = state.rules.get(&rule.key) else {
+            continue;
+        };
+        if let Some(failure) = &rule.health.failure
+            && (failure.refused || now.since(failure.since) >= FAILING_FOR)
+        {
+            alerts.push(alert(
+                "DnswatchRuleFailing",
+                Some(&rule.id),
+                failure.since,
+                "A rule cannot be evaluated: its alerts stay as they are",
+                format!("Since {}: {}", failure.since, failure.error),
+            ));
+        }
+        if let Some(skipped) = rule.health.skipped
+            && now.since(skipped.at) < TOLD_FOR
+        {
+            alerts.push(alert(
+                "DnswatchTicksSkipped",
+                Some(&rule.id),
+                skipped.at,
+                "Nobody looked for a while, too long ago to make up for it",
+                format!(
+                    "The rule was not evaluated from {} to {}. Alerts of that time are unknown.",
+                    skipped.from, skipped.to
+                ),
+            ));
+        }
+        let held = rule
+            .active
+            .values()
+            .filter(|alert| alert.state == AlertState::Firing)
+            .filter_map(|alert| alert.hold)
+            .filter(|hold| hold.gone_since.is_none());
+        let count = held.clone().count();
+        if let Some(since) = held.map(|hold| hold.since).min() {
+            alerts.push(alert(
+                "DnswatchTelemetryStopped",
+                Some(&rule.id),
+                since,
+                "The samples that firing alerts depend on stopped: the alerts are held",
+                format!(
+                    "Since {since} the inputs of {count} firing alert(s) have no samples. Nobody \
+                     knows whether the condition is over. Look at the exporters, the collector \
+                     and the workspace; they may depend on the DNS that is failing."
+                ),
+            ));
+        }
+    }
+    let dead = state.notify.outbox.dead_letters();
+    let recent = dead.iter().filter(|dead| now.since(dead.at) < TOLD_FOR);
+    let mut by_receiver: BTreeMap<&str, (usize, &str, Timestamp)> = BTreeMap::new();
+    for dead in recent {
+        let known = by_receiver
+            .entry(&dead.receiver)
+            .or_insert((0, &dead.error, dead.at));
+        known.0 += 1;
+        known.1 = &dead.error;
+    }
+    for (receiver, (count, error, since)) in by_receiver {
+        let mut alert = alert(
+            "DnswatchNotificationRefused",
+            None,
+            since,
+            "Notifications were refused and given up",
+            format!("{count} for the receiver {receiver}; the last one: {error}"),
+        );
+        alert.labels = alert.labels.with([("receiver", receiver)]);
+        alerts.push(alert);
+    }
+    alerts
+}
+
+fn alert(
+    name: &str,
+    rule: Option<&RuleId>,
+    since: Timestamp,
+    summary: &str,
+    description: String,
+) -> Alert {
+    let mut labels = vec![(ALERT_NAME, name), ("severity", "warning")];
+    let ordinal;
+    if let Some(rule) = rule {
+        labels.extend([
+            ("rule_namespace", rule.namespace.as_str()),
+            ("rule_group", &rule.group),
+            ("rule", &rule.alert),
+        ]);
+        // Rules of one name differ by their labels: those tell them apart here, too.
+        labels.extend(
+            rule.labels
+                .iter()
+                .filter(|(name, value)| *name != "severity" && !value.contains("{{")),
+        );
+        if rule.ordinal > 0 {
+            ordinal = rule.ordinal.to_string();
+            labels.push(("rule_ordinal", &ordinal));
+        }
+    }
+    Alert {
+        labels: Labels::from_iter(labels),
+        annotations: Arc::new(BTreeMap::from([
+            ("summary".to_owned(), summary.to_owned()),
+            ("description".to_owned(), description),
+        ])),
+        value: 1.0,
+        state: AlertState::Firing,
+        active_at: since,
+        fired_at: Some(since),
+        resolved_at: None,
+        keep_firing_since: None,
+        hold: None,
+        end: None,
+        late: false,
+    }
+}

@@ -1,0 +1,136 @@
+//! A rule's expression: what it reads, and the same question asked more narrowly.
+
+use super::inputs::{self, Inputs};
+use super::narrow;
+use super::narrowing::Narrowing;
+use super::provenance::Provenance;
+use super::tree::{Expr, Node, Operator, Type};
+use super::{ParseError, parse};
+
+/// The expression of a rule, understood as far as our parser goes. Prometheus, which evaluates
+/// it, has the last word: text that is not understood here is evaluated all the same.
+#[derive(Debug, Clone)]
+pub struct Expression {
+    text: String,
+    read: Result<Read, ParseError>,
+}
+
+#[derive(Debug, Clone)]
+struct Read {
+    node: Node,
+    /// Holds `@ start()`, `@ end()` or the like.
+    knows_query: bool,
+    inputs: Option<Inputs>,
+}
+
+/// Which part of an expression is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// What is compared with a number: see [`Expression::compared`].
+    Compared,
+}
+
+impl Expression {
+    /// Reads an expression. Text that cannot be read is kept as text.
+    pub fn parse(text: &str) -> Self {
+        let read = parse::parse(text).and_then(|(node, knows_query)| {
+            if !matches!(node.gives, Type::Scalar | Type::Vector) {
+                let message = format!("gives a {}, which no alert can come from", node.gives);
+                return Err(ParseError::new(text, node.span.start, message));
+            }
+            let inputs =
+                has_selector(&node).then(|| inputs::inputs(text, &node, &Provenance::all()));
+            Ok(Read {
+                node,
+                knows_query,
+                inputs,
+            })
+        });
+        Self {
+            text: text.to_owned(),
+            read,
+        }
+    }
+
+    /// The expression as the user wrote it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether our parser could read it.
+    pub fn is_understood(&self) -> bool {
+        self.read.is_ok()
+    }
+
+    /// Why and where it could not be read.
+    pub fn parse_error(&self) -> Option<&ParseError> {
+        self.read.as_ref().err()
+    }
+
+    /// Whether one range query gives the same as an instant query a tick. Not where the
+    /// expression asks where the query starts or ends, nor where that is not known.
+    pub fn range_equals_instants(&self) -> bool {
+        self.read.as_ref().is_ok_and(|read| !read.knows_query)
+    }
+
+    /// What it needs samples of; none where it is not understood or selects no series.
+    pub fn inputs(&self) -> Option<&Inputs> {
+        self.read.as_ref().ok()?.inputs.as_ref()
+    }
+
+    /// The text of `something`, where the expression is `something op number` or
+    /// `number op something` with a comparison that filters: what an alert's value is read
+    /// from, also after the condition has cleared. A calculation with numbers only, as `5 * 60`,
+    /// is a number.
+    pub fn compared(&self) -> Option<&str> {
+        let span = self.compared_node()?.span;
+        self.text.get(span.start..span.end)
+    }
+
+    /// The text of a part with each selector narrowed as far as the samples that have these
+    /// labels stay the same; none where there is no such part.
+    pub fn narrowed(&self, part: Part, narrowing: &Narrowing) -> Option<String> {
+        let node = match part {
+            Part::Whole => &self.read.as_ref().ok()?.node,
+            Part::Compared => self.compared_node()?,
+        };
+        Some(narrow::narrowed(&self.text, node, narrowing))
+    }
+
+    fn compared_node(&self) -> Option<&Node> {
+        let root = self.read.as_ref().ok()?.node.bare();
+        match &root.expr {
+            Expr::Binary {
+                op: Operator::Compare,
+                returns_bool: false,
+                lhs,
+                rhs,
+                ..
+            } if is_number(rhs) => Some(lhs),
+            Expr::Binary {
+                op: Operator::Compare,
+                returns_bool: false,
+                lhs,
+                rhs,
+                ..
+            } if is_number(lhs) => Some(rhs),
+            _ => None,
+        }
+    }
+}
+
+fn is_number(node: &Node) -> bool {
+    match &node.expr {
+        Expr::Number => true,
+        Expr::Paren(inner) | Expr::Negated(inner) => is_number(inner),
+        Expr::Binary { lhs, rhs, .. } => is_number(lhs) && is_number(rhs),
+        _ => false,
+    }
+}
+
+fn has_selector(node: &Node) -> bool {
+    matches!(node.expr, Expr::Instant(_) | Expr::Range(_))
+        || node.children().into_iter().any(has_selector)
+}

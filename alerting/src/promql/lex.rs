@@ -1,0 +1,258 @@
+//! The tokens of an expression, each with the bytes it stands on.
+
+use super::ParseError;
+
+/// Where in the text something stands, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A name or a keyword: which of the two depends on where it stands.
+    Name,
+    Number,
+    Duration,
+    /// With its quotes.
+    Text,
+    /// An operator or a bracket.
+    Sign,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) kind: Kind,
+    pub(super) span: Span,
+}
+
+/// Longest first, so that `>=` is not read as `>`.
+const SIGNS: [&str; 24] = [
+    "==", "!=", "=~", "!~", ">=", "<=", "=", ">", "<", "+", "-", "*", "/", "%", "^", "@", "(", ")",
+    "{", "}", "[", "]", ",", ":",
+];
+
+pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ParseError> {
+    let mut lexer = Lexer {
+        text,
+        at: 0,
+        in_brackets: false,
+    };
+    let mut tokens = Vec::new();
+    while let Some(token) = lexer.next()? {
+        tokens.push(token);
+    }
+    Ok(tokens)
+}
+
+struct Lexer<'a> {
+    text: &'a str,
+    at: usize,
+    /// Between `[` and `]` a colon parts range and step; elsewhere it belongs to a name.
+    in_brackets: bool,
+}
+
+impl<'a> Lexer<'a> {
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or("")
+    }
+
+    fn error(&self, at: usize, message: impl Into<String>) -> ParseError {
+        ParseError::new(self.text, at, message)
+    }
+
+    /// Moves over the characters for which `belongs` holds.
+    fn skip(&mut self, belongs: impl Fn(char) -> bool) -> usize {
+        let length = self
+            .rest()
+            .find(|c| !belongs(c))
+            .unwrap_or(self.rest().len());
+        self.at += length;
+        length
+    }
+
+    fn next(&mut self) -> Result<Option<Token>, ParseError> {
+        loop {
+            self.skip(|c| matches!(c, ' ' | '\t' | '\n' | '\r'));
+            if !self.rest().starts_with('#') {
+                break;
+            }
+            self.skip(|c| c != '\n');
+        }
+        let start = self.at;
+        let Some(first) = self.rest().chars().next() else {
+            return Ok(None);
+        };
+        let second = self.rest().chars().nth(1);
+        let kind = match first {
+            '"' | '\'' | '`' => self.quoted(first)?,
+            '0'..='9' => self.number()?,
+            '.' if second.is_some_and(|c| c.is_ascii_digit()) => self.number()?,
+            ':' if self.in_brackets => self.sign()?,
+            'a'..='z' | 'A'..='Z' | '_' | ':' => {
+                let in_brackets = self.in_brackets;
+                self.skip(|c| c.is_ascii_alphanumeric() || c == '_' || (c == ':' && !in_brackets));
+                let name = self.text.get(start..self.at).unwrap_or("");
+                if name.eq_ignore_ascii_case("inf") || name.eq_ignore_ascii_case("nan") {
+                    Kind::Number
+                } else {
+                    Kind::Name
+                }
+            }
+            _ => self.sign()?,
+        };
+        let span = Span {
+            start,
+            end: self.at,
+        };
+        Ok(Some(Token { kind, span }))
+    }
+
+    fn sign(&mut self) -> Result<Kind, ParseError> {
+        let rest = self.rest();
+        let sign = SIGNS.iter().find(|sign| rest.starts_with(**sign));
+        let Some(sign) = sign else {
+            let odd: String = rest.chars().take(1).collect();
+            return Err(self.error(self.at, format!("unexpected character {odd:?}")));
+        };
+        match *sign {
+            "[" => self.in_brackets = true,
+            "]" => self.in_brackets = false,
+            _ => {}
+        }
+        self.at += sign.len();
+        Ok(Kind::Sign)
+    }
+
+    fn quoted(&mut self, quote: char) -> Result<Kind, ParseError> {
+        let start = self.at;
+        let mut characters = self.rest().char_indices().skip(1);
+        while let Some((at, character)) = characters.next() {
+            match character {
+                '\\' if quote != '`' => {
+                    characters.next();
+                }
+                '\n' if quote != '`' => break,
+                _ if character == quote => {
+                    self.at = start + at + 1;
+                    return Ok(Kind::Text);
+                }
+                _ => {}
+            }
+        }
+        Err(self.error(start, "string without its closing quote"))
+    }
+
+    fn number(&mut self) -> Result<Kind, ParseError> {
+        let start = self.at;
+        let digit = |c: char| c.is_ascii_digit() || c == '_';
+        let mut kind = Kind::Number;
+        if self.rest().starts_with("0x") || self.rest().starts_with("0X") {
+            self.at += 2;
+            self.skip(|c| c.is_ascii_hexdigit() || c == '_');
+        } else {
+            self.skip(digit);
+            if self.rest().starts_with(['y', 'w', 'd', 'h', 'm', 's']) {
+                kind = Kind::Duration;
+                self.skip(|c| c.is_ascii_alphanumeric());
+                let text = self.text.get(start..self.at).unwrap_or("");
+                crate::duration::parse(text).map_err(|why| self.error(start, why.to_string()))?;
+            } else {
+                if self.rest().starts_with('.') {
+                    self.at += 1;
+                    self.skip(digit);
+                }
+                if self.rest().starts_with(['e', 'E']) {
+                    self.at += 1;
+                    self.at += usize::from(self.rest().starts_with(['+', '-']));
+                    if self.skip(digit) == 0 {
+                        return Err(self.error(start, "number without its exponent"));
+                    }
+                }
+            }
+        }
+        if self
+            .rest()
+            .starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '.'))
+        {
+            return Err(self.error(start, "not a number or duration"));
+        }
+        Ok(kind)
+    }
+}
+
+/// What a quoted text says, where it is UTF-8. The escapes are Go's.
+pub(super) fn unquote(quoted: &str) -> Option<String> {
+    let quote = quoted.chars().next()?;
+    let inner = quoted.get(1..quoted.len().checked_sub(1)?)?;
+    if quote == '`' {
+        return Some(inner.to_owned());
+    }
+    let mut bytes = Vec::with_capacity(inner.len());
+    let mut rest = inner.chars();
+    while let Some(character) = rest.next() {
+        let mut buffer = [0; 4];
+        if character != '\\' {
+            bytes.extend(character.encode_utf8(&mut buffer).bytes());
+            continue;
+        }
+        let (digits, radix, first) = match rest.next()? {
+            'a' => (0, 0, 0x07),
+            'b' => (0, 0, 0x08),
+            'f' => (0, 0, 0x0c),
+            'n' => (0, 0, 0x0a),
+            'r' => (0, 0, 0x0d),
+            't' => (0, 0, 0x09),
+            'v' => (0, 0, 0x0b),
+            '\\' => (0, 0, 0x5c),
+            same if same == quote => (0, 0, u32::from(same)),
+            'x' => (2, 16, 0),
+            'u' => (4, 16, 0),
+            'U' => (8, 16, 0),
+            octal @ '0'..='7' => (2, 8, octal.to_digit(8)?),
+            _ => return None,
+        };
+        let mut code: u32 = first;
+        for _ in 0..digits {
+            code = code
+                .checked_mul(radix)?
+                .checked_add(rest.next()?.to_digit(radix)?)?;
+        }
+        // Two hexadecimal or three octal digits are a byte, everything else is a character.
+        if digits == 2 {
+            bytes.push(u8::try_from(code).ok()?);
+        } else {
+            let character = char::from_u32(code)?;
+            bytes.extend(character.encode_utf8(&mut buffer).bytes());
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unquote;
+
+    #[test]
+    fn escapes_are_those_of_go() {
+        for (quoted, said) in [
+            (
+                r#""a\tb\\\"c\u00e9\x41\101\U0001F600""#,
+                Some("a\tb\\\"céAA😀"),
+            ),
+            (r"'it\'s'", Some("it's")),
+            (r"`a\n\`", Some(r"a\n\")),
+            (r#""\xc3\xa9""#, Some("é")),
+            (r#""\xff""#, None),
+            (r#""\'""#, None),
+            (r#""\ud800""#, None),
+            (r#""\777""#, None),
+            (r#""\é""#, None),
+            ("", None),
+            ("\"", None),
+        ] {
+            assert_eq!(unquote(quoted).as_deref(), said, "{quoted}");
+        }
+    }
+}

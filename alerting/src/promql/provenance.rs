@@ -1,0 +1,353 @@
+//! Which labels of an expression's result are, value for value, labels of the series that a
+//! part of it reads. Followed from the result down to each selector.
+
+use super::rewriting::Rewriting;
+use super::tree::{Group, Grouping, MatchLabels, Matching, Names, Operator};
+use crate::labels::{Labels, METRIC_NAME};
+
+/// More `label_replace` and `label_join` above one another are not followed: the labels that
+/// they set count as unknown.
+const MAX_REWRITINGS: usize = 3;
+
+/// A set of label names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Carried {
+    Only(Names),
+    Except(Names),
+}
+
+/// What the labels are followed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A sample with these labels needs a series with these labels.
+    Presence,
+    /// Leaving out the series with other labels leaves the samples with these labels as they
+    /// are. This is less, where an operator looks at other series to choose.
+    Narrowing,
+}
+
+impl Carried {
+    /// All labels of the result. Most operations drop the name, so it is never followed.
+    pub(super) fn all() -> Self {
+        Self::Except(Names::from([METRIC_NAME.to_owned()]))
+    }
+
+    pub(super) fn none() -> Self {
+        Self::Only(Names::new())
+    }
+
+    pub(super) fn has(&self, label: &str) -> bool {
+        match self {
+            Self::Only(names) => names.contains(label),
+            Self::Except(names) => !names.contains(label),
+        }
+    }
+
+    pub(super) fn is_none(&self) -> bool {
+        *self == Self::none()
+    }
+
+    pub(super) fn within(&self, names: &Names) -> Self {
+        let common = names.iter().filter(|name| self.has(name));
+        Self::Only(common.cloned().collect())
+    }
+
+    pub(super) fn without(&self, names: &Names) -> Self {
+        match self {
+            Self::Only(mine) => Self::Only(mine - names),
+            Self::Except(mine) => Self::Except(mine | names),
+        }
+    }
+
+    fn minus(&self, other: &Self) -> Self {
+        match other {
+            Self::Only(names) => self.without(names),
+            Self::Except(names) => self.within(names),
+        }
+    }
+
+    fn or(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Only(mine), Self::Only(others)) => Self::Only(mine | others),
+            (Self::Except(mine), Self::Except(others)) => Self::Except(mine & others),
+            (Self::Except(but), Self::Only(names)) | (Self::Only(names), Self::Except(but)) => {
+                Self::Except(but - names)
+            }
+        }
+    }
+
+    pub(super) fn without_label(&self, name: &str) -> Self {
+        self.without(&Names::from([name.to_owned()]))
+    }
+
+    pub(super) fn grouped(&self, grouping: &Grouping) -> Self {
+        match grouping {
+            Grouping::By(names) => self.within(names),
+            Grouping::Without(names) => self.without(names),
+        }
+    }
+
+    /// The labels that two sides must have in common to match.
+    fn matched(&self, labels: &MatchLabels) -> Self {
+        match labels {
+            MatchLabels::On(names) => self.within(names),
+            MatchLabels::Ignoring(names) => self.without(names),
+        }
+    }
+
+    /// The side of the one: what it matches by, and what the many take over from it.
+    fn matched_or(&self, labels: &MatchLabels, included: &Names) -> Self {
+        match labels {
+            MatchLabels::On(names) => self.within(&(names | included)),
+            MatchLabels::Ignoring(names) => self.without(&(names - included)),
+        }
+    }
+
+    /// What the left and the right side of an operator between two vectors carry.
+    pub(super) fn sides(
+        &self,
+        op: Operator,
+        matching: &Matching,
+        purpose: Purpose,
+    ) -> (Self, Self) {
+        let matched = || self.matched(&matching.labels);
+        // Without its like on the left, a series on the right would appear; without anything on
+        // one side, it would be filled in.
+        let fills = matching.fills_left || matching.fills_right;
+        let strict = purpose == Purpose::Narrowing;
+        match (op, &matching.group) {
+            (Operator::Or, _) if strict => (matched(), self.clone()),
+            (Operator::Or, _) => (self.clone(), self.clone()),
+            (Operator::And | Operator::Unless, _) => (self.clone(), matched()),
+            (_, Some(_)) if strict && fills => (matched(), matched()),
+            (_, None) => (matched(), matched()),
+            (_, Some(Group::Left(included))) => (
+                self.without(included),
+                self.matched_or(&matching.labels, included),
+            ),
+            (_, Some(Group::Right(included))) => (
+                self.matched_or(&matching.labels, included),
+                self.without(included),
+            ),
+        }
+    }
+}
+
+/// What is known of the labels between two rewritings.
+#[derive(Debug, Clone)]
+struct Stretch {
+    /// They are the same above and below.
+    carried: Carried,
+    /// Whatever they are below, an aggregation leaves nothing of them above.
+    empty: Carried,
+}
+
+impl Stretch {
+    fn whole() -> Self {
+        Self {
+            carried: Carried::all(),
+            empty: Carried::none(),
+        }
+    }
+}
+
+/// How the labels of one input's series become labels of the result.
+#[derive(Debug, Clone)]
+pub(super) struct Provenance {
+    /// From the result downwards: the way to the next rewriting, and that.
+    above: Vec<(Stretch, Rewriting)>,
+    /// The way from the last rewriting to the input.
+    last: Stretch,
+}
+
+impl Provenance {
+    pub(super) fn all() -> Self {
+        Self {
+            above: Vec::new(),
+            last: Stretch::whole(),
+        }
+    }
+
+    /// No label of the result is known from here.
+    pub(super) fn none() -> Self {
+        let mut none = Self::all();
+        none.last.carried = Carried::none();
+        none
+    }
+
+    /// Whether no label of the result is known from here.
+    pub(super) fn is_none(&self) -> bool {
+        self.last.carried.is_none() && self.last.empty.is_none()
+    }
+
+    /// One operation further down. Labels that are carried no more may come from elsewhere.
+    pub(super) fn through(&self, step: impl FnOnce(&Carried) -> Carried) -> Self {
+        let mut below = self.clone();
+        below.last.carried = step(&self.last.carried);
+        below
+    }
+
+    /// One operation further down. Labels that are carried no more end here.
+    pub(super) fn dropping(&self, step: impl FnOnce(&Carried) -> Carried) -> Self {
+        let mut below = self.through(step);
+        let dropped = self.last.carried.minus(&below.last.carried);
+        below.last.empty = self.last.empty.or(&dropped);
+        below
+    }
+
+    /// Below a `label_replace` or `label_join` that sets `label`.
+    pub(super) fn below(&self, label: &str, rewriting: Option<Rewriting>) -> Self {
+        match rewriting {
+            Some(rewriting)
+                if self.last.carried.has(label) && self.above.len() < MAX_REWRITINGS =>
+            {
+                let mut above = self.above.clone();
+                above.push((self.last.clone(), rewriting));
+                Self {
+                    above,
+                    last: Stretch::whole(),
+                }
+            }
+            _ => self.through(|carried| carried.without_label(label)),
+        }
+    }
+
+    /// Whether `label` of the result is the label of that name of the series.
+    pub(super) fn is_own(&self, label: &str) -> bool {
+        self.last.carried.has(label)
+            && self
+                .above
+                .iter()
+                .all(|(way, rewriting)| way.carried.has(label) && rewriting.sets() != label)
+    }
+
+    /// The labels of the series that `label` of the result is made of, if any; none where it
+    /// may come from elsewhere.
+    pub(super) fn sources(&self, label: &str) -> Option<Names> {
+        self.sources_from(label, 0)
+    }
+
+    fn sources_from(&self, label: &str, level: usize) -> Option<Names> {
+        let next = self.above.get(level);
+        let way = next.map_or(&self.last, |(way, _)| way);
+        if !way.carried.has(label) {
+            return way.empty.has(label).then(Names::new);
+        }
+        let Some((_, rewriting)) = next else {
+            return Some(Names::from([label.to_owned()]));
+        };
+        if rewriting.sets() != label {
+            return self.sources_from(label, level + 1);
+        }
+        let mut sources = Names::new();
+        for name in rewriting.reads() {
+            sources.extend(self.sources_from(name, level + 1)?);
+        }
+        // What stays where a label_replace does not match.
+        sources.extend(self.sources_from(label, level + 1).unwrap_or_default());
+        Some(sources)
+    }
+
+    /// What `label` of the result is, for a series with these labels; none where that is not
+    /// known.
+    pub(super) fn value(&self, label: &str, series: &Labels) -> Option<String> {
+        self.value_from(label, series, 0)
+    }
+
+    fn value_from(&self, label: &str, series: &Labels, level: usize) -> Option<String> {
+        let next = self.above.get(level);
+        let way = next.map_or(&self.last, |(way, _)| way);
+        if !way.carried.has(label) {
+            return way.empty.has(label).then(String::new);
+        }
+        let below = |name: &str| self.value_from(name, series, level + 1);
+        match next {
+            None => Some(series.get(label).to_owned()),
+            Some((_, rewriting)) if rewriting.sets() == label => rewriting.value(below),
+            Some(_) => below(label),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(list: &str) -> Names {
+        list.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn operators_carry_what_prometheus_keeps() {
+        let on = |labels| MatchLabels::On(names(labels));
+        let ignoring = |labels| MatchLabels::Ignoring(names(labels));
+        let left = |labels| Some(Group::Left(names(labels)));
+        // Of the labels m (matched), i (included) and o (another): left, right.
+        for (op, labels, group, purpose, expected) in [
+            (Operator::Add, on("m"), None, Purpose::Presence, ("m", "m")),
+            (
+                Operator::Add,
+                ignoring("o"),
+                None,
+                Purpose::Presence,
+                ("m i", "m i"),
+            ),
+            (
+                Operator::Add,
+                on("m"),
+                left("i"),
+                Purpose::Presence,
+                ("m o", "m i"),
+            ),
+            (
+                Operator::Add,
+                ignoring("o i"),
+                left("i"),
+                Purpose::Presence,
+                ("m o", "m i"),
+            ),
+            (
+                Operator::And,
+                on("m"),
+                None,
+                Purpose::Presence,
+                ("m i o", "m"),
+            ),
+            (
+                Operator::Unless,
+                ignoring("o"),
+                None,
+                Purpose::Narrowing,
+                ("m i o", "m i"),
+            ),
+            (
+                Operator::Or,
+                on("m"),
+                None,
+                Purpose::Presence,
+                ("m i o", "m i o"),
+            ),
+            (
+                Operator::Or,
+                on("m"),
+                None,
+                Purpose::Narrowing,
+                ("m", "m i o"),
+            ),
+        ] {
+            let matching = Matching {
+                labels,
+                group,
+                ..Matching::default()
+            };
+            let (lhs, rhs) = Carried::all().sides(op, &matching, purpose);
+            let of = |carried: Carried| names("m i o").into_iter().filter(move |l| carried.has(l));
+            let found = (of(lhs).collect(), of(rhs).collect());
+            assert_eq!(
+                found,
+                (names(expected.0), names(expected.1)),
+                "{op:?} {matching:?}"
+            );
+        }
+    }
+}

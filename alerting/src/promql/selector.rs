@@ -1,0 +1,302 @@
+//! The part of the parser that reads selectors and what may follow an operand: `[5m]`,
+//! `[1h:5m]`, `offset`, `@`.
+
+use super::ParseError;
+use super::lex::{self, Kind, Span};
+use super::parse::Parser;
+use super::tree::{Expr, Join, Node, Selector, Slot, Type};
+use crate::labels::METRIC_NAME;
+
+/// Keywords that cannot be a metric's name.
+const RESERVED: [&str; 5] = ["bool", "on", "ignoring", "group_left", "group_right"];
+
+impl Parser<'_> {
+    /// `name`, `name{…}` or `{…}`.
+    pub(super) fn selector(&mut self) -> Result<Node, ParseError> {
+        let start = self.peek().map_or(0, |token| token.span.start);
+        let mut matchers = Matchers::default();
+        if let Some(token) = self.peek()
+            && token.kind == Kind::Name
+        {
+            let name = self.slice(token.span);
+            if RESERVED.iter().any(|word| name.eq_ignore_ascii_case(word)) {
+                return Err(self.unexpected("an expression"));
+            }
+            self.advance();
+            matchers.named = true;
+            matchers.selective = true;
+        }
+        if self.take_sign("{") {
+            self.matchers(&mut matchers)?;
+        } else {
+            matchers.slots.push(Slot {
+                at: self.end(),
+                join: Join::Braces,
+            });
+        }
+        if !matchers.selective {
+            let message =
+                "a selector needs a name or a matcher that does not match the empty string";
+            return Err(self.error(start, message));
+        }
+        let selector = matchers.selector();
+        self.node(start, Type::Vector, Expr::Instant(selector))
+    }
+
+    /// Everything from behind `{` to `}`. `or` between matchers is VictoriaMetrics's.
+    fn matchers(&mut self, matchers: &mut Matchers) -> Result<(), ParseError> {
+        if self.is_sign(0, "}") {
+            matchers.slots.push(Slot {
+                at: self.end(),
+                join: Join::Plain,
+            });
+            self.advance();
+            return Ok(());
+        }
+        loop {
+            self.matcher(matchers)?;
+            let behind = self.end();
+            let comma = self.take_sign(",");
+            let done = self.is_sign(0, "}");
+            // `or` is a label's name where an operator follows it.
+            let or = !comma && self.is_word(0, "or");
+            if done || or {
+                matchers.slots.push(Slot {
+                    at: if comma { self.end() } else { behind },
+                    join: if comma { Join::Plain } else { Join::Comma },
+                });
+                matchers.alternatives |= or;
+                self.advance();
+                if done {
+                    return Ok(());
+                }
+            } else if !comma {
+                return Err(self.unexpected("`,` or `}`"));
+            }
+        }
+    }
+
+    fn matcher(&mut self, matchers: &mut Matchers) -> Result<(), ParseError> {
+        let quoted = self.peek().filter(|token| token.kind == Kind::Text);
+        let start = self.peek().map_or(0, |token| token.span.start);
+        let name = self.label_name()?;
+        let operator = self.peek().map_or("", |token| self.slice(token.span));
+        let (name, operator, value) = match operator {
+            "=" | "!=" | "=~" | "!~" => {
+                self.advance();
+                let value = self
+                    .peek()
+                    .filter(|token| token.kind == Kind::Text)
+                    .ok_or_else(|| self.unexpected("a quoted value"))?;
+                self.advance();
+                (name, operator, lex::unquote(self.slice(value.span)))
+            }
+            // A metric name that is not an identifier stands quoted among the matchers.
+            _ if quoted.is_some() => (METRIC_NAME.to_owned(), "=", Some(name)),
+            _ => return Err(self.unexpected("`=`, `!=`, `=~` or `!~`")),
+        };
+        if name == METRIC_NAME && matchers.named {
+            return Err(self.error(start, "the metric's name is given twice"));
+        }
+        let empty = value.as_deref() == Some("");
+        matchers.selective |= match operator {
+            "=" => !empty,
+            "!=" => empty,
+            // Whether a regular expression matches the empty string, Prometheus decides.
+            "=~" => !empty && value.as_deref() != Some(".*"),
+            _ => true,
+        };
+        let equal = (operator == "=").then_some(value);
+        matchers.pairs.push((name, equal));
+        Ok(())
+    }
+
+    /// What follows an operand, closer than any operator.
+    pub(super) fn postfixed(&mut self, mut node: Node) -> Result<Node, ParseError> {
+        loop {
+            if self.is_sign(0, "[") {
+                node = self.bracketed(node)?;
+            } else if self.is_word(0, "offset") {
+                self.advance();
+                self.shift()?;
+                self.shifted(&mut node, "offset")?;
+            } else if self.take_sign("@") {
+                let preprocessor = self.is_word(0, "start") || self.is_word(0, "end");
+                if preprocessor {
+                    self.advance();
+                    self.expect_sign("(")?;
+                    self.expect_sign(")")?;
+                    self.knows_query = true;
+                } else {
+                    self.signed_number()?;
+                }
+                self.shifted(&mut node, "@")?;
+            } else if self.take_word("anchored") || self.take_word("smoothed") {
+                match node.expr {
+                    Expr::Instant(_) | Expr::Range(_) => node.span.end = self.end(),
+                    _ => return Err(self.error(self.end(), "only selectors take this modifier")),
+                }
+            } else {
+                return Ok(node);
+            }
+        }
+    }
+
+    fn shifted(&mut self, node: &mut Node, by: &str) -> Result<(), ParseError> {
+        let end = self.end();
+        let again = match &mut node.expr {
+            Expr::Instant(selector) | Expr::Range(selector) if by == "@" => {
+                std::mem::replace(&mut selector.at, true)
+            }
+            Expr::Instant(selector) | Expr::Range(selector) => {
+                std::mem::replace(&mut selector.offset, true)
+            }
+            Expr::Subquery {
+                suffix, shifted, ..
+            } => {
+                *shifted = true;
+                suffix.end = end;
+                false
+            }
+            _ => {
+                let message = format!("`{by}` must follow a selector or a subquery");
+                return Err(self.error(end, message));
+            }
+        };
+        if again {
+            return Err(self.error(end, format!("`{by}` is given twice")));
+        }
+        node.span.end = end;
+        Ok(())
+    }
+
+    /// The duration of `offset`; Prometheus 3 also takes an expression in parentheses.
+    fn shift(&mut self) -> Result<(), ParseError> {
+        if !self.take_sign("-") {
+            self.take_sign("+");
+        }
+        let call = ["step", "range", "min", "max"]
+            .iter()
+            .any(|word| self.is_word(0, word));
+        if call {
+            self.knows_query = true;
+            self.advance();
+        }
+        if !call && !self.is_sign(0, "(") {
+            return self.signed_number();
+        }
+        self.expect_sign("(")?;
+        let mut open = 1_usize;
+        while open > 0 {
+            if self.take_sign("(") {
+                open += 1;
+            } else if self.take_sign(")") {
+                open -= 1;
+            } else {
+                self.duration_token()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `[5m]` makes a range, `[1h:5m]` and `[1h:]` a subquery.
+    fn bracketed(&mut self, node: Node) -> Result<Node, ParseError> {
+        let start = self.peek().map_or(0, |token| token.span.start);
+        self.advance();
+        let (mut colons, mut before_colon, mut open) = (0_usize, 0_usize, 0_usize);
+        while open > 0 || !self.is_sign(0, "]") {
+            if open == 0 && self.take_sign(":") {
+                colons += 1;
+                continue;
+            }
+            if self.take_sign("(") {
+                open += 1;
+            } else if open > 0 && self.take_sign(")") {
+                open -= 1;
+            } else {
+                self.duration_token()?;
+            }
+            before_colon += usize::from(colons == 0);
+        }
+        self.advance();
+        if before_colon == 0 || colons > 1 {
+            return Err(self.error(start, "expected `[range]` or `[range:step]`"));
+        }
+        let from = node.span.start;
+        if colons == 1 {
+            if node.gives != Type::Vector {
+                let message = format!("a subquery of a {}", node.gives);
+                return Err(self.error(start, message));
+            }
+            let suffix = Span {
+                start,
+                end: self.end(),
+            };
+            let expr = Expr::Subquery {
+                inner: Box::new(node),
+                suffix,
+                shifted: false,
+            };
+            return self.node(from, Type::Matrix, expr);
+        }
+        match node.expr {
+            Expr::Instant(selector) if !selector.offset && !selector.at => {
+                self.node(from, Type::Matrix, Expr::Range(selector))
+            }
+            Expr::Instant(_) => Err(self.error(start, "`offset` and `@` must follow the range")),
+            _ => Err(self.error(start, "a range must follow a selector")),
+        }
+    }
+
+    /// One token of a duration; Prometheus 3 calculates with them.
+    fn duration_token(&mut self) -> Result<(), ParseError> {
+        let Some(token) = self.peek() else {
+            return Err(self.unexpected("a duration"));
+        };
+        let text = self.slice(token.span);
+        let known = match token.kind {
+            Kind::Number | Kind::Duration => true,
+            Kind::Sign => matches!(text, "+" | "-" | "*" | "/" | "%" | "^" | ","),
+            Kind::Name => {
+                self.knows_query = true;
+                matches!(text, "step" | "range" | "min" | "max")
+            }
+            Kind::Text => false,
+        };
+        if !known {
+            return Err(self.unexpected("a duration"));
+        }
+        self.advance();
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Matchers {
+    /// Each with the value where the operator is `=`; in it, none where it is not UTF-8.
+    pairs: Vec<(String, Option<Option<String>>)>,
+    slots: Vec<Slot>,
+    /// The metric's name stands before the braces.
+    named: bool,
+    /// Something in it does not match the empty string.
+    selective: bool,
+    alternatives: bool,
+}
+
+impl Matchers {
+    fn selector(self) -> Selector {
+        let once = |name: &str| self.pairs.iter().filter(|(other, _)| other == name).count() == 1;
+        let equals = self
+            .pairs
+            .iter()
+            .filter(|(name, _)| !self.alternatives && name != METRIC_NAME && once(name))
+            .filter_map(|(name, equal)| Some((name.clone(), equal.clone()?)))
+            .collect();
+        Selector {
+            equals,
+            slots: self.slots,
+            offset: false,
+            at: false,
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Where notifications are published.
+
+mod terminal;
+
+use alerting::notify::{Message, Notification};
+
+pub use terminal::Terminal;
+
+/// A notification was not published, or it is not known whether it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// It may work later: the next run tries again.
+    #[error("{0}")]
+    Transient(String),
+    /// It is refused, and will be again.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// A channel that notifications go out by.
+pub trait Notifier {
+    /// Publishes one notification. After a [`PublishError::Transient`] it may have been
+    /// published all the same; then it comes again with the same id.
+    fn publish(
+        &self,
+        notification: &Notification,
+        message: &Message,
+    ) -> impl Future<Output = Result<(), PublishError>>;
+}

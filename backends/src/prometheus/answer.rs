@@ -1,0 +1,205 @@
+//! What a 200 holds: an answer to the question that was asked, or a reason not to believe it.
+//!
+//! **Partial answers.** Prometheus, Thanos and Cortex answer with what they have and a line in
+//! `warnings` when a part of the storage failed (Prometheus: a remote-read endpoint; Thanos: a
+//! store; Cortex: "Query result may contain partial data."); VictoriaMetrics sets `isPartial`.
+//! Series are then missing that exist, so such an answer is a failure. The engine's own remarks on
+//! the expression come in the same list since Prometheus 2.48; they begin with "PromQL warning: "
+//! or "PromQL info: " and hold back no series: they are not failures. Where a server left out
+//! warnings ("5 more warning annotations omitted"), the storage's may be among those.
+//!
+//! **Moments.** Every sample must lie on a moment that was asked for. Query frontends can be set to
+//! move `start` and `end` to multiples of the step (Cortex's `align_queries_with_step`);
+//! taken for an answer, each tick would look as if its series had gone. Instants are not moved, so
+//! a range answered so is refused, and asked one by one.
+
+use std::borrow::Cow;
+
+use alerting::labels::Labels;
+use alerting::query::{Answer, Ask, At, ResultType, Sample, Series};
+use alerting::timestamp::Timestamp;
+use reqwest::StatusCode;
+use serde::Deserialize;
+
+use super::failure::Failure;
+use super::line::one_line;
+use super::refusal::{self, ErrorBody};
+use super::series::{self, Outcome, Shape};
+
+/// The most characters of what a server or the JSON parser says.
+const MAX_WORDS: usize = 300;
+
+/// The answer as a whole. What is not named here is skipped, and a key that comes twice is an
+/// error.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    status: Cow<'a, str>,
+    data: Option<Data<'a>>,
+    warnings: Option<Vec<String>>,
+    #[serde(rename = "isPartial")]
+    is_partial: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(rename = "resultType", borrow)]
+    result_type: Cow<'a, str>,
+    result: Outcome,
+}
+
+/// Reads the body of a 200 that answers `ask`.
+pub(super) fn read(body: &[u8], ask: &Ask, secrets: &[String]) -> Result<Answer, Failure> {
+    // As a whole and first: serde_json does not look at the text that it skips.
+    let text = std::str::from_utf8(body)
+        .map_err(|error| Failure::passing(format!("the answer is not readable: {error}")))?;
+    let envelope: Envelope<'_> = match serde_json::from_str(text) {
+        Ok(envelope) => envelope,
+        Err(error) => {
+            if ErrorBody::read(body).is_prometheus() {
+                return Err(refusal::failure(StatusCode::OK, body, secrets));
+            }
+            if refusal::is_web_page(body) {
+                return Err(Failure::lasting(
+                    "the answer is a web page: check the URL, which is what stands before \
+                     /api/v1/query",
+                ));
+            }
+            let error = one_line(&error.to_string(), secrets, MAX_WORDS);
+            return Err(Failure::passing(format!(
+                "the answer is not readable: {error}"
+            )));
+        }
+    };
+    match envelope.status.as_ref() {
+        "success" => {}
+        "error" => return Err(refusal::failure(StatusCode::OK, body, secrets)),
+        other => {
+            let other = one_line(other, secrets, 40);
+            return Err(Failure::passing(format!(
+                "the answer has the status {other:?}"
+            )));
+        }
+    }
+    if let Some(reason) = partial(&envelope, secrets) {
+        return Err(reason);
+    }
+    let data = envelope
+        .data
+        .ok_or_else(|| Failure::passing("the answer has no `data`"))?;
+    let answer = typed(data, ask, secrets)?;
+    on_the_moments(&answer, ask)?;
+    Ok(answer)
+}
+
+/// The failure that a partial answer is.
+fn partial(envelope: &Envelope<'_>, secrets: &[String]) -> Option<Failure> {
+    if envelope.is_partial == Some(true) {
+        return Some(Failure::passing("the answer is partial (isPartial)"));
+    }
+    let warnings = envelope.warnings.as_deref().unwrap_or_default();
+    let storage = warnings
+        .iter()
+        .find(|warning| !is_the_engines(warning))
+        .map(|warning| one_line(warning, secrets, MAX_WORDS))?;
+    if is_omission(&storage) {
+        return Some(Failure::lasting(format!(
+            "the answer may be partial: {storage}, and a storage's may be among them; mend the \
+             expression, so that Prometheus has less to remark on: {}",
+            one_line(
+                warnings.first().map_or("", String::as_str),
+                secrets,
+                MAX_WORDS
+            )
+        )));
+    }
+    Some(Failure::passing(format!(
+        "the answer is partial: {storage}"
+    )))
+}
+
+/// Whether a warning is a remark on the expression (`util/annotations` in Prometheus).
+fn is_the_engines(warning: &str) -> bool {
+    warning.starts_with("PromQL warning: ") || warning.starts_with("PromQL info: ")
+}
+
+/// Whether it says that there are more: "5 more warning annotations omitted".
+fn is_omission(warning: &str) -> bool {
+    warning.starts_with(|c: char| c.is_ascii_digit()) && warning.ends_with("omitted")
+}
+
+/// The answer, if its type is one that `ask` can have, and its series are of that type.
+fn typed(data: Data<'_>, ask: &Ask, secrets: &[String]) -> Result<Answer, Failure> {
+    let kind = data.result_type.as_ref();
+    let instant = matches!(ask.at, At::Instant(_));
+    match (kind, data.result) {
+        ("vector", Outcome::Series(all)) if instant => Ok(Answer {
+            result_type: ResultType::Vector,
+            series: shaped(all, Shape::One)?,
+        }),
+        ("matrix", Outcome::Series(all)) if !instant => Ok(Answer {
+            result_type: ResultType::Matrix,
+            series: shaped(all, Shape::Many)?,
+        }),
+        ("scalar", Outcome::Pair(at, text)) if instant => {
+            let value = series::value(&text).ok_or_else(|| {
+                let text = one_line(&text, secrets, 40);
+                Failure::passing(format!("the answer is not readable: the scalar {text:?}"))
+            })?;
+            Ok(Answer {
+                result_type: ResultType::Scalar,
+                series: vec![Series {
+                    labels: Labels::default(),
+                    samples: vec![Sample { at, value }],
+                }],
+            })
+        }
+        ("matrix" | "string", _) if instant => Err(Failure::refused(format!(
+            "the expression's value is a {kind}: an alert needs an instant vector or a scalar"
+        ))),
+        _ => Err(Failure::lasting(format!(
+            "the answer is not what was asked for: its resultType is {:?}",
+            one_line(kind, secrets, 40)
+        ))),
+    }
+}
+
+/// The series, if all of them are written as `shape`.
+fn shaped(all: Vec<(Shape, Series)>, shape: Shape) -> Result<Vec<Series>, Failure> {
+    if all.iter().any(|(found, _)| *found != shape) {
+        return Err(Failure::lasting(
+            "the answer is not readable: its series are not of its resultType",
+        ));
+    }
+    Ok(all.into_iter().map(|(_, series)| series).collect())
+}
+
+/// Fails if a sample is of a moment that was not asked for.
+fn on_the_moments(answer: &Answer, ask: &Ask) -> Result<(), Failure> {
+    let mut moments = answer
+        .series
+        .iter()
+        .flat_map(|series| series.samples.iter())
+        .map(|sample| sample.at);
+    match ask.at {
+        At::Instant(asked) => match moments.find(|at| *at != asked) {
+            Some(at) => Err(Failure::lasting(format!(
+                "the answer is about another moment: {at} where {asked} was asked for"
+            ))),
+            None => Ok(()),
+        },
+        At::Range { start, end, step } => {
+            let step = step.as_millis().max(1);
+            let asked = |at: Timestamp| {
+                (start..=end).contains(&at) && at.since(start).as_millis().is_multiple_of(step)
+            };
+            match moments.find(|at| !asked(*at)) {
+                Some(at) => Err(Failure::refused(format!(
+                    "the answer is about other moments: {at} was not asked for (does a query \
+                     frontend align queries with their step?)"
+                ))),
+                None => Ok(()),
+            }
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The `result` of an answer, read straight into samples.
+//!
+//! `resultType` may come after `result`, so what it must be like is settled afterwards, from the
+//! [`Shape`] in which each series came.
+
+use std::fmt;
+
+use alerting::labels::Labels;
+use alerting::query::{Sample, Series};
+use alerting::timestamp::Timestamp;
+use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// A `result`.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// A vector or a matrix.
+    Series(Vec<(Shape, Series)>),
+    /// A scalar or a string.
+    Pair(Timestamp, String),
+}
+
+/// How a series' samples were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// `value` or `histogram`: an element of a vector.
+    One,
+    /// `values`, `histograms` or both: an element of a matrix.
+    Many,
+}
+
+/// Reads a sample's value as the API writes it.
+pub(super) fn value(text: &str) -> Option<f64> {
+    text.parse().ok()
+}
+
+impl<'de> Deserialize<'de> for Outcome {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(OutcomeVisitor)
+    }
+}
+
+struct OutcomeVisitor;
+
+impl<'de> Visitor<'de> for OutcomeVisitor {
+    type Value = Outcome;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of series, or a pair of time and value")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Outcome, A::Error> {
+        let mut all = Vec::new();
+        while let Some(element) = elements.next_element()? {
+            match element {
+                Element::Series(shape, series) => all.push((shape, series)),
+                Element::Time(at) if all.is_empty() => {
+                    let value = elements
+                        .next_element()?
+                        .ok_or_else(|| de::Error::custom("a time without a value"))?;
+                    return Ok(Outcome::Pair(at, value));
+                }
+                Element::Time(_) => return Err(de::Error::custom("a number among series")),
+            }
+        }
+        Ok(Outcome::Series(all))
+    }
+}
+
+/// What `result` is a list of.
+enum Element {
+    Series(Shape, Series),
+    Time(Timestamp),
+}
+
+impl<'de> Deserialize<'de> for Element {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ElementVisitor)
+    }
+}
+
+struct ElementVisitor;
+
+impl<'de> Visitor<'de> for ElementVisitor {
+    type Value = Element;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a series or a time")
+    }
+
+    fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Element, E> {
+        TimeVisitor.visit_u64(seconds).map(Element::Time)
+    }
+
+    fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Element, E> {
+        TimeVisitor.visit_i64(seconds).map(Element::Time)
+    }
+
+    fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<Element, E> {
+        TimeVisitor.visit_f64(seconds).map(Element::Time)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Element, A::Error> {
+        let mut labels: Option<Labels> = None;
+        let mut one: Option<Sample> = None;
+        let mut floats: Option<Vec<Sample>> = None;
+        let mut histograms: Option<Vec<Sample>> = None;
+        while let Some(key) = map.next_key()? {
+            match key {
+                Key::Metric => set(&mut labels, map.next_value()?)?,
+                Key::Value => set(&mut one, map.next_value::<Float>()?.0)?,
+                Key::Histogram => set(&mut one, map.next_value::<Histogram>()?.0)?,
+                Key::Values => {
+                    let points: Vec<Float> = map.next_value()?;
+                    set(
+                        &mut floats,
+                        points.into_iter().map(|point| point.0).collect(),
+                    )?;
+                }
+                Key::Histograms => {
+                    let points: Vec<Histogram> = map.next_value()?;
+                    set(
+                        &mut histograms,
+                        points.into_iter().map(|point| point.0).collect(),
+                    )?;
+                }
+                Key::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        let labels = labels.ok_or_else(|| de::Error::missing_field("metric"))?;
+        let (shape, samples) = match (one, floats, histograms) {
+            (Some(sample), None, None) => (Shape::One, vec![sample]),
+            (None, Some(samples), None) | (None, None, Some(samples)) => (Shape::Many, samples),
+            (None, Some(floats), Some(histograms)) => (Shape::Many, merge(floats, histograms)),
+            (None, None, None) => return Err(de::Error::custom("a series without samples")),
+            (Some(_), _, _) => {
+                return Err(de::Error::custom(
+                    "a series that is both of a vector and a matrix",
+                ));
+            }
+        };
+        if samples.is_empty() {
+            return Err(de::Error::custom("a series without samples"));
+        }
+        if !samples.is_sorted_by(|earlier, later| earlier.at < later.at) {
+            return Err(de::Error::custom(
+                "samples that are doubled or out of order",
+            ));
+        }
+        Ok(Element::Series(shape, Series { labels, samples }))
+    }
+}
+
+/// The keys of a series.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Key {
+    Metric,
+    Value,
+    Values,
+    Histogram,
+    Histograms,
+    #[serde(other)]
+    Other,
+}
+
+/// Fills `slot`, which must not have been filled.
+fn set<T, E: de::Error>(slot: &mut Option<T>, value: T) -> Result<(), E> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(E::custom("a series with a key that comes twice")),
+    }
+}
+
+/// Two lists in the order of time as one; where they are not in order, neither is the result.
+fn merge(left: Vec<Sample>, right: Vec<Sample>) -> Vec<Sample> {
+    let mut merged = Vec::with_capacity(left.len().saturating_add(right.len()));
+    let mut right = right.into_iter().peekable();
+    for sample in left {
+        while let Some(earlier) = right.next_if(|other| other.at < sample.at) {
+            merged.push(earlier);
+        }
+        merged.push(sample);
+    }
+    merged.extend(right);
+    merged
+}
+
+/// `[time, "value"]`.
+struct Float(Sample);
+
+impl<'de> Deserialize<'de> for Float {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // A list of more or less than two is refused by serde and serde_json.
+        let (Time(at), Number(value)) = <(Time, Number)>::deserialize(deserializer)?;
+        Ok(Self(Sample { at, value }))
+    }
+}
+
+/// `[time, {…}]`: a native histogram, which counts as 0.
+struct Histogram(Sample);
+
+impl<'de> Deserialize<'de> for Histogram {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (Time(at), Buckets) = <(Time, Buckets)>::deserialize(deserializer)?;
+        Ok(Self(Sample { at, value: 0.0 }))
+    }
+}
+
+/// Seconds since the epoch, rounded to milliseconds.
+struct Time(Timestamp);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TimeVisitor).map(Self)
+    }
+}
+
+struct TimeVisitor;
+
+impl Visitor<'_> for TimeVisitor {
+    type Value = Timestamp;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("seconds since the epoch")
+    }
+
+    fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Timestamp, E> {
+        i64::try_from(seconds)
+            .map_err(|_| E::custom("a time out of range"))
+            .and_then(|seconds| self.visit_i64(seconds))
+    }
+
+    fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Timestamp, E> {
+        seconds
+            .checked_mul(1000)
+            .map(Timestamp::from_millis)
+            .ok_or_else(|| E::custom("a time out of range"))
+    }
+
+    fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<Timestamp, E> {
+        let millis = (seconds * 1000.0).round();
+        // Beyond 2^53 a float skips milliseconds.
+        if millis.abs() > 9_007_199_254_740_992.0 || millis.is_nan() {
+            return Err(E::custom("a time out of range"));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "whole, and checked above")]
+        let millis = millis as i64;
+        Ok(Timestamp::from_millis(millis))
+    }
+}
+
+/// A value, which is written as a string because JSON has no NaN.
+struct Number(f64);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(NumberVisitor)
+    }
+}
+
+struct NumberVisitor;
+
+impl Visitor<'_> for NumberVisitor {
+    type Value = Number;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number in a string")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Number, E> {
+        value(text)
+            .map(Number)
+            .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+    }
+}
+
+/// A native histogram, which must at least be an object.
+struct Buckets;
+
+impl<'de> Deserialize<'de> for Buckets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(BucketsVisitor)
+    }
+}
+
+struct BucketsVisitor;
+
+impl<'de> Visitor<'de> for BucketsVisitor {
+    type Value = Buckets;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a native histogram")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Buckets, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Buckets)
+    }
+}

@@ -1,0 +1,296 @@
+//! One run: what the schedule wakes. It reads the clock once, loads the state, evaluates what
+//! is due, commits, publishes.
+//!
+//! A run takes nothing from whoever started it. Twice, late or at the same time as another, it
+//! comes to the same alerts; a run that failed is made up for by the next one.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use alerting::config::{Config, Settings};
+use alerting::evaluation::{Evaluation, Progress};
+use alerting::notify::{self, Trouble};
+use alerting::query::{Answer, Ask, FailureKind, QueryFailure};
+use alerting::rules::{RuleKey, SourceFile};
+use alerting::state::{State, StateError};
+use alerting::timestamp::Timestamp;
+use futures_util::{StreamExt, stream};
+
+use crate::clock::Clock;
+use crate::last_good;
+use crate::notify::Notifier;
+use crate::publish::Published;
+use crate::state::{CommitError, StateStore, StoreError, Version};
+
+/// Answers the core's questions.
+pub trait Querier {
+    /// Answers one question, or says why not, before `deadline`.
+    fn query(
+        &self,
+        ask: &Ask,
+        deadline: Timestamp,
+    ) -> impl Future<Output = Result<Answer, QueryFailure>>;
+}
+
+/// How a run goes about it.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// How long a run takes on new work; what it did until then it commits.
+    pub budget: Duration,
+    /// How long a claim on a notification holds: longer than a run can live.
+    pub claim: Duration,
+    /// How many questions are under way at once.
+    pub concurrency: usize,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            budget: Duration::from_secs(40),
+            claim: Duration::from_secs(120),
+            concurrency: 4,
+        }
+    }
+}
+
+/// The ruler and its connections to the world.
+pub struct Ruler<C, Q, S, N> {
+    /// Tells the time.
+    pub clock: C,
+    /// Answers queries.
+    pub querier: Q,
+    /// Keeps the state.
+    pub store: S,
+    /// Publishes.
+    pub notifier: N,
+    /// What is configured beside the rules.
+    pub settings: Settings,
+    /// How a run goes about it.
+    pub options: RunOptions,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunReport {
+    /// Whether there was no state before: only the cursors were set.
+    pub first: bool,
+    /// What was evaluated.
+    pub evaluated: Progress,
+    /// What was published.
+    pub published: Published,
+    /// Why the configuration was refused, if it was.
+    pub config_refused: Option<String>,
+    /// Rules with what they fail of.
+    pub failing: Vec<String>,
+}
+
+/// A run that could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The state could not be loaded or stored.
+    #[error("the state store failed")]
+    Store(#[from] StoreError),
+    /// The stored document is not ours to read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Another run was faster. It did the work.
+    #[error("another run committed first; this one publishes nothing")]
+    LostRace,
+    /// The configuration does not load, and there is none to go on with.
+    #[error("the configuration is refused, and there is no earlier one: {0}")]
+    NoConfig(String),
+}
+
+impl From<CommitError> for RunError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict => Self::LostRace,
+            CommitError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// The state as it was last loaded or committed by this run.
+struct Committed {
+    document: Option<Vec<u8>>,
+    version: Option<Version>,
+}
+
+impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
+    /// One run, known by `run_id`, which no other run has. `files` are the rule files as they
+    /// are now, or why they cannot be read.
+    pub async fn run(
+        &self,
+        run_id: &str,
+        files: Result<Vec<SourceFile>, String>,
+    ) -> Result<RunReport, RunError> {
+        let now = self.clock.now();
+        let deadline = now.plus(self.options.budget);
+        let mut committed = Committed {
+            document: None,
+            version: None,
+        };
+        let mut state = State::default();
+        if let Some((document, version)) = self.store.load().await? {
+            state = State::from_json(&document)?;
+            committed.document = Some(document);
+            committed.version = Some(version);
+        }
+        let mut report = RunReport {
+            first: committed.version.is_none(),
+            ..RunReport::default()
+        };
+        let config = self.config(&mut state, files, &mut report).await?;
+        let troubles: Vec<Trouble> = report
+            .config_refused
+            .iter()
+            .map(|error| Trouble::ConfigRefused {
+                error: error.clone(),
+            })
+            .collect();
+
+        let mut stopped = BTreeSet::new();
+        loop {
+            let more = self
+                .evaluate(
+                    &config,
+                    &mut state,
+                    now,
+                    deadline,
+                    &mut stopped,
+                    &mut report,
+                )
+                .await;
+            if !more || self.clock.now() >= deadline {
+                break;
+            }
+            self.commit(&state, &mut committed).await?;
+        }
+        report.failing = failing(&state);
+
+        notify::plan(&mut state, &config, &troubles, now);
+        let claimed_at = self.clock.now();
+        let until = claimed_at.plus(self.options.claim);
+        state.notify.outbox.claim(run_id, claimed_at, until);
+        self.commit(&state, &mut committed).await?;
+
+        report.published = self.publish(run_id, &config, &state, deadline).await;
+        Ok(report)
+    }
+
+    /// The configuration in force: the one given, or the last good one.
+    async fn config(
+        &self,
+        state: &mut State,
+        files: Result<Vec<SourceFile>, String>,
+        report: &mut RunReport,
+    ) -> Result<Config, RunError> {
+        let loaded = files.and_then(|files| {
+            let config = self.settings.load(&files).map_err(|errors| {
+                let first = errors.first().map(ToString::to_string).unwrap_or_default();
+                match errors.len() {
+                    0 | 1 => first,
+                    more => format!("{first} (and {} more)", more - 1),
+                }
+            })?;
+            Ok((files, config))
+        });
+        match loaded {
+            Ok((files, config)) => {
+                let (name, packed) = last_good::pack(&files)?;
+                if state.config.as_deref() != Some(&name) {
+                    self.store.put_config(&name, &packed).await?;
+                    state.config = Some(name);
+                }
+                Ok(config)
+            }
+            Err(error) => {
+                let refused = || RunError::NoConfig(error.clone());
+                let name = state.config.as_deref().ok_or_else(refused)?;
+                let packed = self.store.get_config(name).await?.ok_or_else(refused)?;
+                let files = last_good::unpack(&packed)?;
+                let config = self.settings.load(&files).map_err(|_| refused())?;
+                report.config_refused = Some(error);
+                Ok(config)
+            }
+        }
+    }
+
+    /// Evaluates one chunk of what is due. Whether there is more that can be evaluated now.
+    async fn evaluate(
+        &self,
+        config: &Config,
+        state: &mut State,
+        now: Timestamp,
+        deadline: Timestamp,
+        stopped: &mut BTreeSet<RuleKey>,
+        report: &mut RunReport,
+    ) -> bool {
+        let mut chunk = Evaluation::plan(
+            &config.groups,
+            &mut state.rules,
+            now,
+            &config.evaluation,
+            stopped,
+        );
+        loop {
+            let asks = chunk.asks();
+            if asks.is_empty() {
+                break;
+            }
+            for (ask, answer) in self.fetch(asks, deadline).await {
+                chunk.answer(ask, answer);
+            }
+        }
+        let progress = chunk.finish(&mut state.rules, stopped);
+        let more = progress.more;
+        report.evaluated.add(&progress);
+        more
+    }
+
+    /// Asks all of `asks`, some at a time.
+    pub(crate) async fn fetch(
+        &self,
+        asks: Vec<Ask>,
+        deadline: Timestamp,
+    ) -> Vec<(Ask, Result<Answer, QueryFailure>)> {
+        stream::iter(asks)
+            .map(|ask| async move {
+                let answer = if self.clock.now() < deadline {
+                    self.querier.query(&ask, deadline).await
+                } else {
+                    Err(QueryFailure {
+                        kind: FailureKind::Transient,
+                        message: "the run's time is used up".to_owned(),
+                    })
+                };
+                (ask, answer)
+            })
+            .buffer_unordered(self.options.concurrency.max(1))
+            .collect()
+            .await
+    }
+
+    /// Commits the state, unless it is what is stored already.
+    async fn commit(&self, state: &State, committed: &mut Committed) -> Result<(), RunError> {
+        let document = state.to_json()?;
+        if committed.document.as_ref() == Some(&document) {
+            return Ok(());
+        }
+        let version = self.store.commit(&document, committed.version).await?;
+        committed.document = Some(document);
+        committed.version = Some(version);
+        Ok(())
+    }
+}
+
+fn failing(state: &State) -> Vec<String> {
+    state
+        .rules
+        .values()
+        .filter_map(|rule| {
+            let failure = rule.health.failure.as_ref()?;
+            Some(format!("{}: {}", rule.id.alert, failure.error))
+        })
+        .collect()
+}
