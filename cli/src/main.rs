@@ -18,7 +18,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Evaluate rules against a Prometheus or an AMP workspace and tell alerts in the terminal.
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// Say what is wrong with rule files, with line and column. Exits 1 if anything is.
     Check(check::Args),
 }
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         )
         .init();
     let done = match Cli::parse().command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
     };
     done.unwrap_or_else(|error| {

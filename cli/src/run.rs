@@ -91,13 +91,13 @@ type LocalRuler =
     Ruler<SystemClock, PrometheusQuerier<SystemClock>, FileStore, Terminal<io::Stdout>>;
 
 /// Runs until it is told to stop, or once.
-pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    let ruler = ruler(&args)?;
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let ruler = ruler(args)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("starting the runtime")?
-        .block_on(schedule(&args, &ruler))
+        .block_on(schedule(args, &ruler))
 }
 
 fn ruler(args: &Args) -> Result<LocalRuler> {

@@ -47,6 +47,6 @@ mod tests {
             "··██"
         );
         assert_eq!(sparkline(&[]), "");
-        assert_eq!(drawn(&[f64::MAX, f64::MIN]), "··");
+        assert_eq!(drawn(&[f64::MAX, f64::MIN]), "▁▁");
     }
 }
