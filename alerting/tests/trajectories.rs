@@ -1,6 +1,12 @@
 //! The state machine and the hold, tick by tick: what goes in and what state comes out, as two
 //! lines of equal length.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must say so"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

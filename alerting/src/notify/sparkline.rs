@@ -20,12 +20,12 @@ pub fn sparkline(points: &[Option<f64>]) -> String {
 
 /// `share` is of the range from low to high; NaN where that is empty.
 fn bar(share: f64) -> char {
-    let mut upper = 1.0 / 16.0;
+    let mut upper = 0.5 / 7.0;
     for bar in BARS {
         if share < upper || share.is_nan() {
             return bar;
         }
-        upper += 1.0 / 8.0;
+        upper += 1.0 / 7.0;
     }
     '█'
 }
