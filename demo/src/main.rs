@@ -1,3 +1,72 @@
-//! .
+//! `dnswatch-demo`: a DNS storm comes over a simulated cluster and goes again,
+//! a real Prometheus watches, and `dnswatch run` tells of it.
+//!
+//! [`show`] is the story; [`parts`] finds the programs, [`child`] runs them so
+//! that none outlives the demo, [`console`] prints.
 
-fn main() {}
+mod child;
+mod console;
+mod parts;
+mod prometheus;
+mod show;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::show::Stage;
+
+/// Plays a DNS storm on a simulated EKS cluster under the eyes of a real
+/// Prometheus and of `dnswatch run`, and exits 0 only if both FIRING and
+/// RESOLVED were told.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// The Prometheus to start [default: the one among the parts of `make
+    /// parts`, else the one on PATH]
+    #[arg(long, value_name = "PATH", env = "DNSWATCH_PROMETHEUS")]
+    prometheus: Option<PathBuf>,
+    /// The dnswatch to start [default: the one beside this program]
+    #[arg(long, value_name = "PATH")]
+    dnswatch: Option<PathBuf>,
+    /// The folder of the rule files
+    #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../rules"))]
+    rules: PathBuf,
+    /// Leave the logs and the state where they are, and say where
+    #[arg(long)]
+    keep: bool,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    let mut stage = Stage::default();
+    let outcome = tokio::select! {
+        outcome = show::play(&args, &mut stage) => outcome.map(|()| 0),
+        stopped = stop_signal() => stopped.map(|signal| 128 + signal),
+    };
+    stage.clear().await;
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            // Where even this cannot be written, the exit code tells.
+            let _ = writeln!(io::stderr(), "dnswatch-demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Waits for a signal that asks the demo to end, and returns its number.
+async fn stop_signal() -> anyhow::Result<u8> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(tokio::select! {
+        _ = hangup.recv() => 1,
+        _ = interrupt.recv() => 2,
+        _ = terminate.recv() => 15,
+    })
+}

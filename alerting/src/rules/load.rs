@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde_saphyr::{Location, Spanned, from_multiple_with_options, from_str_with_options};
+use serde_saphyr::{Location, Spanned, from_str_with_options};
 
 use super::file::{Group, Pairs, Rule, RuleFile};
 use super::{AlertingRule, Place, RuleGroup, RuleId};
@@ -124,10 +124,10 @@ impl Loader<'_> {
     /// Prometheus reads the first document of a file and leaves the others alone.
     fn parse(&mut self, text: &str) -> Option<RuleFile> {
         let options = || serde_saphyr::options! { with_snippet: false };
-        let parsed = match from_str_with_options::<Option<RuleFile>>(text, options()) {
-            Err(serde_saphyr::Error::MultipleDocuments { .. }) => {
-                from_multiple_with_options::<Option<RuleFile>>(text, options())
-                    .map(|documents| documents.into_iter().next().flatten())
+        let read = |text| from_str_with_options::<Option<RuleFile>>(text, options());
+        let parsed = match read(text) {
+            Err(serde_saphyr::Error::MultipleDocuments { location, .. }) => {
+                read(first_document(text, location.line()))
             }
             other => other,
         };
@@ -325,6 +325,20 @@ fn merge(group: &[(String, Template)], own: Vec<(String, Template)>) -> Vec<(Str
     let mut merged: BTreeMap<String, Template> = group.iter().cloned().collect();
     merged.extend(own);
     merged.into_iter().collect()
+}
+
+/// The text before the `---` line that comes before the line `second`, where the second document
+/// has its first content.
+fn first_document(text: &str, second: u64) -> &str {
+    let mut end = 0;
+    let mut at = 0;
+    for (line, number) in text.split_inclusive('\n').zip(1..second) {
+        if number > 1 && line.starts_with("---") {
+            end = at;
+        }
+        at += line.len();
+    }
+    text.get(..end).unwrap_or(text)
 }
 
 /// The parser's own message without its advice to programmers and without the place, which is

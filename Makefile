@@ -1,0 +1,47 @@
+# The commands of README.md. `make help` lists them.
+
+export DNSWATCH_CACHE := $(abspath $(or $(DNSWATCH_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dnswatch))
+export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),$(DNSWATCH_CACHE)/target))
+
+SCRIPTS := .ci/run tests/run tests/doubled-stacks tests/parts/install
+AGAIN := @$(MAKE) --no-print-directory
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: test
+test: ## everything: lint, then all tests on the real parts, which it installs itself
+	$(AGAIN) quick-lint
+# The parts are fetched while the tests compile.
+	$(AGAIN) --jobs=2 parts compile
+	@tests/run
+
+.PHONY: demo demo-local
+demo: ## a DNS storm on a simulated cluster: the real Prometheus, alerts in the terminal
+	@tests/parts/install prometheus
+	@cargo build --quiet --locked --package dnswatch --package dnswatch-demo
+	@$(CARGO_TARGET_DIR)/debug/dnswatch-demo
+demo-local: demo ## the same
+
+.PHONY: lint quick-lint clippy
+lint: quick-lint clippy ## formatting, clippy, shellcheck, no doubled dependency stacks
+quick-lint:
+	@cargo fmt --all --check
+	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
+	elif [ "$$CI" ]; then echo "lint: shellcheck is missing: apt-get install shellcheck" >&2; exit 1; \
+	else echo "lint: skipped: shellcheck (apt-get install shellcheck)" >&2; fi
+	@tests/doubled-stacks
+clippy:
+	@cargo clippy --workspace --all-targets --locked -- --deny warnings
+
+.PHONY: compile
+compile: clippy
+	@tests/run --no-run
+
+.PHONY: parts clean-parts
+parts: ## install the real programs that the tests run against (into the cache, no root needed)
+	@tests/parts/install
+clean-parts: ## remove them
+	rm -rf '$(DNSWATCH_CACHE)/parts'

@@ -1,0 +1,13 @@
+//! The core from outside: plain data in, plain data out.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must say so"
+)]
+
+mod notification;
+mod rule_files;
+mod state_format;
+mod trajectories;
+mod world;

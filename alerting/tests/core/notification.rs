@@ -1,0 +1,225 @@
+//! From evaluations to what is told and when: whole runs of the core, a minute apart, each
+//! notification written as one line.
+
+use std::time::Duration;
+
+use alerting::config::Config;
+use alerting::notify::{self, Details, Message, Notification, Trouble};
+use alerting::state::State;
+use alerting::timestamp::Timestamp;
+
+use crate::world::{MINUTE, config, evaluate, letters, start};
+
+/// A run starts this long after the minute.
+const LAG: Duration = Duration::from_secs(5);
+
+/// One run: evaluate, plan, claim, deliver.
+fn run(
+    config: &Config,
+    state: &mut State,
+    world: &std::collections::BTreeMap<Timestamp, char>,
+    now: Timestamp,
+    troubles: &[Trouble],
+) -> Vec<Notification> {
+    evaluate(config, &mut state.rules, world, now);
+    notify::plan(state, config, troubles, now);
+    let outbox = &mut state.notify.outbox;
+    outbox.claim("run", now, now.plus(MINUTE));
+    let claimed: Vec<Notification> = outbox.claimed_by("run", now).cloned().collect();
+    for notification in &claimed {
+        assert!(outbox.delivered(&notification.id, "run"));
+    }
+    claimed
+}
+
+fn line(notification: &Notification, now: Timestamp) -> String {
+    let message = Message::of(notification, &Details::default(), now);
+    let minute = now.since(start()).as_secs() / 60;
+    format!("{minute} {}: {}", message.subject, notification.reason)
+}
+
+/// The rule sees `letters`; a run each minute, but for those marked `.` in `runs` (`r`: a run).
+/// After the letters' end `more` minutes repeat the last one.
+#[track_caller]
+fn check(rule: &str, seen: &str, runs: &str, expected: &[&str]) {
+    let config = config(rule);
+    let world = letters(&config, seen);
+    let mut state = State::default();
+    run(&config, &mut state, &world, start(), &[]);
+    let mut told = Vec::new();
+    let mut now = start().plus(LAG);
+    for is_run in runs.chars() {
+        now = now.plus(MINUTE);
+        if is_run == 'r' {
+            for notification in run(&config, &mut state, &world, now, &[]) {
+                told.push(line(&notification, now));
+            }
+        }
+    }
+    assert_eq!(told, expected, "of {seen}");
+}
+
+#[test]
+fn a_group_waits_and_is_told_once() {
+    // Fires at minute 1; group_wait of 30 s is met by the run at minute 2.
+    check(
+        "",
+        "6666",
+        "rrrr",
+        &["2 [FIRING:1] A (a x): first notification"],
+    );
+}
+
+#[test]
+fn the_end_is_told_after_group_interval_and_never_twice() {
+    check(
+        "",
+        "66611111111",
+        "rrrrrrrrrrr",
+        &[
+            "2 [FIRING:1] A (a x): first notification",
+            "7 [RESOLVED] A (a x): all alerts resolved",
+        ],
+    );
+}
+
+#[test]
+fn what_ends_before_its_first_flush_is_not_told() {
+    check("", "6111", "rrrr", &[]);
+}
+
+#[test]
+fn what_goes_on_is_told_again_after_repeat_interval() {
+    let long = "6".repeat(250);
+    check(
+        "",
+        &long,
+        &"r".repeat(250),
+        &[
+            "2 [FIRING:1] A (a x): first notification",
+            // The first flush later than four hours after the first notification.
+            "247 [FIRING:1] A (a x): repeat interval elapsed",
+        ],
+    );
+}
+
+#[test]
+fn after_a_gap_each_group_is_flushed_once_with_what_is_true_now() {
+    check(
+        "",
+        "66161616611",
+        "rr.......rr",
+        &[
+            "2 [FIRING:1] A (a x): first notification",
+            "10 [RESOLVED] A (a x): all alerts resolved",
+        ],
+    );
+}
+
+#[test]
+fn what_began_and_ended_unseen_is_told_once_as_past() {
+    check(
+        "",
+        "11666111111111",
+        "rr........rrrr",
+        &["11 [PAST] A (a x): ended unseen"],
+    );
+}
+
+#[test]
+fn a_rule_that_cannot_be_asked_is_told_and_nothing_is_called_over() {
+    check(
+        "",
+        "666eeeeeeeeeee",
+        "rrrrrrrrrrrrrr",
+        &[
+            "2 [FIRING:1] A (a x): first notification",
+            "9 [FIRING:1] DnswatchRuleFailing (A g test warning): first notification",
+        ],
+    );
+}
+
+#[test]
+fn telemetry_that_stops_holds_the_alert_and_is_told() {
+    check(
+        "",
+        "666xxxxxxx",
+        "rrrrrrrrrr",
+        &[
+            "2 [FIRING:1] A (a x): first notification",
+            "5 [FIRING:1] DnswatchTelemetryStopped (A g test warning): first notification",
+        ],
+    );
+}
+
+#[test]
+fn a_node_that_is_gone_is_not_called_resolved() {
+    check(
+        "",
+        "666----------",
+        "rrrrrrrrrrrrr",
+        &[
+            "2 [FIRING:1] A (a x): first notification",
+            "12 [ENDED] A (a x): all alerts resolved",
+        ],
+    );
+}
+
+#[test]
+fn a_removed_rule_ends_its_alerts_and_says_why() {
+    let with_rule = config("");
+    let mut without_rule = with_rule.clone();
+    without_rule.groups.clear();
+    let world = letters(&with_rule, "666666666666");
+    let mut state = State::default();
+    run(&with_rule, &mut state, &world, start(), &[]);
+    let mut told = Vec::new();
+    let mut now = start().plus(LAG);
+    for minute in 1..=10 {
+        now = now.plus(MINUTE);
+        let config = if minute < 4 {
+            &with_rule
+        } else {
+            &without_rule
+        };
+        told.extend(run(config, &mut state, &world, now, &[]));
+    }
+    let last = told.last().expect("two notifications");
+    let message = Message::of(last, &Details::default(), now);
+    assert_eq!(told.len(), 2);
+    assert_eq!(message.subject, "[ENDED] A (a x)");
+    assert!(
+        message.body.contains("the rule was removed"),
+        "{}",
+        message.body
+    );
+}
+
+#[test]
+fn a_refused_configuration_is_told() {
+    let config = config("");
+    let world = letters(&config, "1111");
+    let mut state = State::default();
+    let trouble = Trouble::ConfigRefused {
+        error: "rules.yml:3:4: `expr` is set twice".to_owned(),
+    };
+    let mut now = start();
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        told.extend(run(
+            &config,
+            &mut state,
+            &world,
+            now,
+            std::slice::from_ref(&trouble),
+        ));
+        now = now.plus(MINUTE);
+    }
+    assert_eq!(told.len(), 1);
+    let message = Message::of(&told[0], &Details::default(), now);
+    assert_eq!(
+        message.subject,
+        "[FIRING:1] DnswatchConfigRefused (warning)"
+    );
+    assert!(message.body.contains("rules.yml:3:4: `expr` is set twice"));
+}

@@ -1,0 +1,124 @@
+//! Rule files that are refused: where, and in which words.
+
+use alerting::rules::{Defaults, SourceFile, load};
+
+#[track_caller]
+fn check(text: &str, expected: &[&str]) {
+    let file = SourceFile {
+        name: "rules/a.yml".to_owned(),
+        text: text.to_owned(),
+    };
+    let found: Vec<String> = match load(&[file], Defaults::default()) {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+    };
+    assert_eq!(found, expected, "of\n{text}");
+}
+
+const GOOD: &str = "
+groups:
+- name: g
+  interval: 15s
+  query_offset: 30s
+  limit: 10
+  labels: {team: dns}
+  rules:
+  - record: a:b
+    expr: sum(up)
+  - alert: A
+    expr: up == 0
+    for: 1h30m
+    keep_firing_for: 5m
+    labels: {severity: 1, empty: ~, yes: true}
+    annotations:
+      summary: '{{ $labels.instance }} is {{ $value }}'
+";
+
+#[test]
+fn a_file_of_every_field_loads() {
+    check(GOOD, &[]);
+    check("", &[]);
+    check("groups:\n", &[]);
+    check(&format!("{GOOD}---\nnot: read\n"), &[]);
+}
+
+#[test]
+fn what_is_not_a_field_is_named_with_its_place() {
+    check(
+        "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up\n    fro: 5m\n",
+        &[
+            "rules/a.yml:6:5: unknown field `fro`, expected one of record, alert, expr, for, \
+           keep_firing_for, labels, annotations",
+        ],
+    );
+    check(
+        "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up\n    expr: down\n",
+        &["rules/a.yml:6:5: `expr` is set twice"],
+    );
+    check(
+        "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up\n    labels: {a: 1, a: 2}\n",
+        &["rules/a.yml:6:20: `a` is set twice"],
+    );
+}
+
+#[test]
+fn everything_wrong_with_a_file_is_told_at_once() {
+    check(
+        "groups:
+- name: g
+  interval: 5 minutes
+  rules:
+  - alert: A
+    for: 1m1h
+    labels: {__name__: x}
+  - expr: up
+  - alert: B
+    record: b
+    expr: up
+  - record: c
+    expr: up
+    for: 1m
+- name: g
+- rules: []
+",
+        &[
+            "rules/a.yml:3:13: not a valid duration: \"5 minutes\": write for example `30s`, `5m` \
+             or `1h30m`",
+            "rules/a.yml:5:5: a rule needs an `expr`",
+            "rules/a.yml:6:10: not a valid duration: \"1m1h\": write for example `30s`, `5m` or \
+             `1h30m`",
+            "rules/a.yml:7:14: a rule cannot set the label `__name__`",
+            "rules/a.yml:8:5: a rule needs an `alert` (or a `record`) name",
+            "rules/a.yml:10:13: a rule has either `record` or `alert`, not both",
+            "rules/a.yml:12:5: a recording rule cannot have `for`",
+            "rules/a.yml:15:9: group name \"g\" is used twice in this file",
+            "rules/a.yml:16:3: a group needs a `name`",
+        ],
+    );
+}
+
+#[test]
+fn a_broken_template_is_placed_in_the_file() {
+    check(
+        "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up\n    annotations:\n      \
+         summary: 'is {{ $value '\n",
+        &[
+            "rules/a.yml:7:16: the template of `summary` cannot be read, at its line 1, column 14: \
+           unclosed action",
+        ],
+    );
+}
+
+#[test]
+fn two_files_of_one_base_name_are_refused() {
+    let file = |name: &str| SourceFile {
+        name: name.to_owned(),
+        text: String::new(),
+    };
+    let errors = load(&[file("a/x.yml"), file("b/x.yaml")], Defaults::default())
+        .expect_err("the namespace is the same");
+    assert_eq!(
+        errors[0].to_string(),
+        "b/x.yaml: its base name is that of a/x.yml: groups are told apart by it, so rename one"
+    );
+}

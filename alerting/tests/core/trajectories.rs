@@ -1,0 +1,114 @@
+//! The state machine and the hold, tick by tick: what goes in and what state comes out, as two
+//! lines of equal length.
+
+use std::collections::BTreeMap;
+
+use alerting::alert::{AlertState, End};
+use alerting::rules::RuleKey;
+use alerting::state::RuleState;
+
+use crate::world::{MINUTE, config, evaluate, letters, start};
+
+/// The alert's state by a letter: `.` none, `P` pending, `F` firing, `S` firing, held because
+/// the telemetry stopped, `G` firing, held because the series is gone, `C` ended: cleared, `N`
+/// ended: no longer reported.
+fn letter(states: &BTreeMap<RuleKey, RuleState>) -> char {
+    let Some(alert) = states.values().flat_map(|rule| rule.active.values()).next() else {
+        return '.';
+    };
+    match (alert.state, alert.hold, alert.end) {
+        (AlertState::Pending, ..) => 'P',
+        (AlertState::Firing, None, _) => 'F',
+        (AlertState::Firing, Some(hold), _) if hold.gone_since.is_none() => 'S',
+        (AlertState::Firing, Some(_), _) => 'G',
+        (AlertState::Inactive, _, Some(End::Cleared)) => 'C',
+        (AlertState::Inactive, ..) => 'N',
+    }
+}
+
+/// Runs a minute at a time, a tick a minute, and then all at once, as after an outage: both must
+/// end in the same state.
+#[track_caller]
+fn check(rule: &str, input: &str, expected: &str) {
+    let config = config(rule);
+    let world = letters(&config, input);
+    let mut stepwise = BTreeMap::new();
+    evaluate(&config, &mut stepwise, &world, start());
+    let mut states = String::new();
+    let mut now = start();
+    for _ in input.chars() {
+        now = now.plus(MINUTE);
+        evaluate(&config, &mut stepwise, &world, now);
+        states.push(letter(&stepwise));
+    }
+    assert_eq!(states, expected, "of {input}");
+
+    if !input.contains('e') {
+        let mut at_once = BTreeMap::new();
+        evaluate(&config, &mut at_once, &world, start());
+        evaluate(&config, &mut at_once, &world, now);
+        for state in at_once.values_mut().chain(stepwise.values_mut()) {
+            // Which ticks were late is all that may differ.
+            for alert in state.active.values_mut().chain(state.ended.values_mut()) {
+                alert.late = false;
+            }
+        }
+        assert_eq!(at_once, stepwise, "caught up at once, of {input}");
+    }
+}
+
+#[test]
+fn fires_at_once_or_after_for() {
+    check("", "1661", ".FFC");
+    check("    for: 2m\n", "66661", "PPFFC");
+    check("    for: 2m\n", "661666", "PP.PPF");
+}
+
+#[test]
+fn keep_firing_for_bridges_gaps_and_ends() {
+    check("    keep_firing_for: 2m\n", "6111", "FFFC");
+    check("    keep_firing_for: 2m\n", "61611", "FFFFF");
+    check("    keep_firing_for: 2m\n", "6161111", "FFFFFCC");
+}
+
+#[test]
+fn a_resolved_alert_is_kept_a_quarter_of_an_hour_and_fires_anew() {
+    check("", "611111111111111111", "FCCCCCCCCCCCCCCCC.");
+    check("", "61161", "FCCFC");
+}
+
+#[test]
+fn a_failing_query_changes_nothing() {
+    check("", "6rr1", "FFFC");
+    check("    for: 1m\n", "6rr6", "PPPF");
+    // Ticks that could not be asked stay due; they are evaluated when the answers come.
+    check("", "6e", "FF");
+}
+
+#[test]
+fn an_alert_whose_telemetry_stopped_is_held_and_says_so() {
+    check("", "6xx6", "FSSF");
+    check("", "6xx1", "FSSC");
+    let hour = "x".repeat(60);
+    let held = "S".repeat(60);
+    check("", &format!("6{hour}x"), &format!("F{held}N"));
+}
+
+#[test]
+fn an_alert_whose_node_is_gone_ends_soon_and_is_not_called_over() {
+    check("", "6------", "FGGGGGN");
+    check("", "6--6", "FGGF");
+    check("", "6--1", "FGGC");
+    // The telemetry stops, comes back, and the node is gone: the short hold starts then.
+    check("", "6xxx------", "FSSSGGGGGN");
+}
+
+#[test]
+fn a_pending_alert_is_never_held() {
+    check("    for: 5m\n", "66x", "PP.");
+}
+
+#[test]
+fn what_keep_firing_for_held_is_asked_about_when_it_would_end() {
+    check("    keep_firing_for: 2m\n", "6xxxx1", "FFFSSC");
+}

@@ -1,0 +1,81 @@
+//! What the demo waits to be told, and how long it waits.
+
+use std::time::Duration;
+
+use crate::subject::{self, Status};
+
+/// The alert that the show is about.
+pub const ALERT: &str = "LinkLocalThrottling";
+
+/// How long the rule still sees drops after the last one: its window of two
+/// minutes, an evaluation every 30 s and the samples' way here.
+const AFTERGLOW: Duration = Duration::from_secs(165);
+/// The longest that the demo may take, as README.md promises.
+pub const DEADLINE: Duration = Duration::from_secs(360);
+
+/// What has been told so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Told {
+    /// Nothing about [`ALERT`].
+    #[default]
+    Nothing,
+    /// That it fires.
+    Firing,
+    /// That it fires, and after that that it is resolved.
+    Resolved,
+}
+
+impl Told {
+    /// Hears one line of the notifications.
+    pub fn hear(&mut self, line: &str) {
+        match (*self, subject::parse(line)) {
+            (Self::Nothing, Some((Status::Firing, ALERT))) => *self = Self::Firing,
+            (Self::Firing, Some((Status::Resolved, ALERT))) => *self = Self::Resolved,
+            _ => {}
+        }
+    }
+
+    /// What is still missing, for a message.
+    pub fn missing(self) -> Option<&'static str> {
+        match self {
+            Self::Nothing => Some("neither FIRING nor RESOLVED was told"),
+            Self::Firing => Some("FIRING was told, RESOLVED was not"),
+            Self::Resolved => None,
+        }
+    }
+}
+
+/// How long the show should take, whose storm ends after `storm_ends`.
+pub fn estimate(storm_ends: Duration) -> Duration {
+    storm_ends + AFTERGLOW
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Told;
+
+    #[track_caller]
+    fn check(lines: &[&str], expected: Told) {
+        let mut told = Told::default();
+        for line in lines {
+            told.hear(line);
+        }
+        assert_eq!(told, expected, "{lines:?}");
+    }
+
+    #[test]
+    fn both_must_be_told_and_in_order() {
+        let firing = "[FIRING:1] LinkLocalThrottling demo";
+        let resolved = "[RESOLVED] LinkLocalThrottling demo";
+        check(&[], Told::Nothing);
+        check(&[resolved], Told::Nothing);
+        check(&[firing, "  since 12:00"], Told::Firing);
+        check(&[firing, firing], Told::Firing);
+        check(
+            &[firing, "[RESOLVED] CoreDNSServfailHigh demo"],
+            Told::Firing,
+        );
+        check(&[firing, resolved], Told::Resolved);
+        check(&[firing, resolved, firing], Told::Resolved);
+    }
+}

@@ -1,0 +1,30 @@
+//! A simulated EKS cluster whose DNS can be throttled, for demonstrations and
+//! tests.
+//!
+//! - [`scenario`]: what happens, as data: a topology and a timeline of loads.
+//! - [`cluster`]: the pure model. One second at a time, queries become packets,
+//!   packets meet the link-local allowance of the network interface that they
+//!   leave by ([`eni`]), and each CoreDNS pod lives with what came back
+//!   ([`coredns`]).
+//! - [`simulation`]: a scenario played on a cluster by `step(dt)`.
+//! - [`pages`]: the state as the two kinds of page that a Prometheus scrapes,
+//!   written by [`exposition`].
+//! - [`server`] and [`scrape_config`]: those pages on a loopback port, and the
+//!   Prometheus configuration that finds them.
+//! - [`subject`] and [`acts`]: what the demo waits to be told, and in how long.
+//!
+//! The model has no clock, no randomness and no I/O; all of it is whole
+//! numbers, so a run is the same everywhere.
+
+pub mod acts;
+pub mod cluster;
+pub mod coredns;
+pub mod eni;
+pub mod exposition;
+pub mod histogram;
+pub mod pages;
+pub mod scenario;
+pub mod scrape_config;
+pub mod server;
+pub mod simulation;
+pub mod subject;

@@ -1,0 +1,89 @@
+//! Where the programs are that the demo starts.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+/// The Prometheus given, else the one among the parts, else the one on PATH.
+///
+/// # Errors
+/// Where it is not there.
+pub(crate) fn prometheus(given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(given) = given {
+        if !given.is_file() {
+            bail!("there is no Prometheus at {}", given.display());
+        }
+        return Ok(given.to_owned());
+    }
+    let part = parts_folder().map(|parts| parts.join("prometheus/prometheus"));
+    part.filter(|part| part.is_file())
+        .or_else(|| on_path("prometheus"))
+        .context("no Prometheus found: run `make parts`, or name one with --prometheus")
+}
+
+/// The dnswatch given, else the one beside this program.
+///
+/// # Errors
+/// Where it is not there.
+pub(crate) fn dnswatch(given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let path = match given {
+        Some(given) => given.to_owned(),
+        None => env::current_exe()
+            .context("cannot tell where this program is; name dnswatch with --dnswatch")?
+            .with_file_name("dnswatch"),
+    };
+    if !path.is_file() {
+        bail!(
+            "there is no dnswatch at {}: run `cargo build -p dnswatch`, or name one with --dnswatch",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+/// The rule files directly in `folder`, by name.
+///
+/// # Errors
+/// Where it cannot be read or holds none.
+pub(crate) fn rule_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| format!("cannot read the rules folder {}", folder.display()))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "yml" || extension == "yaml")
+        {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        bail!("no rule file (.yml, .yaml) in {}", folder.display());
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The first file of that name in PATH's folders.
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
+
+/// Where `make parts` puts what it installs.
+fn parts_folder() -> Option<PathBuf> {
+    let set = |name| {
+        env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let cache = set("DNSWATCH_CACHE").or_else(|| {
+        set("XDG_CACHE_HOME")
+            .or_else(|| Some(set("HOME")?.join(".cache")))
+            .map(|cache| cache.join("dnswatch"))
+    })?;
+    Some(cache.join("parts"))
+}

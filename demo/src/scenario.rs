@@ -1,0 +1,160 @@
+//! What happens in a demonstration, as data.
+
+/// A cluster and what it goes through.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// A short name.
+    pub name: String,
+    /// The nodes and CoreDNS pods.
+    pub topology: Topology,
+    /// One after the other; the last one goes on for ever.
+    pub phases: Vec<Phase>,
+}
+
+/// A stretch of time with one load.
+#[derive(Clone, Debug)]
+pub struct Phase {
+    /// What to call it while it lasts.
+    pub name: String,
+    /// How long it lasts.
+    pub seconds: u64,
+    /// What is asked of the cluster meanwhile.
+    pub load: Load,
+}
+
+/// What workloads and nodes ask for, per second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Lookups of Service names in the whole cluster. CoreDNS answers them.
+    pub service_lookups: u32,
+    /// Lookups of names outside the cluster, in the whole cluster.
+    pub external_lookups: u32,
+    /// Suffixes of the pods' search path that lie in `cluster.local`, tried
+    /// before an external name itself: 3 with Kubernetes' `ndots:5`, 0 for a
+    /// name with a trailing dot.
+    pub cluster_suffixes: u32,
+    /// Suffixes of the search path that only the VPC's resolver can refuse: 1
+    /// with the VPC's own domain, such as `ec2.internal`.
+    pub vpc_suffixes: u32,
+    /// How many in a hundred of the queries that would leave CoreDNS its cache
+    /// answers.
+    pub cached_percent: u32,
+    /// Link-local packets that each node itself sends (IMDS, NTP).
+    pub node_packets: u32,
+}
+
+/// The nodes and CoreDNS pods of a cluster.
+#[derive(Clone, Debug)]
+pub struct Topology {
+    /// The value of the `cluster` label.
+    pub cluster: String,
+    /// The nodes.
+    pub nodes: Vec<NodeSpec>,
+    /// The CoreDNS pods.
+    pub pods: Vec<PodSpec>,
+}
+
+/// A node and its network interfaces, the primary one first.
+#[derive(Clone, Debug)]
+pub struct NodeSpec {
+    /// The node's name in Kubernetes.
+    pub name: String,
+    /// Its address, part of the exporter's `instance`.
+    pub ip: String,
+    /// Device names.
+    pub devices: Vec<String>,
+}
+
+/// A CoreDNS pod and the interface that its packets leave by.
+#[derive(Clone, Debug)]
+pub struct PodSpec {
+    /// The pod's name.
+    pub name: String,
+    /// Its address, part of its `instance`.
+    pub ip: String,
+    /// The name of the node that it runs on.
+    pub node: String,
+    /// The node's device whose address range the pod's address is from.
+    pub device: String,
+}
+
+impl Scenario {
+    /// The phase in force after `second` whole seconds, and for how many more
+    /// seconds; `None` for the time where the last phase goes on for ever.
+    pub fn phase_at(&self, second: u64) -> Option<(&Phase, Option<u64>)> {
+        let mut end = 0;
+        for phase in &self.phases {
+            end += phase.seconds;
+            if second < end {
+                return Some((phase, Some(end - second)));
+            }
+        }
+        self.phases.last().map(|phase| (phase, None))
+    }
+
+    /// The show of `make demo`: two of three CoreDNS pods share one interface;
+    /// a job that looks up many external names comes and goes. Each pod sends
+    /// less than an interface may, but the two together more.
+    pub fn dns_storm() -> Self {
+        let quiet = Load {
+            service_lookups: 600,
+            external_lookups: 60,
+            cluster_suffixes: 3,
+            vpc_suffixes: 1,
+            cached_percent: 80,
+            node_packets: 5,
+        };
+        let storm = Load {
+            external_lookups: 1500,
+            cached_percent: 60,
+            ..quiet
+        };
+        let phase = |name: &str, seconds, load| Phase {
+            name: name.to_owned(),
+            seconds,
+            load,
+        };
+        Self {
+            name: "dns-storm".to_owned(),
+            topology: Topology {
+                cluster: "demo".to_owned(),
+                nodes: vec![
+                    node(11, &["ens5", "ens6"]),
+                    node(12, &["ens5", "ens6"]),
+                    node(13, &["ens5"]),
+                ],
+                pods: vec![
+                    pod("coredns-7f9c6d8b5d-4kq2x", 11, 40, "ens5"),
+                    pod("coredns-7f9c6d8b5d-9wzlp", 11, 41, "ens5"),
+                    pod("coredns-7f9c6d8b5d-hx7mt", 12, 70, "ens6"),
+                ],
+            },
+            phases: vec![
+                phase("quiet", 25, quiet),
+                phase("DNS storm", 60, storm),
+                phase("quiet again", 0, quiet),
+            ],
+        }
+    }
+}
+
+fn node(host: u8, devices: &[&str]) -> NodeSpec {
+    NodeSpec {
+        name: node_name(host),
+        ip: format!("10.0.1.{host}"),
+        devices: devices.iter().map(|&device| device.to_owned()).collect(),
+    }
+}
+
+fn pod(name: &str, node: u8, host: u8, device: &str) -> PodSpec {
+    PodSpec {
+        name: name.to_owned(),
+        ip: format!("10.0.1.{host}"),
+        node: node_name(node),
+        device: device.to_owned(),
+    }
+}
+
+fn node_name(host: u8) -> String {
+    format!("ip-10-0-1-{host}.ec2.internal")
+}

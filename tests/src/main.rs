@@ -1,0 +1,28 @@
+//! The product from outside, on real parts: one test binary, one module an idea.
+//!
+//! What the tests stand on; each proves itself:
+//! - [`parts`]: where the real programs are, and what happens where one is missing
+//! - [`leash`]: a program that cannot outlive the test that started it
+//! - [`samples`]: a history, written down for Prometheus to load
+//! - [`prometheus`]: the real server on a history, a configuration or rules of the test's choosing
+//!
+//! A test that needs a real part begins by asking for it, and ends there without it: in CI that
+//! is a failure, elsewhere it is told by name.
+//! ```ignore
+//! let Some(tools) = parts::prometheus() else { return Ok(()) };
+//! let prometheus = tools.server().samples(history).start().await?;
+//! ```
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "all of this crate is tests, which fail by panicking and tell why"
+)]
+
+mod leash;
+mod parts;
+mod prometheus;
+mod samples;

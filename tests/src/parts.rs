@@ -1,0 +1,132 @@
+//! Where the real programs are, and what happens where one is missing.
+//!
+//! `tests/parts/install` puts them there. Whether a missing one is a failure is for
+//! `DNSWATCH_PARTS` to say: `require` (the default in CI) or `skip`.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::panic::Location;
+use std::path::{Path, PathBuf};
+
+use crate::prometheus::PrometheusTools;
+
+/// Prometheus and promtool. `None` is a skip, and has been told: the test ends there.
+#[track_caller]
+pub(crate) fn prometheus() -> Option<PrometheusTools> {
+    let folder = part("prometheus", Location::caller())?;
+    Some(PrometheusTools {
+        prometheus: folder.join("prometheus"),
+        promtool: folder.join("promtool"),
+    })
+}
+
+/// A Python with the packages of `tests/parts/requirements.txt`. `None` is a skip, and has been
+/// told: the test ends there.
+#[track_caller]
+pub(crate) fn python() -> Option<PathBuf> {
+    Some(part("python", Location::caller())?.join("bin/python"))
+}
+
+/// The folder of a part, if it is installed.
+fn part(name: &str, test: &Location<'_>) -> Option<PathBuf> {
+    let parts = cache().join("parts");
+    match find(&parts, name) {
+        Ok(folder) => return Some(folder),
+        Err(reason) if is_required() => {
+            panic!("{name} is required, and cannot be had: {reason}")
+        }
+        Err(reason) => tell(&format!("{test}: skipped: needs {name}: {reason}")),
+    }
+    None
+}
+
+/// The folder of a part, or why there is none.
+fn find(parts: &Path, name: &str) -> Result<PathBuf, String> {
+    let folder = parts.join(name);
+    // The stamp is written last: without it the part is half made.
+    if folder.join("stamp").is_file() {
+        return Ok(folder);
+    }
+    let reason = std::fs::read_to_string(parts.join(format!("{name}.missing")));
+    Err(reason.map_or_else(
+        |_| "run `make parts`".to_owned(),
+        |reason| reason.trim_end().to_owned(),
+    ))
+}
+
+fn is_required() -> bool {
+    match set("DNSWATCH_PARTS") {
+        Some(choice) => choice == "require",
+        None => set("CI").is_some(),
+    }
+}
+
+/// The same folder as the Makefile's and `tests/parts/install`'s.
+fn cache() -> PathBuf {
+    let user = || match set("XDG_CACHE_HOME") {
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from(set("HOME").unwrap_or_default()).join(".cache"),
+    };
+    set("DNSWATCH_CACHE").map_or_else(|| user().join("dnswatch"), PathBuf::from)
+}
+
+fn set(variable: &str) -> Option<String> {
+    std::env::var(variable)
+        .ok()
+        .filter(|value| !value.is_empty())
+}
+
+/// Tells of a skip where people look: a runner hides what a passing test prints, so `make test`
+/// collects the lines in a file and prints them at its end.
+fn tell(skip: &str) {
+    eprintln!("{skip}");
+    if let Some(file) = set("DNSWATCH_SKIPPED") {
+        let told = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&file)
+            .and_then(|mut file| writeln!(file, "{skip}"));
+        assert!(told.is_ok(), "{file}: {told:?}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_part_is_there_only_with_its_stamp() {
+        let parts = tempfile::tempdir().unwrap();
+        let folder = parts.path().join("tool");
+        std::fs::create_dir(&folder).unwrap();
+        assert_eq!(
+            find(parts.path(), "tool"),
+            Err("run `make parts`".to_owned())
+        );
+
+        std::fs::write(parts.path().join("tool.missing"), "no network\n").unwrap();
+        assert_eq!(find(parts.path(), "tool"), Err("no network".to_owned()));
+
+        std::fs::write(folder.join("stamp"), "1").unwrap();
+        assert_eq!(find(parts.path(), "tool"), Ok(folder));
+    }
+
+    #[test]
+    fn python_has_the_pinned_botocore() {
+        let Some(python) = python() else { return };
+        let said = Command::new(python)
+            .args(["-c", "import botocore; print(botocore.__version__)"])
+            .output()
+            .unwrap();
+        let version = String::from_utf8(said.stdout).unwrap();
+        let pinned = include_str!("../parts/requirements.txt");
+        assert!(
+            pinned
+                .lines()
+                .any(|line| line == format!("botocore=={}", version.trim())),
+            "{version:?}"
+        );
+    }
+}

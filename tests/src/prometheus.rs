@@ -1,0 +1,293 @@
+//! The real Prometheus, on a history, a configuration or rules of the test's choosing.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::leash::Leash;
+use crate::samples::Samples;
+
+/// Far longer than a start takes on a busy machine; only a server that hangs meets it.
+const START: Duration = Duration::from_secs(60);
+
+/// The programs of a Prometheus release: [`crate::parts::prometheus`] has them.
+#[derive(Debug, Clone)]
+pub(crate) struct PrometheusTools {
+    pub(crate) prometheus: PathBuf,
+    pub(crate) promtool: PathBuf,
+}
+
+impl PrometheusTools {
+    /// Runs promtool to its end.
+    pub(crate) fn promtool<A: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Output> {
+        let promtool = &self.promtool;
+        Command::new(promtool)
+            .args(args)
+            .output()
+            .with_context(|| format!("running {}", promtool.display()))
+    }
+
+    /// A server to set up and start.
+    pub(crate) fn server(&self) -> Setup<'_> {
+        Setup {
+            tools: self,
+            samples: None,
+            files: vec![("prometheus.yml".to_owned(), "{}".to_owned())],
+            flags: Vec::new(),
+        }
+    }
+}
+
+/// What a server begins with.
+#[derive(Debug)]
+pub(crate) struct Setup<'a> {
+    tools: &'a PrometheusTools,
+    samples: Option<Samples>,
+    files: Vec<(String, String)>,
+    flags: Vec<String>,
+}
+
+impl Setup<'_> {
+    /// The history, of any age.
+    pub(crate) fn samples(mut self, samples: Samples) -> Self {
+        self.samples = Some(samples);
+        self
+    }
+
+    /// The configuration file's text; an empty one by default.
+    pub(crate) fn config(self, text: &str) -> Self {
+        self.file("prometheus.yml", text)
+    }
+
+    /// A file beside the configuration, which can name it without a path: rules, for example.
+    pub(crate) fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// One more command-line flag.
+    pub(crate) fn flag(mut self, flag: &str) -> Self {
+        self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// Starts the server, and waits until it is ready. The error holds its log.
+    pub(crate) async fn start(self) -> Result<Prometheus> {
+        let folder = tempfile::tempdir()?;
+        let data = folder.path().join("data");
+        for (name, text) in &self.files {
+            std::fs::write(folder.path().join(name), text)?;
+        }
+        if let Some(samples) = &self.samples {
+            load(self.tools, samples, folder.path(), &data)?;
+        }
+        let mut command = Command::new(&self.tools.prometheus);
+        command
+            .current_dir(folder.path())
+            .arg("--config.file=prometheus.yml")
+            .arg(format!("--storage.tsdb.path={}", data.display()))
+            // A history of any age is kept.
+            .arg("--storage.tsdb.retention.time=100y")
+            .arg("--web.listen-address=127.0.0.1:0")
+            .arg("--web.enable-lifecycle")
+            .arg("--web.enable-remote-write-receiver")
+            .args(&self.flags);
+        let process = Leash::start(&command)?;
+        // The kernel chooses a free port, and the log tells it: no other can take it in between.
+        let address = process
+            .says(START, |line| {
+                let (_, rest) = line.split_once("msg=\"Listening on\" address=")?;
+                Some(rest.trim_matches('"').to_owned())
+            })
+            .await?;
+        process
+            .says(START, |line| {
+                line.contains("Server is ready to receive").then_some(())
+            })
+            .await?;
+        // What is on this machine is asked directly, whatever proxy is set; and without TLS a
+        // provider for it would still be asked for.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        let prometheus = Prometheus {
+            http,
+            url: format!("http://{address}"),
+            process,
+            _folder: folder,
+        };
+        prometheus.get("/-/ready", &[]).await?;
+        Ok(prometheus)
+    }
+}
+
+/// Turns the history into blocks, where the server will look for them.
+fn load(tools: &PrometheusTools, samples: &Samples, folder: &Path, data: &Path) -> Result<()> {
+    let text = folder.join("samples.txt");
+    std::fs::write(&text, samples.to_openmetrics())?;
+    let create = ["tsdb", "create-blocks-from", "openmetrics", "--quiet"].map(OsStr::new);
+    let made = tools.promtool(
+        create
+            .into_iter()
+            .chain([text.as_os_str(), data.as_os_str()]),
+    )?;
+    ensure!(
+        made.status.success(),
+        "loading the samples: {}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    Ok(())
+}
+
+/// A running server, stopped when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Prometheus {
+    http: reqwest::Client,
+    url: String,
+    // Before the folder, so that the server has ended when its files go.
+    process: Leash,
+    _folder: TempDir,
+}
+
+impl Prometheus {
+    /// Where it answers, without a slash at the end.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The server's process.
+    pub(crate) fn process(&self) -> &Leash {
+        &self.process
+    }
+
+    /// The body of a page; an error if it is not a good answer.
+    async fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Result<String> {
+        let url = reqwest::Url::parse_with_params(&format!("{}{path}", self.url), parameters)?;
+        let answer = self.http.get(url.clone()).send().await?;
+        let status = answer.status();
+        let body = answer.text().await?;
+        ensure!(status.is_success(), "{url}: {status}: {body}");
+        Ok(body)
+    }
+
+    /// The `data` of an API's answer: `api("query", &[("query", "up"), ("time", "1700000000")])`.
+    pub(crate) async fn api(&self, endpoint: &str, parameters: &[(&str, &str)]) -> Result<Value> {
+        let body = self.get(&format!("/api/v1/{endpoint}"), parameters).await?;
+        let mut answer: Value = serde_json::from_str(&body).with_context(|| body.clone())?;
+        Ok(answer["data"].take())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use alerting::timestamp::Timestamp;
+
+    use super::*;
+    use crate::parts;
+
+    const START_OF_HISTORY: Timestamp = Timestamp::from_secs(1_600_000_000);
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// The value of `drops` at a minute of the history; `None` where the server has none.
+    async fn drops_at(prometheus: &Prometheus, minute: i64) -> Result<Option<String>> {
+        let time = (START_OF_HISTORY.as_millis() / 1000 + minute * 60).to_string();
+        let data = prometheus
+            .api("query", &[("query", "drops{node=\"a\"}"), ("time", &time)])
+            .await?;
+        Ok(data["result"][0]["value"][1].as_str().map(str::to_owned))
+    }
+
+    #[tokio::test]
+    async fn answers_from_the_history_it_was_given() -> Result<()> {
+        let Some(tools) = parts::prometheus() else {
+            return Ok(());
+        };
+        // Four hours, so that the history spans blocks, and a gap longer than the look-back.
+        let value = |minute: i32| (!(100..110).contains(&minute)).then(|| f64::from(minute) / 2.0);
+        let history = Samples::new().series(
+            "drops{node=\"a\"}",
+            START_OF_HISTORY,
+            MINUTE,
+            (0..240).map(value),
+        );
+        let prometheus = tools.server().samples(history).start().await?;
+        for (minute, expected) in [
+            (-1, None),
+            (0, Some("0")),
+            (99, Some("49.5")),
+            (103, Some("49.5")),
+            (109, None),
+            (110, Some("55")),
+            (239, Some("119.5")),
+            (245, None),
+        ] {
+            let answer = drops_at(&prometheus, minute).await?;
+            assert_eq!(answer.as_deref(), expected, "minute {minute}");
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn loads_rules_and_is_gone_once_dropped() -> Result<()> {
+        let Some(tools) = parts::prometheus() else {
+            return Ok(());
+        };
+        let prometheus = tools
+            .server()
+            .config("rule_files: [rules.yml]")
+            .file(
+                "rules.yml",
+                "groups: [{name: dns, rules: [{alert: A, expr: up}]}]",
+            )
+            .flag("--log.level=debug")
+            .start()
+            .await?;
+        let rules = prometheus.api("rules", &[]).await?;
+        assert_eq!(rules["groups"][0]["name"], "dns", "{rules}");
+
+        let address = prometheus.url().trim_start_matches("http://").to_owned();
+        let process = PathBuf::from(format!("/proc/{}", prometheus.process().pid()));
+        assert!(process.exists());
+        drop(prometheus);
+        assert!(!process.exists());
+        assert!(TcpStream::connect(address).is_err());
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_server_that_cannot_start_says_why() -> Result<()> {
+        let Some(tools) = parts::prometheus() else {
+            return Ok(());
+        };
+        let refused = tools.server().config("scrape: []").start().await;
+        let error = refused.expect_err("there is no such key").to_string();
+        assert!(error.contains("field scrape not found"), "{error}");
+        Ok(())
+    }
+
+    #[test]
+    fn promtool_refuses_what_is_not_a_rule_file() -> Result<()> {
+        let Some(tools) = parts::prometheus() else {
+            return Ok(());
+        };
+        let folder = tempfile::tempdir()?;
+        let rules = folder.path().join("rules.yml");
+        std::fs::write(
+            &rules,
+            "groups: [{name: dns, rules: [{alert: A, expr: 'up ='}]}]",
+        )?;
+        let check = ["check", "rules"].map(OsStr::new);
+        let refused = tools.promtool(check.into_iter().chain([rules.as_os_str()]))?;
+        assert!(!refused.status.success(), "{refused:?}");
+        Ok(())
+    }
+}
