@@ -6,6 +6,9 @@
 //! - [`samples`]: a history, written down for Prometheus to load
 //! - [`prometheus`]: the real server on a history, a configuration or rules of the test's choosing
 //!
+//! What they prove:
+//! - [`sigv4`]: every signature of the client is the one that botocore computes
+//!
 //! A test that needs a real part begins by asking for it, and ends there without it: in CI that
 //! is a failure, elsewhere it is told by name.
 //! ```ignore
@@ -26,3 +29,4 @@ mod leash;
 mod parts;
 mod prometheus;
 mod samples;
+mod sigv4;

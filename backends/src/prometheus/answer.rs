@@ -4,7 +4,7 @@
 //! `warnings` when a part of the storage failed (Prometheus: a remote-read endpoint; Thanos: a
 //! store; Cortex: "Query result may contain partial data."); VictoriaMetrics sets `isPartial`.
 //! Series are then missing that exist, so such an answer is a failure. The engine's own remarks on
-//! the expression come in the same list since Prometheus 2.48; they begin with "PromQL warning: "
+//! the expression come in the same list from newer versions; they begin with "PromQL warning: "
 //! or "PromQL info: " and hold back no series: they are not failures. Where a server left out
 //! warnings ("5 more warning annotations omitted"), the storage's may be among those.
 //!

@@ -22,7 +22,7 @@ pub(super) fn encode(ask: &Ask, timeout: Duration) -> Vec<u8> {
         At::Range { start, end, step } => {
             push(&mut form, "start", &moment(start));
             push(&mut form, "end", &moment(end));
-            push(&mut form, "step", &seconds(step));
+            push(&mut form, "step", &whole(step));
         }
     }
     push(
@@ -50,6 +50,15 @@ fn moment(time: Timestamp) -> String {
         "{sign}{}",
         seconds(Duration::from_millis(millis.unsigned_abs()))
     )
+}
+
+/// A step in whole seconds or whole milliseconds: Prometheus multiplies a fraction of seconds into
+/// nanoseconds and cuts, so that its 1.003 is 1002 ms (seen with 2.42).
+fn whole(step: Duration) -> String {
+    match step.subsec_millis() {
+        0 => step.as_secs().to_string(),
+        _ => format!("{}ms", step.as_millis()),
+    }
 }
 
 fn seconds(duration: Duration) -> String {
@@ -98,7 +107,7 @@ mod tests {
                 step: Duration::from_millis(15_005),
             },
             0,
-            "query=up&start=-60&end=-0.005&step=15.005&timeout=0.001",
+            "query=up&start=-60&end=-0.005&step=15005ms&timeout=0.001",
         );
         check(
             "",

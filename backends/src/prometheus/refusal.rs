@@ -1,7 +1,7 @@
 //! What an answer that is an error means.
 //!
 //! Prometheus's errors (`web/api/v1/api.go`): `bad_data` 400, `execution` 422, `canceled` 499
-//! (503 before 2.44), `timeout` 503, `internal` 500, `unavailable` 500 or 503, `not_found` 404.
+//! (once 503), `timeout` 503, `internal` 500, `unavailable` 500, `not_found` 404.
 //! `execution` is all that the engine could not classify, so it also holds what is no fault of
 //! the expression:
 //! - a storage that did not answer: `expanding series: …`;

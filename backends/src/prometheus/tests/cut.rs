@@ -9,7 +9,7 @@ use super::server::{Reply, Server, gzip};
 use super::{far, options, range};
 use crate::prometheus::{Backoff, Client, answer};
 
-/// What Prometheus 2.42 answered to a range query, its labels shortened.
+/// An answer to a range query, as Prometheus writes it.
 const ANSWER: &str = r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"up","instance":"a:9100","note":"say \"é\"\n"},"values":[[1699999940,"1"],[1699999955,"NaN"],[1699999970,"+Inf"]]},{"metric":{},"values":[[1700000000,"0.25"]]}]}}"#;
 
 #[test]
