@@ -7,6 +7,7 @@
 //! - [`prometheus`]: the real server on a history, a configuration or rules of the test's choosing
 //!
 //! What they prove:
+//! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
 //! - [`sigv4`]: every signature of the client is the one that botocore computes
 //!
 //! A test that needs a real part begins by asking for it, and ends there without it: in CI that
@@ -28,5 +29,6 @@
 mod leash;
 mod parts;
 mod prometheus;
+mod rules;
 mod samples;
 mod sigv4;
