@@ -7,6 +7,8 @@
 //! - [`prometheus`]: the real server on a history, a configuration or rules of the test's choosing
 //!
 //! What they prove:
+//! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
+//!   narrowed expression gives the same samples
 //! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
 //! - [`sigv4`]: every signature of the client is the one that botocore computes
 //!
@@ -29,6 +31,7 @@
 mod leash;
 mod parts;
 mod prometheus;
+mod promql_narrowing;
 mod rules;
 mod samples;
 mod sigv4;
