@@ -15,6 +15,7 @@ use alerting::state_machine::{External, Semantics};
 use anyhow::{Context, Result};
 use aws_credential_types::Credentials;
 use backends::clock::SystemClock;
+use backends::http::{self, HttpOptions};
 use backends::notify::Terminal;
 use backends::prometheus::{Auth, Client, ClientOptions, PrometheusQuerier, SigV4};
 use backends::run::{Ruler, RunError, RunOptions, RunReport};
@@ -118,7 +119,8 @@ fn ruler(args: &Args) -> Result<LocalRuler> {
     if let Some(region) = &args.sigv4_region {
         options.auth = Auth::SigV4(SigV4::amp(region, credentials()?));
     }
-    let client = Client::new(options).context("--url")?;
+    let http = http::client(&HttpOptions::default())?;
+    let client = Client::new(http, options).context("--url")?;
     let run_options = RunOptions::default();
     Ok(Ruler {
         clock: SystemClock,
