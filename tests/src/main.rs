@@ -5,12 +5,15 @@
 //! - [`leash`]: a program that cannot outlive the test that started it
 //! - [`samples`]: a history, written down for Prometheus to load
 //! - [`prometheus`]: the real server on a history, a configuration or rules of the test's choosing
+//! - [`dnswatch`]: the program as a user has it
 //!
 //! What they prove:
+//! - [`cli`]: `dnswatch check` and `dnswatch run --once`, as a user meets them
 //! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
 //!   narrowed expression gives the same samples
 //! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
 //! - [`sigv4`]: every signature of the client is the one that botocore computes
+//! - [`state_file`]: the state file under `kill -9`, and under two rulers at once
 //!
 //! A test that needs a real part begins by asking for it, and ends there without it: in CI that
 //! is a failure, elsewhere it is told by name.
@@ -28,6 +31,8 @@
     reason = "all of this crate is tests, which fail by panicking and tell why"
 )]
 
+mod cli;
+mod dnswatch;
 mod leash;
 mod parts;
 mod prometheus;
@@ -35,3 +40,4 @@ mod promql_narrowing;
 mod rules;
 mod samples;
 mod sigv4;
+mod state_file;
