@@ -130,10 +130,10 @@ fn ruler(args: &Args) -> Result<LocalRuler> {
         notifier: Terminal::new(io::stdout()),
         settings: settings(args),
         options: RunOptions {
-            budget: run_options
-                .budget
-                .min(args.interval.max(Duration::from_secs(5))),
-            ..run_options
+            budget,
+            // Nothing is begun after the budget; what was begun before it ends well within this.
+            claim: budget + Duration::from_secs(15),
+            ..defaults
         },
     })
 }
