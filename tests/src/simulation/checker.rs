@@ -1,0 +1,539 @@
+//! The invariants, checked at every commit, every publish and every run's end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::document::{Document, EntryDoc, LabelSet, NotificationDoc};
+use super::model::{self, ModelRule};
+use super::setup::Setup;
+use super::telling::{Telling, own_alerts};
+use super::world::{MINUTE, Millis, NODES, RULES, Truth};
+
+/// What is checked, by the design's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Invariant {
+    /// 3: no tick is passed over.
+    Ticks,
+    /// 4: the state machine, at every cursor.
+    State,
+    /// 5: no false all-clear.
+    NoFalseAllClear,
+    /// 6: commit before publish, through an outbox.
+    Outbox,
+    /// 7: notification uses run time.
+    Telling,
+    /// A run ends as it must.
+    Runs,
+}
+
+/// Something that must not be.
+#[derive(Debug, Clone)]
+pub(super) struct Violation {
+    pub(super) invariant: Invariant,
+    pub(super) what: String,
+}
+
+/// What is known of a run from its calls.
+#[derive(Debug, Default)]
+pub(super) struct RunLog {
+    pub(super) name: String,
+    pub(super) began: Millis,
+    pub(super) config_refused: bool,
+    /// The document as its last call found it, if that was a load.
+    pub(super) just_loaded: Option<Document>,
+    /// The rules and moments that it got an answer, or a refusal, for.
+    pub(super) answered: BTreeSet<(usize, Millis)>,
+    pub(super) planned: bool,
+    /// The notifications that it was told to be published, and to be refused.
+    pub(super) published: BTreeSet<String>,
+    pub(super) refused: BTreeSet<String>,
+}
+
+/// What was published of one group to one receiver.
+#[derive(Debug, Default)]
+struct Inbox {
+    sequence: u64,
+    group: LabelSet,
+    firing: BTreeSet<LabelSet>,
+    refused: bool,
+}
+
+/// The models, and what was seen so far.
+pub(super) struct Checker {
+    truth: Truth,
+    setup: Setup,
+    rules: Vec<ModelRule>,
+    telling: Telling,
+    stored: Option<Document>,
+    /// Every notification that was ever owed: by channel, the highest sequence number.
+    planned: BTreeMap<(String, String), u64>,
+    seen: BTreeSet<String>,
+    acted: BTreeMap<String, u32>,
+    inboxes: BTreeMap<(String, String), Inbox>,
+    pub(super) violations: Vec<Violation>,
+    /// How often a publish acted after its claim had run out.
+    pub(super) stale: u64,
+    /// How often a notification came again.
+    pub(super) doubles: u64,
+}
+
+impl Checker {
+    pub(super) fn new(truth: Truth, setup: Setup) -> Self {
+        Self {
+            truth,
+            setup,
+            rules: vec![ModelRule::default(); RULES.len()],
+            telling: Telling::default(),
+            stored: None,
+            planned: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            acted: BTreeMap::new(),
+            inboxes: BTreeMap::new(),
+            violations: Vec::new(),
+            stale: 0,
+            doubles: 0,
+        }
+    }
+
+    pub(super) fn truth(&self) -> &Truth {
+        &self.truth
+    }
+
+    pub(super) fn violate(&mut self, invariant: Invariant, what: String) {
+        self.violations.push(Violation { invariant, what });
+    }
+
+    /// A document was stored.
+    pub(super) fn committed(&mut self, run: &mut RunLog, bytes: &[u8], now: Millis) {
+        let new = Document::read(bytes);
+        let old = self.stored.take().unwrap_or_default();
+        self.check_rules(run, &old, &new);
+        self.check_telling(run, &old, &new);
+        self.check_outbox(run, &old, &new, now);
+        self.stored = Some(new);
+    }
+
+    fn check_rules(&mut self, run: &RunLog, old: &Document, new: &Document) {
+        for number in 0..RULES.len() {
+            let known = &RULES[number];
+            let name = format!("{}/{}", known.group, known.alert);
+            let Some(stored) = new.rule(number) else {
+                self.violate(Invariant::Ticks, format!("{name} is not stored"));
+                continue;
+            };
+            let to = stored.evaluated_until;
+            let newest = model::last_tick(known, run.began);
+            let Some(before) = old.rule(number) else {
+                self.rules[number].cursor = newest;
+                if to != newest {
+                    let what = format!("{name}, new, must begin after {newest}, not {to}");
+                    self.violate(Invariant::Ticks, what);
+                }
+                continue;
+            };
+            if to < before.evaluated_until {
+                let what = format!("{name} went back from {} to {to}", before.evaluated_until);
+                self.violate(Invariant::Ticks, what);
+                continue;
+            }
+            if to != before.evaluated_until && (to % known.interval != 0 || to > newest) {
+                let what = format!("{name}: no tick of the run at {} is {to}", run.began);
+                self.violate(Invariant::Ticks, what);
+            }
+            let advance =
+                self.rules[number].advance(&self.truth, &self.setup, number, to, run.began);
+            for tick in &advance.evaluated {
+                if !run.answered.contains(&(number, tick - known.offset)) {
+                    let what = format!("{name}: passed {tick}, which it had no answer for");
+                    self.violate(Invariant::Ticks, what);
+                }
+            }
+            if let Some((first, last)) = advance.skipped {
+                let reported = stored.health.skipped.as_ref().is_some_and(|skipped| {
+                    skipped.from <= first && skipped.to == last && skipped.at == run.began
+                });
+                if !reported || last > to {
+                    let what = format!(
+                        "{name}: skipped {first} to {last}, said {:?}",
+                        stored.health.skipped
+                    );
+                    self.violate(Invariant::Ticks, what);
+                }
+            } else if stored.health.skipped != before.health.skipped {
+                let what = format!("{name}: nothing skipped, said {:?}", stored.health.skipped);
+                self.violate(Invariant::Ticks, what);
+            }
+            if let Some(last) = advance.evaluated.last() {
+                let refused = self.truth.refuses(number, last - known.offset);
+                let failure = &stored.health.failure;
+                let right = match failure {
+                    Some(failure) if failure.refused => refused,
+                    Some(_) => true,
+                    None => !refused,
+                };
+                if !right {
+                    let what = format!("{name}: refused at {last}: {refused}, said {failure:?}");
+                    self.violate(Invariant::State, what);
+                }
+            }
+            if let Err(what) = self.rules[number].compare(number, stored) {
+                self.violate(Invariant::State, format!("{name} at {to}: {what}"));
+            }
+        }
+    }
+
+    fn check_telling(&mut self, run: &mut RunLog, old: &Document, new: &Document) {
+        let claims = |document: &Document| {
+            let owed = document.notify.outbox.owed.iter();
+            owed.filter(|owed| {
+                owed.claim
+                    .as_ref()
+                    .is_some_and(|claim| claim.run == run.name)
+            })
+            .count()
+        };
+        let heard = new.rules.iter().any(|(key, rule)| {
+            rule.ended.is_empty() && old.rules.get(key).is_some_and(|old| !old.ended.is_empty())
+        });
+        let visible = old.notify.alerts != new.notify.alerts
+            || old.notify.groups != new.notify.groups
+            || old.notify.nflog != new.notify.nflog
+            || claims(new) > claims(old)
+            || heard;
+        if !visible {
+            return;
+        }
+        if run.planned {
+            let what = format!("{} planned twice", run.name);
+            return self.violate(Invariant::Telling, what);
+        }
+        run.planned = true;
+        let own = own_alerts(&self.rules, new, run.config_refused, run.began);
+        let mut expected = self
+            .telling
+            .plan(&self.setup, &mut self.rules, &own, run.began);
+        if let Err(what) = self.telling.compare(new) {
+            self.violate(Invariant::Telling, what);
+        }
+        for owed in &new.notify.outbox.owed {
+            if old.owed(&owed.id).is_some() {
+                continue;
+            }
+            let at = expected
+                .iter()
+                .position(|expected| expected.group == owed.group_labels);
+            let Some(at) = at else {
+                self.violate(Invariant::Telling, format!("not to be told: {owed:?}"));
+                continue;
+            };
+            let expected = expected.swap_remove(at);
+            let (firing, ended) = told(owed);
+            let right = owed.reason == expected.reason
+                && firing == expected.firing
+                && ended.is_superset(&expected.resolved);
+            if !right {
+                let what = format!("{owed:?} must be {expected:?}");
+                self.violate(Invariant::Telling, what);
+            }
+        }
+        for missing in expected {
+            self.violate(Invariant::Telling, format!("not owed: {missing:?}"));
+        }
+    }
+
+    fn check_outbox(&mut self, run: &RunLog, old: &Document, new: &Document, now: Millis) {
+        let mut wrong = Vec::new();
+        for before in &old.notify.outbox.owed {
+            let id = &before.id;
+            match new.owed(id) {
+                Some(after) => wrong.extend(claim_change(run, before, after, now)),
+                None => wrong.extend(self.struck_off(run, before, new, now)),
+            }
+        }
+        for owed in &new.notify.outbox.owed {
+            if old.owed(&owed.id).is_some() {
+                continue;
+            }
+            if !self.seen.insert(owed.id.clone()) {
+                wrong.push(format!("{} is owed again", owed.id));
+            }
+            let channel = (owed.group_key.clone(), owed.receiver.clone());
+            let highest = self.planned.entry(channel).or_insert(0);
+            if owed.sequence <= *highest {
+                wrong.push(format!("{} has {} after {highest}", owed.id, owed.sequence));
+            }
+            *highest = owed.sequence;
+        }
+        let mut channels = BTreeMap::new();
+        for owed in &new.notify.outbox.owed {
+            let first = *channels.entry(owed.channel()).or_insert(owed.sequence);
+            if owed.claimed_by(now).is_some() && owed.sequence != first {
+                wrong.push(format!("{} is claimed behind {first}", owed.id));
+            }
+        }
+        for what in wrong {
+            self.violate(Invariant::Outbox, what);
+        }
+    }
+
+    /// Why a notification may not be off the outbox.
+    fn struck_off(
+        &mut self,
+        run: &RunLog,
+        before: &NotificationDoc,
+        new: &Document,
+        now: Millis,
+    ) -> Option<String> {
+        let id = &before.id;
+        let own = before
+            .claim
+            .as_ref()
+            .is_some_and(|claim| claim.run == run.name);
+        if own && run.published.contains(id) {
+            return None;
+        }
+        if own && run.refused.contains(id) {
+            let dead = new.notify.outbox.dead.iter().any(|dead| dead.id == *id);
+            let channel = (before.group_key.clone(), before.receiver.clone());
+            let inbox = self.inboxes.entry(channel).or_default();
+            inbox.sequence = inbox.sequence.max(before.sequence);
+            inbox.refused = true;
+            return (!dead).then(|| format!("{id} was refused, and is no dead letter"));
+        }
+        let newer =
+            new.notify.outbox.owed.iter().find(|newer| {
+                newer.channel() == before.channel() && newer.sequence > before.sequence
+            });
+        let Some(newer) = newer else {
+            return Some(format!("{id} is lost"));
+        };
+        if before.claimed_by(now).is_some() {
+            return Some(format!("{id} was superseded under a claim"));
+        }
+        let kept = |ended: &EntryDoc| newer.alerts.iter().any(|kept| kept.labels == ended.labels);
+        let lost = before
+            .alerts
+            .iter()
+            .find(|alert| !alert.is_firing() && !kept(alert));
+        lost.map(|lost| format!("{id} was superseded without the end of {:?}", lost.labels))
+    }
+
+    /// A run is about to publish.
+    pub(super) fn publishing(&mut self, run: &RunLog, notification: &NotificationDoc, now: Millis) {
+        let id = &notification.id;
+        let committed = run
+            .just_loaded
+            .as_ref()
+            .and_then(|document| document.owed(id));
+        let wrong = match committed {
+            None => Some(format!("{id} is published, but not from what is stored")),
+            Some(owed) if owed.claimed_by(now) != Some(&run.name) => {
+                Some(format!("{id} is published by {} without a claim", run.name))
+            }
+            Some(owed) if owed.alerts != notification.alerts => {
+                Some(format!("{id} says something else than what is stored"))
+            }
+            Some(_) => None,
+        };
+        if let Some(what) = wrong {
+            self.violate(Invariant::Outbox, what);
+        }
+    }
+
+    /// Something was published.
+    pub(super) fn published(
+        &mut self,
+        run: &RunLog,
+        notification: &NotificationDoc,
+        subject: &str,
+        now: Millis,
+    ) {
+        self.check_ends(notification, subject);
+        let id = &notification.id;
+        let stored = self.stored.as_ref().and_then(|stored| stored.owed(id));
+        let clean = stored.is_some_and(|owed| owed.claimed_by(now) == Some(&run.name));
+        if !clean {
+            self.stale += 1;
+        }
+        let times = self.acted.entry(id.clone()).or_insert(0);
+        *times += 1;
+        if *times > 1 {
+            self.doubles += 1;
+        }
+        let channel = (
+            notification.group_key.clone(),
+            notification.receiver.clone(),
+        );
+        let inbox = self.inboxes.entry(channel).or_default();
+        let back = notification.sequence < inbox.sequence;
+        let before = inbox.sequence;
+        if !back {
+            *inbox = Inbox {
+                sequence: notification.sequence,
+                group: notification.group_labels.clone(),
+                firing: told(notification).0,
+                refused: false,
+            };
+        }
+        if back && clean {
+            let what = format!("{} is told after {before}", notification.sequence);
+            self.violate(Invariant::Outbox, what);
+        }
+    }
+
+    /// Nothing may be told to be over that is not.
+    fn check_ends(&mut self, notification: &NotificationDoc, subject: &str) {
+        for alert in &notification.alerts {
+            let name = &alert.labels["alertname"];
+            let (Some(at), false) = (alert.ends_at, name.starts_with("Dnswatch")) else {
+                continue;
+            };
+            if alert.end.as_deref() != Some("cleared") {
+                if subject.starts_with("[RESOLVED]") {
+                    let what = format!("{subject} is told, of {alert:?}");
+                    self.violate(Invariant::NoFalseAllClear, what);
+                }
+                continue;
+            }
+            let node = NODES.iter().position(|node| *node == alert.labels["node"]);
+            let cleared = RULES.iter().filter(|rule| rule.alert == *name).any(|rule| {
+                node.is_some_and(|node| {
+                    let asked = at - rule.offset;
+                    at % rule.interval == 0
+                        && self.truth.reported(rule, node, asked)
+                        && self.truth.holds(rule, node, asked).is_none()
+                })
+            });
+            if !cleared {
+                let what = format!("{alert:?} is told to be over, and is not");
+                self.violate(Invariant::NoFalseAllClear, what);
+            }
+        }
+    }
+
+    /// A run came to its end, with time left or without.
+    pub(super) fn ended(&mut self, run: &RunLog, in_time: bool, undisturbed: bool) {
+        let Some(stored) = self.stored.clone() else {
+            return;
+        };
+        if undisturbed && !run.planned {
+            let own = own_alerts(&self.rules, &stored, run.config_refused, run.began);
+            let mut telling = self.telling.clone();
+            let mut rules = self.rules.clone();
+            let expected = telling.plan(&self.setup, &mut rules, &own, run.began);
+            if let Some(missing) = expected.first() {
+                let what = format!("{} must have planned {missing:?}", run.name);
+                self.violate(Invariant::Telling, what);
+            } else if let Err(what) = telling.compare(&stored) {
+                self.violate(
+                    Invariant::Telling,
+                    format!("{} planned nothing: {what}", run.name),
+                );
+            }
+        }
+        if undisturbed && in_time {
+            for (number, known) in RULES.iter().enumerate() {
+                let Some(rule) = stored.rule(number) else {
+                    continue;
+                };
+                let behind = rule.evaluated_until < model::last_tick(known, run.began);
+                if behind && rule.health.failure.is_none() {
+                    let name = format!("{}/{}", known.group, known.alert);
+                    self.violate(
+                        Invariant::Ticks,
+                        format!("{name} is behind, and nobody said"),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Faults stopped a while ago: nothing may be owed for long.
+    pub(super) fn quiet(&mut self, now: Millis, since: Millis) {
+        let Some(stored) = &self.stored else {
+            return;
+        };
+        let patience = self.setup.claim + 3 * self.setup.schedule;
+        let owed = &stored.notify.outbox.owed;
+        let late = owed
+            .iter()
+            .find(|owed| now - owed.created_at.max(since) > patience);
+        if let Some(late) = late {
+            let what = format!("{} is owed since {}", late.id, late.created_at);
+            self.violate(Invariant::Outbox, what);
+        }
+    }
+
+    /// The end: what was told last of each group is what is true.
+    pub(super) fn settled(&mut self) {
+        let firing = self.telling.firing(&self.setup);
+        let mut wrong = Vec::new();
+        let mut told: BTreeSet<&LabelSet> = BTreeSet::new();
+        for inbox in self.inboxes.values() {
+            told.insert(&inbox.group);
+            let truth = firing.get(&inbox.group).cloned().unwrap_or_default();
+            if !inbox.refused && inbox.firing != truth {
+                let (group, last) = (&inbox.group, &inbox.firing);
+                wrong.push(format!(
+                    "of {group:?} was told {last:?}, but {truth:?} fires"
+                ));
+            }
+        }
+        for group in firing.keys() {
+            if !told.contains(group) && self.inboxes.values().all(|inbox| !inbox.refused) {
+                wrong.push(format!("nothing was told of {group:?}"));
+            }
+        }
+        for what in wrong {
+            self.violate(Invariant::Telling, what);
+        }
+    }
+
+    /// For how long at most something may still change after everything stands still.
+    pub(super) fn calm(setup: &Setup) -> Millis {
+        setup.stale_hold + 2 * setup.group_interval + setup.group_wait + 10 * MINUTE
+    }
+}
+
+/// The alerts that fire in a notification, and those that ended.
+fn told(notification: &NotificationDoc) -> (BTreeSet<LabelSet>, BTreeSet<LabelSet>) {
+    let (firing, ended): (Vec<&EntryDoc>, Vec<&EntryDoc>) = notification
+        .alerts
+        .iter()
+        .partition(|alert| alert.is_firing());
+    let labels = |alerts: Vec<&EntryDoc>| -> BTreeSet<LabelSet> {
+        alerts
+            .into_iter()
+            .map(|alert| alert.labels.clone())
+            .collect()
+    };
+    (labels(firing), labels(ended))
+}
+
+/// Why a claim may not change this way.
+fn claim_change(
+    run: &RunLog,
+    before: &NotificationDoc,
+    after: &NotificationDoc,
+    now: Millis,
+) -> Option<String> {
+    let id = &before.id;
+    if before.claim == after.claim {
+        return None;
+    }
+    let holder = before.claimed_by(now);
+    if let Some(holder) = holder
+        && holder != run.name
+    {
+        return Some(format!(
+            "{}'s claim on {id} was taken by {}",
+            holder, run.name
+        ));
+    }
+    match &after.claim {
+        Some(claim) if claim.run != run.name => Some(format!("{id} was claimed for {}", claim.run)),
+        Some(_) if holder.is_some() => Some(format!("the claim on {id} was changed")),
+        Some(_) => None,
+        None if run.published.contains(id) => Some(format!("{id} was told, and is owed again")),
+        None => None,
+    }
+}
