@@ -93,8 +93,8 @@ impl Totals {
 struct Run {
     future: Option<RunFuture>,
     log: RunLog,
-    /// The version of the document that it loaded first, and those that it wrote.
-    version: Option<u64>,
+    /// Whether another run committed since it began.
+    disturbed: bool,
     slow: bool,
     /// Since when it works without being frozen.
     at_work_since: Millis,
@@ -406,7 +406,7 @@ impl Simulation {
                 config_refused: unreadable,
                 ..RunLog::default()
             },
-            version: None,
+            disturbed: false,
             slow,
             at_work_since: now,
             frozen: None,
@@ -550,7 +550,9 @@ impl Simulation {
                 Some(version) => {
                     self.totals.commits += 1;
                     self.tell(|| format!("run-{number} commits version {version}"));
-                    self.runs[number].version = Some(version);
+                    for (other, run) in self.runs.iter_mut().enumerate() {
+                        run.disturbed |= other != number;
+                    }
                     self.checker
                         .committed(&mut self.runs[number].log, &document, now);
                     Response::Committed(version)
@@ -593,9 +595,6 @@ impl Simulation {
             (Request::Load, Response::Loaded(found)) => {
                 let document = found.as_ref();
                 log.just_loaded = document.map(|(bytes, _)| Document::read(bytes));
-                if let Some((_, version)) = found {
-                    run.version.get_or_insert(*version);
-                }
             }
             (Request::Query(ask), Response::Answered(_) | Response::Refused(_)) => {
                 let moments = server::moments(ask.at);
@@ -662,9 +661,8 @@ impl Simulation {
         let run = &self.runs[number];
         match result {
             Ok(_) => {
-                let undisturbed = run.version == self.store.version();
                 let in_time = now - run.log.began < self.setup.budget;
-                self.checker.ended(&run.log, in_time, undisturbed);
+                self.checker.ended(&run.log, in_time, !run.disturbed);
             }
             Err(RunError::LostRace) => self.totals.races_lost += 1,
             Err(error) if self.quiet => {

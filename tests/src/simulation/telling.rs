@@ -102,7 +102,7 @@ impl Telling {
         for episode in std::mem::take(&mut rule.ended) {
             let labels = labels(&RULES[number], episode.node);
             let unseen = episode.unseen && !fired.contains(&labels);
-            let entry = self.entries.entry(labels).or_insert(Entry {
+            let entry = self.entries.entry(labels.clone()).or_insert(Entry {
                 starts_at: episode.fired_at,
                 ended: None,
                 hold: None,
