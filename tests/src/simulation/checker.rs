@@ -6,7 +6,8 @@ use super::document::{Document, EntryDoc, LabelSet, NotificationDoc};
 use super::model::{self, ModelRule};
 use super::setup::Setup;
 use super::telling::{Telling, own_alerts};
-use super::world::{MINUTE, Millis, NODES, RULES, Truth};
+use super::totals::Totals;
+use super::world::{EDITIONS, MINUTE, Millis, NODES, RULES, Truth};
 
 /// What is checked, by the design's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,9 +38,12 @@ pub(super) struct Violation {
 pub(super) struct RunLog {
     pub(super) name: String,
     pub(super) began: Millis,
-    pub(super) config_refused: bool,
+    /// The edition of the rules that it was given; none if they could not be read.
+    pub(super) edition: Option<usize>,
+    /// The notifications that it began to publish.
+    pub(super) tried: BTreeSet<String>,
     /// The document as its last call found it, if that was a load.
-    pub(super) just_loaded: Option<Document>,
+    pub(super) just_loaded: Option<Vec<u8>>,
     /// The rules and moments that it got an answer, or a refusal, for.
     pub(super) answered: BTreeSet<(usize, Millis)>,
     pub(super) planned: bool,
@@ -64,16 +68,15 @@ pub(super) struct Checker {
     rules: Vec<ModelRule>,
     telling: Telling,
     stored: Option<Document>,
+    /// Which edition each stored configuration is.
+    editions: BTreeMap<String, usize>,
     /// Every notification that was ever owed: by channel, the highest sequence number.
     planned: BTreeMap<(String, String), u64>,
     seen: BTreeSet<String>,
     acted: BTreeMap<String, u32>,
     inboxes: BTreeMap<(String, String), Inbox>,
     pub(super) violations: Vec<Violation>,
-    /// How often a publish acted after its claim had run out.
-    pub(super) stale: u64,
-    /// How often a notification came again.
-    pub(super) doubles: u64,
+    pub(super) totals: Totals,
 }
 
 impl Checker {
@@ -84,13 +87,13 @@ impl Checker {
             rules: vec![ModelRule::default(); RULES.len()],
             telling: Telling::default(),
             stored: None,
+            editions: BTreeMap::new(),
             planned: BTreeMap::new(),
             seen: BTreeSet::new(),
             acted: BTreeMap::new(),
             inboxes: BTreeMap::new(),
             violations: Vec::new(),
-            stale: 0,
-            doubles: 0,
+            totals: Totals::default(),
         }
     }
 
@@ -109,6 +112,11 @@ impl Checker {
         self.check_rules(run, &old, &new);
         self.check_telling(run, &old, &new);
         self.check_outbox(run, &old, &new, now);
+        if let (Some(edition), Some(name)) = (run.edition, &new.config)
+            && old.config != new.config
+        {
+            self.editions.insert(name.clone(), edition);
+        }
         self.stored = Some(new);
     }
 
@@ -116,20 +124,34 @@ impl Checker {
         for number in 0..RULES.len() {
             let known = &RULES[number];
             let name = format!("{}/{}", known.group, known.alert);
-            let Some(stored) = new.rule(number) else {
-                self.violate(Invariant::Ticks, format!("{name} is not stored"));
-                continue;
+            let wanted = self.wants(run, old, number);
+            let (before, stored) = match (old.rule(number), new.rule(number)) {
+                (Some(before), Some(stored)) => (before, stored),
+                (None, None) => continue,
+                (Some(_), None) => {
+                    self.rules[number] = ModelRule::default();
+                    if wanted {
+                        self.violate(Invariant::Ticks, format!("{name} is forgotten"));
+                    }
+                    continue;
+                }
+                (None, Some(stored)) => {
+                    let newest = model::last_tick(known, run.began);
+                    self.rules[number] = ModelRule {
+                        exists: true,
+                        cursor: newest,
+                        ..ModelRule::default()
+                    };
+                    let to = stored.evaluated_until;
+                    if !wanted || to != newest {
+                        let what = format!("{name}, new, must begin after {newest}, not {to}");
+                        self.violate(Invariant::Ticks, what);
+                    }
+                    continue;
+                }
             };
             let to = stored.evaluated_until;
             let newest = model::last_tick(known, run.began);
-            let Some(before) = old.rule(number) else {
-                self.rules[number].cursor = newest;
-                if to != newest {
-                    let what = format!("{name}, new, must begin after {newest}, not {to}");
-                    self.violate(Invariant::Ticks, what);
-                }
-                continue;
-            };
             if to < before.evaluated_until {
                 let what = format!("{name} went back from {} to {to}", before.evaluated_until);
                 self.violate(Invariant::Ticks, what);
@@ -148,6 +170,7 @@ impl Checker {
                 }
             }
             if let Some((first, last)) = advance.skipped {
+                self.totals.count("ticks skipped for age");
                 let reported = stored.health.skipped.as_ref().is_some_and(|skipped| {
                     skipped.from <= first && skipped.to == last && skipped.at == run.began
                 });
@@ -181,6 +204,13 @@ impl Checker {
         }
     }
 
+    /// Whether a rule is in the configuration that is in force for a run.
+    fn wants(&self, run: &RunLog, old: &Document, number: usize) -> bool {
+        let last_good = old.config.as_ref().and_then(|name| self.editions.get(name));
+        let edition = run.edition.as_ref().or(last_good);
+        edition.is_some_and(|edition| EDITIONS[*edition][number])
+    }
+
     fn check_telling(&mut self, run: &mut RunLog, old: &Document, new: &Document) {
         let claims = |document: &Document| {
             let owed = document.notify.outbox.owed.iter();
@@ -207,7 +237,14 @@ impl Checker {
             return self.violate(Invariant::Telling, what);
         }
         run.planned = true;
-        let own = own_alerts(&self.rules, new, run.config_refused, run.began);
+        for (number, known) in RULES.iter().enumerate() {
+            let wanted = self.wants(run, old, number);
+            if wanted != new.rule(number).is_some() {
+                let name = format!("{}/{}", known.group, known.alert);
+                self.violate(Invariant::Ticks, format!("{name} is in force: {wanted}"));
+            }
+        }
+        let own = own_alerts(&self.rules, new, run.edition.is_none(), run.began);
         let mut expected = self
             .telling
             .plan(&self.setup, &mut self.rules, &own, run.began);
@@ -297,6 +334,7 @@ impl Checker {
             let inbox = self.inboxes.entry(channel).or_default();
             inbox.sequence = inbox.sequence.max(before.sequence);
             inbox.refused = true;
+            self.totals.count("notifications refused for good");
             return (!dead).then(|| format!("{id} was refused, and is no dead letter"));
         }
         let newer =
@@ -306,6 +344,7 @@ impl Checker {
         let Some(newer) = newer else {
             return Some(format!("{id} is lost"));
         };
+        self.totals.count("notifications superseded");
         if before.claimed_by(now).is_some() {
             return Some(format!("{id} was superseded under a claim"));
         }
@@ -318,12 +357,19 @@ impl Checker {
     }
 
     /// A run is about to publish.
-    pub(super) fn publishing(&mut self, run: &RunLog, notification: &NotificationDoc, now: Millis) {
+    pub(super) fn publishing(
+        &mut self,
+        run: &mut RunLog,
+        notification: &NotificationDoc,
+        now: Millis,
+    ) {
         let id = &notification.id;
-        let committed = run
-            .just_loaded
-            .as_ref()
-            .and_then(|document| document.owed(id));
+        if !run.tried.insert(id.clone()) {
+            let what = format!("{id} is published twice by {}", run.name);
+            self.violate(Invariant::Outbox, what);
+        }
+        let checked = run.just_loaded.as_ref().map(|bytes| Document::read(bytes));
+        let committed = checked.as_ref().and_then(|document| document.owed(id));
         let wrong = match committed {
             None => Some(format!("{id} is published, but not from what is stored")),
             Some(owed) if owed.claimed_by(now) != Some(&run.name) => {
@@ -348,16 +394,24 @@ impl Checker {
         now: Millis,
     ) {
         self.check_ends(notification, subject);
+        self.totals.count(&format!("told: {}", notification.reason));
+        for end in notification
+            .alerts
+            .iter()
+            .filter_map(|alert| alert.end.as_ref())
+        {
+            self.totals.count(&format!("ended as {end}"));
+        }
         let id = &notification.id;
         let stored = self.stored.as_ref().and_then(|stored| stored.owed(id));
         let clean = stored.is_some_and(|owed| owed.claimed_by(now) == Some(&run.name));
         if !clean {
-            self.stale += 1;
+            self.totals.count("publishes after the claim ran out");
         }
         let times = self.acted.entry(id.clone()).or_insert(0);
         *times += 1;
         if *times > 1 {
-            self.doubles += 1;
+            self.totals.count("publishes of what was published before");
         }
         let channel = (
             notification.group_key.clone(),
@@ -388,7 +442,8 @@ impl Checker {
                 continue;
             };
             if alert.end.as_deref() != Some("cleared") {
-                if subject.starts_with("[RESOLVED]") {
+                let removed = alert.end.as_deref() == Some("rule_removed");
+                if !removed && subject.starts_with("[RESOLVED]") {
                     let what = format!("{subject} is told, of {alert:?}");
                     self.violate(Invariant::NoFalseAllClear, what);
                 }
@@ -416,7 +471,7 @@ impl Checker {
             return;
         };
         if undisturbed && !run.planned {
-            let own = own_alerts(&self.rules, &stored, run.config_refused, run.began);
+            let own = own_alerts(&self.rules, &stored, run.edition.is_none(), run.began);
             let mut telling = self.telling.clone();
             let mut rules = self.rules.clone();
             let expected = telling.plan(&self.setup, &mut rules, &own, run.began);

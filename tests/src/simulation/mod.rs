@@ -18,11 +18,13 @@ mod server;
 mod setup;
 mod store;
 mod telling;
+mod totals;
 mod wire;
 mod world;
 
 use planted::Bug;
-use schedule::{Outcome, Plan, Totals, simulate};
+use schedule::{Outcome, Plan, simulate};
+use totals::Totals;
 
 /// How many seeds a plain test simulates.
 const SEEDS: u64 = 200;
@@ -39,7 +41,7 @@ fn assert_right(seed: u64, outcome: &Outcome) {
     if let Some(violation) = &outcome.violation {
         panic!(
             "seed {seed}, step {}: {:?}: {}\nThe last steps:\n  {}\nDNSWATCH_SEED={seed} shows all",
-            outcome.totals.steps,
+            outcome.totals.get("steps"),
             violation.invariant,
             violation.what,
             outcome.trace.join("\n  ")
@@ -56,20 +58,38 @@ fn every_fault_leaves_the_invariants_standing() {
         };
         let outcome = simulate(seed, plan);
         assert_right(seed, &outcome);
-        eprintln!("{:?}", outcome.totals);
+        eprintln!("{}", outcome.totals);
         return;
     }
     let seeds = number("DNSWATCH_SIM_SEEDS").unwrap_or(SEEDS);
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
+    let totals = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..seeds)
+            .take(threads)
+            .map(|first| scope.spawn(move || simulate_some((first..seeds).step_by(threads))))
+            .collect();
+        let mut totals = Totals::default();
+        for worker in workers {
+            match worker.join() {
+                Ok(some) => totals.add(&some),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        totals
+    });
+    eprintln!("{seeds} seeds:\n{totals}");
+    let missing = totals.missing();
+    assert!(missing.is_empty(), "never happened: {missing:?}");
+}
+
+fn simulate_some(seeds: impl Iterator<Item = u64>) -> Totals {
     let mut totals = Totals::default();
-    for seed in 0..seeds {
+    for seed in seeds {
         let outcome = simulate(seed, Plan::default());
         assert_right(seed, &outcome);
         totals.add(&outcome.totals);
     }
-    eprintln!("{seeds} seeds: {totals:#?}");
-    for (what, count) in totals.named() {
-        assert!(count > 0, "of {what} there was none");
-    }
+    totals
 }
 
 #[test]
@@ -89,7 +109,7 @@ fn planted_bugs_are_found() {
         let mut steps = 0;
         let found = (0..SEEDS_FOR_A_BUG).find_map(|seed| {
             let outcome = simulate(seed, plan);
-            steps += outcome.totals.steps;
+            steps += outcome.totals.get("steps");
             outcome.violation.map(|violation| (seed, violation))
         });
         let Some((seed, violation)) = found else {

@@ -49,6 +49,8 @@ pub(super) struct Episode {
 /// One rule.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ModelRule {
+    /// Whether it is in force.
+    pub(super) exists: bool,
     pub(super) cursor: Millis,
     pub(super) alerts: BTreeMap<usize, ModelAlert>,
     /// What ended since notification last heard of the rule.

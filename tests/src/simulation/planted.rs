@@ -81,6 +81,7 @@ pub(super) struct Planted {
     /// What this run stored last.
     stored: RefCell<Option<(Vec<u8>, Version)>>,
     just_published: Cell<bool>,
+    loaded: Cell<bool>,
 }
 
 impl Planted {
@@ -91,6 +92,7 @@ impl Planted {
             withheld: RefCell::new(None),
             stored: RefCell::new(None),
             just_published: Cell::new(false),
+            loaded: Cell::new(false),
         }
     }
 
@@ -136,7 +138,8 @@ impl StateStore for Connection {
             return Ok(Some(stored));
         }
         let mut found = planted.line.load().await?;
-        if let (Some(bug), Some((document, _))) = (planted.bug, &mut found) {
+        let first = !planted.loaded.replace(true);
+        if let (Some(bug), Some((document, _)), true) = (planted.bug, &mut found, first) {
             change(document, |state| on_load(bug, state));
         }
         Ok(found)

@@ -14,13 +14,14 @@ use backends::run::{Ruler, RunError, RunReport};
 use fastrand::Rng;
 
 use super::checker::{Checker, Invariant, RunLog, Violation};
-use super::document::{Document, NotificationDoc};
+use super::document::NotificationDoc;
 use super::planted::{Bug, Connection, Planted};
 use super::server;
 use super::setup::{Faults, Setup};
 use super::store::Store;
+use super::totals::Totals;
 use super::wire::{CallId, Line, Request, Response, RunNumber, Wire};
-use super::world::{MINUTE, Millis, SECOND, START, Truth, rule_file};
+use super::world::{EDITIONS, MINUTE, Millis, SECOND, START, Truth, rule_file};
 
 /// How many trace lines are kept.
 const TRACE: usize = 60;
@@ -37,57 +38,6 @@ pub(super) struct Outcome {
     pub(super) violation: Option<Violation>,
     pub(super) totals: Totals,
     pub(super) trace: Vec<String>,
-}
-
-/// What happened, counted.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Totals {
-    pub(super) steps: u64,
-    pub(super) runs: u64,
-    pub(super) finished: u64,
-    pub(super) races_lost: u64,
-    pub(super) kills: u64,
-    pub(super) freezes: u64,
-    pub(super) failed_calls: u64,
-    pub(super) lost_answers: u64,
-    pub(super) commits: u64,
-    pub(super) publishes: u64,
-    pub(super) doubles: u64,
-    pub(super) stale: u64,
-}
-
-impl Totals {
-    pub(super) fn named(&self) -> [(&'static str, u64); 12] {
-        [
-            ("steps", self.steps),
-            ("runs", self.runs),
-            ("finished runs", self.finished),
-            ("lost races", self.races_lost),
-            ("kills", self.kills),
-            ("freezes", self.freezes),
-            ("failed calls", self.failed_calls),
-            ("lost answers", self.lost_answers),
-            ("commits", self.commits),
-            ("publishes", self.publishes),
-            ("doubles", self.doubles),
-            ("publishes without a claim any more", self.stale),
-        ]
-    }
-
-    pub(super) fn add(&mut self, other: &Self) {
-        self.steps += other.steps;
-        self.runs += other.runs;
-        self.finished += other.finished;
-        self.races_lost += other.races_lost;
-        self.kills += other.kills;
-        self.freezes += other.freezes;
-        self.failed_calls += other.failed_calls;
-        self.lost_answers += other.lost_answers;
-        self.commits += other.commits;
-        self.publishes += other.publishes;
-        self.doubles += other.doubles;
-        self.stale += other.stale;
-    }
 }
 
 struct Run {
@@ -117,6 +67,8 @@ pub(super) struct Simulation {
     bug: Option<Bug>,
     only: Option<Invariant>,
     quiet: bool,
+    /// What is deployed.
+    edition: usize,
     next_start: Millis,
     gaps: Vec<(Millis, Millis)>,
     outages: Vec<(Millis, Millis)>,
@@ -141,8 +93,7 @@ pub(super) fn simulate(seed: u64, plan: Plan) -> Outcome {
     let mut simulation = Simulation::new(seed, plan);
     let violation = simulation.run();
     let mut totals = simulation.totals;
-    totals.doubles = simulation.checker.doubles;
-    totals.stale = simulation.checker.stale;
+    totals.add(&simulation.checker.totals);
     Outcome {
         violation,
         totals,
@@ -191,6 +142,7 @@ impl Simulation {
             bug: plan.bug,
             only: plan.only,
             quiet: false,
+            edition: 0,
             next_start,
             gaps,
             outages,
@@ -252,12 +204,17 @@ impl Simulation {
     }
 
     fn violation(&mut self) -> Option<Violation> {
-        if self.totals.steps > MAX_STEPS {
+        if self.totals.get("steps") > MAX_STEPS {
             self.checker
                 .violate(Invariant::Runs, "it goes on for ever".to_owned());
         }
         let only = self.only;
         let found = std::mem::take(&mut self.checker.violations);
+        if self.aloud {
+            for violation in &found {
+                eprintln!("{violation:?}");
+            }
+        }
         found
             .into_iter()
             .find(|one| only.is_none_or(|only| only == one.invariant))
@@ -283,7 +240,7 @@ impl Simulation {
     }
 
     fn step(&mut self) {
-        self.totals.steps += 1;
+        self.totals.count("steps");
         self.start_due();
         self.thaw_due();
         let now = self.now();
@@ -291,7 +248,8 @@ impl Simulation {
             let run = &self.runs[number];
             let overdue = now - run.at_work_since > TIMEOUT;
             if run.future.is_some() && run.frozen.is_none() && overdue {
-                self.tell(|| format!("run {number} is out of time"));
+                self.totals.count("runs out of time");
+                self.tell(|| format!("run-{number} is out of time"));
                 self.kill(number);
             }
         }
@@ -355,6 +313,7 @@ impl Simulation {
         let faults = self.setup.faults.clone();
         let in_gap = self.gaps.iter().any(|(from, to)| *from <= now && now < *to);
         if in_gap || self.chance(faults.missed) {
+            self.totals.count("runs missed");
             return self.tell(|| "no run is started".to_owned());
         }
         self.start();
@@ -373,13 +332,20 @@ impl Simulation {
         let faults = self.setup.faults.clone();
         let slow = self.chance(faults.slow);
         let unreadable = self.chance(faults.unreadable);
-        let files = if unreadable {
-            Err("the folder cannot be read".to_owned())
-        } else {
-            Ok(vec![SourceFile {
+        if self.chance(faults.redeployed) {
+            self.edition = (self.edition + 1) % EDITIONS.len();
+            self.totals.count("runs with other rules");
+        }
+        if unreadable {
+            self.totals.count("runs without readable rules");
+        }
+        let edition = (!unreadable).then_some(self.edition);
+        let files = match edition {
+            None => Err("the folder cannot be read".to_owned()),
+            Some(edition) => Ok(vec![SourceFile {
                 name: "sim.yml".to_owned(),
-                text: rule_file(),
-            }])
+                text: rule_file(edition),
+            }]),
         };
         let line = Line {
             wire: Rc::clone(&self.wire),
@@ -396,14 +362,14 @@ impl Simulation {
         };
         let run_id = name.clone();
         let now = self.now();
-        self.tell(|| format!("{name} starts{}", if slow { ", slow" } else { "" }));
-        self.totals.runs += 1;
+        self.tell(|| format!("{name} starts, slow: {slow}, with edition {edition:?}"));
+        self.totals.count("runs");
         self.runs.push(Run {
             future: Some(Box::pin(async move { ruler.run(&run_id, files).await })),
             log: RunLog {
                 name,
                 began: now,
-                config_refused: unreadable,
+                edition,
                 ..RunLog::default()
             },
             disturbed: false,
@@ -434,9 +400,9 @@ impl Simulation {
     fn freeze(&mut self, number: RunNumber) {
         let lengths = [5 * SECOND, 50 * SECOND, 125 * SECOND, 10 * MINUTE];
         let length = lengths[self.rng.usize(..lengths.len())];
-        let acts = self.rng.bool();
+        let acts = self.rng.u8(..3) == 0;
         self.tell(|| format!("run-{number} is frozen for {} s", length / SECOND));
-        self.totals.freezes += 1;
+        self.totals.count("runs frozen");
         self.runs[number].frozen = Some(Frozen {
             until: self.now() + length,
             acts,
@@ -446,7 +412,7 @@ impl Simulation {
     /// Ends a run between two of its steps. What it asked for may still happen.
     fn kill(&mut self, number: RunNumber) {
         self.tell(|| format!("run-{number} is killed"));
-        self.totals.kills += 1;
+        self.totals.count("runs killed");
         let calls: Vec<CallId> = {
             let wire = self.wire.borrow();
             let own = wire.calls.iter().filter(|(_, call)| call.run == number);
@@ -476,13 +442,22 @@ impl Simulation {
         if !frozen && self.chance(faults.frozen) {
             return self.freeze(number);
         }
-        let outcome = self.wire.borrow().calls[&id].outcome.clone();
+        let (outcome, publishes) = {
+            let wire = self.wire.borrow();
+            let call = &wire.calls[&id];
+            let publishes = matches!(call.request, Request::Publish { .. });
+            (call.outcome.clone(), publishes)
+        };
+        // The moments around a publish are the ones that matter.
+        if !frozen && publishes && self.chance(faults.frozen * 4) {
+            return self.freeze(number);
+        }
         let Some(outcome) = outcome else {
             return self.act_or_fail(id);
         };
         let lost = self.chance(faults.answer_lost);
         let answer = if lost {
-            self.totals.lost_answers += 1;
+            self.totals.count("answers lost");
             Response::Failed
         } else {
             outcome
@@ -518,7 +493,7 @@ impl Simulation {
                 .iter()
                 .any(|(from, to)| *from <= now && now < *to);
         let outcome = if outage || self.chance(faults.fails) {
-            self.totals.failed_calls += 1;
+            self.totals.count("calls failed");
             Some(Response::Failed)
         } else if matches!(request, Request::Publish { .. }) && self.chance(faults.refused) {
             Some(Response::Refused("no such topic".to_owned()))
@@ -548,7 +523,7 @@ impl Simulation {
             Request::Load => Response::Loaded(self.store.load()),
             Request::Commit { document, parent } => match self.store.commit(&document, parent) {
                 Some(version) => {
-                    self.totals.commits += 1;
+                    self.totals.count("commits");
                     self.tell(|| format!("run-{number} commits version {version}"));
                     for (other, run) in self.runs.iter_mut().enumerate() {
                         run.disturbed |= other != number;
@@ -557,7 +532,10 @@ impl Simulation {
                         .committed(&mut self.runs[number].log, &document, now);
                     Response::Committed(version)
                 }
-                None => Response::Conflict,
+                None => {
+                    self.totals.count("commits refused by the fence");
+                    Response::Conflict
+                }
             },
             Request::PutConfig { name, config } => {
                 self.store.put_config(name, config);
@@ -569,7 +547,7 @@ impl Simulation {
                 notification,
                 subject,
             } => {
-                self.totals.publishes += 1;
+                self.totals.count("publishes");
                 let notification = notification_of(&notification);
                 self.tell(|| {
                     let (id, sequence) = (&notification.id, notification.sequence);
@@ -593,8 +571,7 @@ impl Simulation {
         let log = &mut run.log;
         match (&call.request, answer) {
             (Request::Load, Response::Loaded(found)) => {
-                let document = found.as_ref();
-                log.just_loaded = document.map(|(bytes, _)| Document::read(bytes));
+                log.just_loaded = found.as_ref().map(|(bytes, _)| bytes.clone());
             }
             (Request::Query(ask), Response::Answered(_) | Response::Refused(_)) => {
                 let moments = server::moments(ask.at);
@@ -655,7 +632,7 @@ impl Simulation {
     }
 
     fn finished(&mut self, number: RunNumber, result: &Result<RunReport, RunError>) {
-        self.totals.finished += 1;
+        self.totals.count("runs finished");
         let now = self.now();
         self.tell(|| format!("run-{number} ends: {}", ending(result)));
         let run = &self.runs[number];
@@ -664,7 +641,7 @@ impl Simulation {
                 let in_time = now - run.log.began < self.setup.budget;
                 self.checker.ended(&run.log, in_time, !run.disturbed);
             }
-            Err(RunError::LostRace) => self.totals.races_lost += 1,
+            Err(RunError::LostRace) => self.totals.count("runs that lost a race"),
             Err(error) if self.quiet => {
                 let what = format!("nothing goes wrong, and run-{number} ends with {error}");
                 self.checker.violate(Invariant::Runs, what);

@@ -55,6 +55,8 @@ pub(super) struct Faults {
     pub(super) refused: u32,
     /// The rule files cannot be read.
     pub(super) unreadable: u32,
+    /// Another edition of the rules is deployed before a run.
+    pub(super) redeployed: u32,
     /// How often, in minutes, nothing answers queries for a while; 0: never.
     pub(super) outage_every: i64,
     /// How often, in minutes, nothing is started for a while; 0: never.
@@ -78,6 +80,7 @@ impl Setup {
             missed: level(rng, 200),
             refused: level(rng, 80),
             unreadable: level(rng, 80),
+            redeployed: level(rng, 60),
             outage_every: one(rng, &[0, 10, 25, 50]),
             gap_every: one(rng, &[0, 20, 40]),
         };

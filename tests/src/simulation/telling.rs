@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Document, EntryDoc, HoldDoc, LabelSet};
-use super::model::{ModelRule, Stage, labels, last_tick};
+use super::model::{Episode, ModelRule, Stage, labels, last_tick};
 use super::setup::Setup;
 use super::world::{MINUTE, Millis, RULES};
 
@@ -74,7 +74,7 @@ impl Telling {
             .map(|(labels, _)| labels.clone())
             .collect();
         for (number, rule) in rules.iter_mut().enumerate() {
-            if rule.cursor >= last_tick(&RULES[number], now) {
+            if rule.exists && rule.cursor >= last_tick(&RULES[number], now) {
                 self.hear(number, rule, &fired);
             }
         }
@@ -84,6 +84,15 @@ impl Telling {
         for (labels, entry) in &mut self.entries {
             if !own.contains_key(labels) && entry.fired_by.remove(&OWN) {
                 entry.ended = Some((now, "cleared"));
+            }
+        }
+        for entry in self.entries.values_mut() {
+            entry
+                .fired_by
+                .retain(|number| rules.get(*number).is_none_or(|rule| rule.exists));
+            if entry.ended.is_none() && entry.fired_by.is_empty() {
+                entry.ended = Some((now, "rule_removed"));
+                entry.hold = None;
             }
         }
         self.flush(setup, now)
@@ -99,7 +108,14 @@ impl Telling {
                 self.fire(labels, number, starts_at, alert.hold.clone());
             }
         }
-        for episode in std::mem::take(&mut rule.ended) {
+        // Of several that ended the last is told; that one of them was unseen is not forgotten.
+        let mut last: BTreeMap<usize, Episode> = BTreeMap::new();
+        for mut episode in std::mem::take(&mut rule.ended) {
+            let before = last.get(&episode.node);
+            episode.unseen |= before.is_some_and(|before| before.unseen);
+            last.insert(episode.node, episode);
+        }
+        for episode in last.into_values() {
             let labels = labels(&RULES[number], episode.node);
             let unseen = episode.unseen && !fired.contains(&labels);
             let entry = self.entries.entry(labels.clone()).or_insert(Entry {
@@ -226,17 +242,6 @@ impl Telling {
     /// Where the document says something else of alerts and deadlines.
     pub(super) fn compare(&self, stored: &Document) -> Result<(), String> {
         let notify = &stored.notify;
-        for entry in &notify.alerts {
-            match self.entries.get(&entry.labels) {
-                Some(model) if model.is(entry) => {}
-                model => return Err(format!("{entry:?} must be {model:?}")),
-            }
-        }
-        let stored_labels: BTreeSet<&LabelSet> =
-            notify.alerts.iter().map(|entry| &entry.labels).collect();
-        if let Some(missing) = self.entries.keys().find(|key| !stored_labels.contains(key)) {
-            return Err(format!("{missing:?} must be known"));
-        }
         let deadlines: BTreeMap<&LabelSet, Millis> = notify
             .groups
             .values()
@@ -249,6 +254,17 @@ impl Telling {
             .collect();
         if deadlines != expected {
             return Err(format!("the deadlines {deadlines:?} must be {expected:?}"));
+        }
+        for entry in &notify.alerts {
+            match self.entries.get(&entry.labels) {
+                Some(model) if model.is(entry) => {}
+                model => return Err(format!("{entry:?} must be {model:?}")),
+            }
+        }
+        let stored_labels: BTreeSet<&LabelSet> =
+            notify.alerts.iter().map(|entry| &entry.labels).collect();
+        if let Some(missing) = self.entries.keys().find(|key| !stored_labels.contains(key)) {
+            return Err(format!("{missing:?} must be known"));
         }
         Ok(())
     }

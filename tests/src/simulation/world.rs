@@ -110,11 +110,21 @@ pub(super) const RULES: [Rule; 5] = [
     },
 ];
 
-/// The same rules as their user writes them.
-pub(super) fn rule_file() -> String {
+/// What the user deploys, by turns: for each edition, which of the rules are in it.
+pub(super) const EDITIONS: [[bool; RULES.len()]; 2] = [
+    [true, true, true, true, true],
+    [true, false, true, false, true],
+];
+
+/// An edition of the rules as their user writes it.
+pub(super) fn rule_file(edition: usize) -> String {
     let mut text = String::from("groups:\n");
     let mut group = "";
-    for rule in &RULES {
+    for (_, rule) in EDITIONS[edition]
+        .iter()
+        .zip(&RULES)
+        .filter(|(has, _)| **has)
+    {
         if rule.group != group {
             group = rule.group;
             text += &format!(
