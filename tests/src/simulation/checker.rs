@@ -37,6 +37,7 @@ pub(super) struct Violation {
 #[derive(Debug, Default)]
 pub(super) struct RunLog {
     pub(super) name: String,
+    /// By its own clock.
     pub(super) began: Millis,
     /// The edition of the rules that it was given; none if they could not be read.
     pub(super) edition: Option<usize>,

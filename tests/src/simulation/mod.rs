@@ -27,7 +27,7 @@ use schedule::{Outcome, Plan, simulate};
 use totals::Totals;
 
 /// How many seeds a plain test simulates.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 120;
 /// A planted bug must be found within so many.
 const SEEDS_FOR_A_BUG: u64 = 60;
 
@@ -79,7 +79,10 @@ fn every_fault_leaves_the_invariants_standing() {
     });
     eprintln!("{seeds} seeds:\n{totals}");
     let missing = totals.missing();
-    assert!(missing.is_empty(), "never happened: {missing:?}");
+    assert!(
+        seeds < SEEDS || missing.is_empty(),
+        "never happened: {missing:?}"
+    );
 }
 
 fn simulate_some(seeds: impl Iterator<Item = u64>) -> Totals {

@@ -45,10 +45,19 @@ struct Run {
     log: RunLog,
     /// Whether another run committed since it began.
     disturbed: bool,
+    /// How far its clock is ahead.
+    skew: Millis,
     slow: bool,
     /// Since when it works without being frozen.
     at_work_since: Millis,
     frozen: Option<Frozen>,
+}
+
+/// What a run asked for, was told to have failed, and will happen all the same.
+struct Straggler {
+    at: Millis,
+    run: RunNumber,
+    request: Request,
 }
 
 struct Frozen {
@@ -62,6 +71,7 @@ pub(super) struct Simulation {
     setup: Setup,
     wire: Rc<RefCell<Wire>>,
     runs: Vec<Run>,
+    stragglers: Vec<Straggler>,
     store: Store,
     checker: Checker,
     bug: Option<Bug>,
@@ -138,6 +148,7 @@ impl Simulation {
             setup,
             wire,
             runs: Vec::new(),
+            stragglers: Vec::new(),
             store: Store::default(),
             bug: plan.bug,
             only: plan.only,
@@ -233,6 +244,7 @@ impl Simulation {
             }
         }
         self.quiet = true;
+        self.stragglers.clear();
         self.outages.clear();
         self.gaps.clear();
         let now = self.now();
@@ -243,6 +255,7 @@ impl Simulation {
         self.totals.count("steps");
         self.start_due();
         self.thaw_due();
+        self.let_stragglers_act();
         let now = self.now();
         for number in 0..self.runs.len() {
             let run = &self.runs[number];
@@ -347,9 +360,16 @@ impl Simulation {
                 text: rule_file(edition),
             }]),
         };
+        let skews = [-3 * SECOND, -SECOND, 2 * SECOND];
+        let skew = if self.chance(faults.skewed) {
+            skews[self.rng.usize(..skews.len())]
+        } else {
+            0
+        };
         let line = Line {
             wire: Rc::clone(&self.wire),
             run: number,
+            skew,
         };
         let planted = Rc::new(Planted::new(line, self.bug));
         let ruler = Ruler {
@@ -368,11 +388,12 @@ impl Simulation {
             future: Some(Box::pin(async move { ruler.run(&run_id, files).await })),
             log: RunLog {
                 name,
-                began: now,
+                began: now + skew,
                 edition,
                 ..RunLog::default()
             },
             disturbed: false,
+            skew,
             slow,
             at_work_since: now,
             frozen: None,
@@ -487,6 +508,7 @@ impl Simulation {
         let faults = self.setup.faults.clone();
         let now = self.now();
         let queries = matches!(request, Request::Query(_));
+        let publishes = matches!(request, Request::Publish { .. });
         let outage = queries
             && self
                 .outages
@@ -494,8 +516,15 @@ impl Simulation {
                 .any(|(from, to)| *from <= now && now < *to);
         let outcome = if outage || self.chance(faults.fails) {
             self.totals.count("calls failed");
+            if matches!(request, Request::Commit { .. }) && self.rng.u8(..3) == 0 {
+                self.stragglers.push(Straggler {
+                    at: now + self.rng.i64(0..90 * SECOND),
+                    run: number,
+                    request,
+                });
+            }
             Some(Response::Failed)
-        } else if matches!(request, Request::Publish { .. }) && self.chance(faults.refused) {
+        } else if publishes && self.chance(faults.refused) {
             Some(Response::Refused("no such topic".to_owned()))
         } else {
             None
@@ -518,8 +547,26 @@ impl Simulation {
             let call = &wire.calls[&id];
             (call.run, call.request.clone())
         };
+        let outcome = self.perform(number, request);
+        if let Some(call) = self.wire.borrow_mut().calls.get_mut(&id) {
+            call.outcome = Some(outcome);
+        }
+    }
+
+    fn let_stragglers_act(&mut self) {
         let now = self.now();
-        let outcome = match request {
+        while let Some(due) = self.stragglers.iter().position(|one| one.at <= now) {
+            let Straggler { run, request, .. } = self.stragglers.swap_remove(due);
+            self.totals.count("calls that acted long after they failed");
+            self.tell(|| format!("run-{run}'s request arrives at last: {}", request.brief()));
+            self.perform(run, request);
+        }
+    }
+
+    fn perform(&mut self, number: RunNumber, request: Request) -> Response {
+        // Claims are compared with the clock of the run that makes or uses them.
+        let now = self.now() + self.runs[number].skew;
+        match request {
             Request::Load => Response::Loaded(self.store.load()),
             Request::Commit { document, parent } => match self.store.commit(&document, parent) {
                 Some(version) => {
@@ -557,9 +604,6 @@ impl Simulation {
                 self.checker.published(log, &notification, &subject, now);
                 Response::Published
             }
-        };
-        if let Some(call) = self.wire.borrow_mut().calls.get_mut(&id) {
-            call.outcome = Some(outcome);
         }
     }
 
@@ -619,7 +663,7 @@ impl Simulation {
                 .filter(|(id, call)| call.run == number && before.is_none_or(|last| **id > last));
             new.map(|(id, call)| (*id, call.request.clone())).collect()
         };
-        let now = self.now();
+        let now = self.now() + self.runs[number].skew;
         for (id, request) in new {
             self.tell(|| format!("run-{number} asks ({id}): {}", request.brief()));
             let log = &mut self.runs[number].log;

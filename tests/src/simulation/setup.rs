@@ -45,6 +45,8 @@ pub(super) struct Faults {
     pub(super) killed: u32,
     /// A run is frozen at a step.
     pub(super) frozen: u32,
+    /// A run's clock is some seconds off.
+    pub(super) skewed: u32,
     /// A run is slow.
     pub(super) slow: u32,
     /// A run is started once more.
@@ -75,6 +77,7 @@ impl Setup {
             answer_lost: level(rng, 40),
             killed: level(rng, 12),
             frozen: level(rng, 16),
+            skewed: level(rng, 400),
             slow: level(rng, 300),
             doubled: level(rng, 300),
             missed: level(rng, 200),

@@ -111,6 +111,8 @@ impl Wire {
 pub(super) struct Line {
     pub(super) wire: Rc<RefCell<Wire>>,
     pub(super) run: RunNumber,
+    /// How far its clock is ahead of the others'.
+    pub(super) skew: Millis,
 }
 
 impl Line {
@@ -159,7 +161,7 @@ fn store_failed() -> StoreError {
 
 impl Clock for Line {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.wire.borrow().now)
+        Timestamp::from_millis(self.wire.borrow().now + self.skew)
     }
 }
 
