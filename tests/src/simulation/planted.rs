@@ -48,7 +48,7 @@ pub(super) enum Bug {
     FlushedLate,
     /// What ended unseen is forgotten.
     PastForgotten,
-    /// Alerts of rules that catch up are told as they stand on the way.
+    /// Ticks that are too old are skipped without a word.
     TickSkippedSilently,
 }
 

@@ -353,8 +353,8 @@ pub(super) fn own_alerts(
             own.insert(named("DnswatchTelemetryStopped", &of_rule), since);
         }
     }
-    let refused = stored.notify.outbox.dead.iter();
-    if let Some(first) = refused.filter(|dead| now - dead.at < TOLD_FOR).next() {
+    let mut refused = stored.notify.outbox.dead.iter();
+    if let Some(first) = refused.find(|dead| now - dead.at < TOLD_FOR) {
         let labels = named(
             "DnswatchNotificationRefused",
             &[("receiver", &first.receiver)],

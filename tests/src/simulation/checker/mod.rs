@@ -1,5 +1,7 @@
 //! The invariants, checked at every commit, every publish and every run's end.
 
+mod outbox;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Document, EntryDoc, LabelSet, NotificationDoc};
@@ -7,11 +9,11 @@ use super::model::{self, ModelRule};
 use super::setup::Setup;
 use super::telling::{Telling, own_alerts};
 use super::totals::Totals;
-use super::world::{EDITIONS, MINUTE, Millis, NODES, RULES, Truth};
+use super::world::{EDITIONS, MINUTE, Millis, RULES, Truth};
 
 /// What is checked, by the design's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Invariant {
+pub(in crate::simulation) enum Invariant {
     /// 3: no tick is passed over.
     Ticks,
     /// 4: the state machine, at every cursor.
@@ -28,29 +30,29 @@ pub(super) enum Invariant {
 
 /// Something that must not be.
 #[derive(Debug, Clone)]
-pub(super) struct Violation {
-    pub(super) invariant: Invariant,
-    pub(super) what: String,
+pub(in crate::simulation) struct Violation {
+    pub(in crate::simulation) invariant: Invariant,
+    pub(in crate::simulation) what: String,
 }
 
 /// What is known of a run from its calls.
 #[derive(Debug, Default)]
-pub(super) struct RunLog {
-    pub(super) name: String,
+pub(in crate::simulation) struct RunLog {
+    pub(in crate::simulation) name: String,
     /// By its own clock.
-    pub(super) began: Millis,
+    pub(in crate::simulation) began: Millis,
     /// The edition of the rules that it was given; none if they could not be read.
-    pub(super) edition: Option<usize>,
+    pub(in crate::simulation) edition: Option<usize>,
     /// The notifications that it began to publish.
-    pub(super) tried: BTreeSet<String>,
+    pub(in crate::simulation) tried: BTreeSet<String>,
     /// The document as its last call found it, if that was a load.
-    pub(super) just_loaded: Option<Vec<u8>>,
+    pub(in crate::simulation) just_loaded: Option<Vec<u8>>,
     /// The rules and moments that it got an answer, or a refusal, for.
-    pub(super) answered: BTreeSet<(usize, Millis)>,
-    pub(super) planned: bool,
+    pub(in crate::simulation) answered: BTreeSet<(usize, Millis)>,
+    pub(in crate::simulation) planned: bool,
     /// The notifications that it was told to be published, and to be refused.
-    pub(super) published: BTreeSet<String>,
-    pub(super) refused: BTreeSet<String>,
+    pub(in crate::simulation) published: BTreeSet<String>,
+    pub(in crate::simulation) refused: BTreeSet<String>,
 }
 
 /// What was published of one group to one receiver.
@@ -63,7 +65,7 @@ struct Inbox {
 }
 
 /// The models, and what was seen so far.
-pub(super) struct Checker {
+pub(in crate::simulation) struct Checker {
     truth: Truth,
     setup: Setup,
     rules: Vec<ModelRule>,
@@ -76,12 +78,12 @@ pub(super) struct Checker {
     seen: BTreeSet<String>,
     acted: BTreeMap<String, u32>,
     inboxes: BTreeMap<(String, String), Inbox>,
-    pub(super) violations: Vec<Violation>,
-    pub(super) totals: Totals,
+    pub(in crate::simulation) violations: Vec<Violation>,
+    pub(in crate::simulation) totals: Totals,
 }
 
 impl Checker {
-    pub(super) fn new(truth: Truth, setup: Setup) -> Self {
+    pub(in crate::simulation) fn new(truth: Truth, setup: Setup) -> Self {
         Self {
             truth,
             setup,
@@ -98,16 +100,16 @@ impl Checker {
         }
     }
 
-    pub(super) fn truth(&self) -> &Truth {
+    pub(in crate::simulation) fn truth(&self) -> &Truth {
         &self.truth
     }
 
-    pub(super) fn violate(&mut self, invariant: Invariant, what: String) {
+    pub(in crate::simulation) fn violate(&mut self, invariant: Invariant, what: String) {
         self.violations.push(Violation { invariant, what });
     }
 
     /// A document was stored.
-    pub(super) fn committed(&mut self, run: &mut RunLog, bytes: &[u8], now: Millis) {
+    pub(in crate::simulation) fn committed(&mut self, run: &mut RunLog, bytes: &[u8], now: Millis) {
         let new = Document::read(bytes);
         let old = self.stored.take().unwrap_or_default();
         self.check_rules(run, &old, &new);
@@ -122,8 +124,7 @@ impl Checker {
     }
 
     fn check_rules(&mut self, run: &RunLog, old: &Document, new: &Document) {
-        for number in 0..RULES.len() {
-            let known = &RULES[number];
+        for (number, known) in RULES.iter().enumerate() {
             let name = format!("{}/{}", known.group, known.alert);
             let wanted = self.wants(run, old, number);
             let (before, stored) = match (old.rule(number), new.rule(number)) {
@@ -278,196 +279,8 @@ impl Checker {
         }
     }
 
-    fn check_outbox(&mut self, run: &RunLog, old: &Document, new: &Document, now: Millis) {
-        let mut wrong = Vec::new();
-        for before in &old.notify.outbox.owed {
-            let id = &before.id;
-            match new.owed(id) {
-                Some(after) => wrong.extend(claim_change(run, before, after, now)),
-                None => wrong.extend(self.struck_off(run, before, new, now)),
-            }
-        }
-        for owed in &new.notify.outbox.owed {
-            if old.owed(&owed.id).is_some() {
-                continue;
-            }
-            if !self.seen.insert(owed.id.clone()) {
-                wrong.push(format!("{} is owed again", owed.id));
-            }
-            let channel = (owed.group_key.clone(), owed.receiver.clone());
-            let highest = self.planned.entry(channel).or_insert(0);
-            if owed.sequence <= *highest {
-                wrong.push(format!("{} has {} after {highest}", owed.id, owed.sequence));
-            }
-            *highest = owed.sequence;
-        }
-        let mut channels = BTreeMap::new();
-        for owed in &new.notify.outbox.owed {
-            let first = *channels.entry(owed.channel()).or_insert(owed.sequence);
-            if owed.claimed_by(now).is_some() && owed.sequence != first {
-                wrong.push(format!("{} is claimed behind {first}", owed.id));
-            }
-        }
-        for what in wrong {
-            self.violate(Invariant::Outbox, what);
-        }
-    }
-
-    /// Why a notification may not be off the outbox.
-    fn struck_off(
-        &mut self,
-        run: &RunLog,
-        before: &NotificationDoc,
-        new: &Document,
-        now: Millis,
-    ) -> Option<String> {
-        let id = &before.id;
-        let own = before
-            .claim
-            .as_ref()
-            .is_some_and(|claim| claim.run == run.name);
-        if own && run.published.contains(id) {
-            return None;
-        }
-        if own && run.refused.contains(id) {
-            let dead = new.notify.outbox.dead.iter().any(|dead| dead.id == *id);
-            let channel = (before.group_key.clone(), before.receiver.clone());
-            let inbox = self.inboxes.entry(channel).or_default();
-            inbox.sequence = inbox.sequence.max(before.sequence);
-            inbox.refused = true;
-            self.totals.count("notifications refused for good");
-            return (!dead).then(|| format!("{id} was refused, and is no dead letter"));
-        }
-        let newer =
-            new.notify.outbox.owed.iter().find(|newer| {
-                newer.channel() == before.channel() && newer.sequence > before.sequence
-            });
-        let Some(newer) = newer else {
-            return Some(format!("{id} is lost"));
-        };
-        self.totals.count("notifications superseded");
-        if before.claimed_by(now).is_some() {
-            return Some(format!("{id} was superseded under a claim"));
-        }
-        let kept = |ended: &EntryDoc| newer.alerts.iter().any(|kept| kept.labels == ended.labels);
-        let lost = before
-            .alerts
-            .iter()
-            .find(|alert| !alert.is_firing() && !kept(alert));
-        lost.map(|lost| format!("{id} was superseded without the end of {:?}", lost.labels))
-    }
-
-    /// A run is about to publish.
-    pub(super) fn publishing(
-        &mut self,
-        run: &mut RunLog,
-        notification: &NotificationDoc,
-        now: Millis,
-    ) {
-        let id = &notification.id;
-        if !run.tried.insert(id.clone()) {
-            let what = format!("{id} is published twice by {}", run.name);
-            self.violate(Invariant::Outbox, what);
-        }
-        let checked = run.just_loaded.as_ref().map(|bytes| Document::read(bytes));
-        let committed = checked.as_ref().and_then(|document| document.owed(id));
-        let wrong = match committed {
-            None => Some(format!("{id} is published, but not from what is stored")),
-            Some(owed) if owed.claimed_by(now) != Some(&run.name) => {
-                Some(format!("{id} is published by {} without a claim", run.name))
-            }
-            Some(owed) if owed.alerts != notification.alerts => {
-                Some(format!("{id} says something else than what is stored"))
-            }
-            Some(_) => None,
-        };
-        if let Some(what) = wrong {
-            self.violate(Invariant::Outbox, what);
-        }
-    }
-
-    /// Something was published.
-    pub(super) fn published(
-        &mut self,
-        run: &RunLog,
-        notification: &NotificationDoc,
-        subject: &str,
-        now: Millis,
-    ) {
-        self.check_ends(notification, subject);
-        self.totals.count(&format!("told: {}", notification.reason));
-        for end in notification
-            .alerts
-            .iter()
-            .filter_map(|alert| alert.end.as_ref())
-        {
-            self.totals.count(&format!("ended as {end}"));
-        }
-        let id = &notification.id;
-        let stored = self.stored.as_ref().and_then(|stored| stored.owed(id));
-        let clean = stored.is_some_and(|owed| owed.claimed_by(now) == Some(&run.name));
-        if !clean {
-            self.totals.count("publishes after the claim ran out");
-        }
-        let times = self.acted.entry(id.clone()).or_insert(0);
-        *times += 1;
-        if *times > 1 {
-            self.totals.count("publishes of what was published before");
-        }
-        let channel = (
-            notification.group_key.clone(),
-            notification.receiver.clone(),
-        );
-        let inbox = self.inboxes.entry(channel).or_default();
-        let back = notification.sequence < inbox.sequence;
-        let before = inbox.sequence;
-        if !back {
-            *inbox = Inbox {
-                sequence: notification.sequence,
-                group: notification.group_labels.clone(),
-                firing: told(notification).0,
-                refused: false,
-            };
-        }
-        if back && clean {
-            let what = format!("{} is told after {before}", notification.sequence);
-            self.violate(Invariant::Outbox, what);
-        }
-    }
-
-    /// Nothing may be told to be over that is not.
-    fn check_ends(&mut self, notification: &NotificationDoc, subject: &str) {
-        for alert in &notification.alerts {
-            let name = &alert.labels["alertname"];
-            let (Some(at), false) = (alert.ends_at, name.starts_with("Dnswatch")) else {
-                continue;
-            };
-            if alert.end.as_deref() != Some("cleared") {
-                let removed = alert.end.as_deref() == Some("rule_removed");
-                if !removed && subject.starts_with("[RESOLVED]") {
-                    let what = format!("{subject} is told, of {alert:?}");
-                    self.violate(Invariant::NoFalseAllClear, what);
-                }
-                continue;
-            }
-            let node = NODES.iter().position(|node| *node == alert.labels["node"]);
-            let cleared = RULES.iter().filter(|rule| rule.alert == *name).any(|rule| {
-                node.is_some_and(|node| {
-                    let asked = at - rule.offset;
-                    at % rule.interval == 0
-                        && self.truth.reported(rule, node, asked)
-                        && self.truth.holds(rule, node, asked).is_none()
-                })
-            });
-            if !cleared {
-                let what = format!("{alert:?} is told to be over, and is not");
-                self.violate(Invariant::NoFalseAllClear, what);
-            }
-        }
-    }
-
     /// A run came to its end, with time left or without.
-    pub(super) fn ended(&mut self, run: &RunLog, in_time: bool, undisturbed: bool) {
+    pub(in crate::simulation) fn ended(&mut self, run: &RunLog, in_time: bool, undisturbed: bool) {
         let Some(stored) = self.stored.clone() else {
             return;
         };
@@ -504,7 +317,7 @@ impl Checker {
     }
 
     /// Faults stopped a while ago: nothing may be owed for long.
-    pub(super) fn quiet(&mut self, now: Millis, since: Millis) {
+    pub(in crate::simulation) fn quiet(&mut self, now: Millis, since: Millis) {
         let Some(stored) = &self.stored else {
             return;
         };
@@ -520,7 +333,7 @@ impl Checker {
     }
 
     /// The end: what was told last of each group is what is true.
-    pub(super) fn settled(&mut self) {
+    pub(in crate::simulation) fn settled(&mut self) {
         let firing = self.telling.firing(&self.setup);
         let mut wrong = Vec::new();
         let mut told: BTreeSet<&LabelSet> = BTreeSet::new();
@@ -545,7 +358,7 @@ impl Checker {
     }
 
     /// For how long at most something may still change after everything stands still.
-    pub(super) fn calm(setup: &Setup) -> Millis {
+    pub(in crate::simulation) fn calm(setup: &Setup) -> Millis {
         setup.stale_hold + 2 * setup.group_interval + setup.group_wait + 10 * MINUTE
     }
 }
@@ -563,33 +376,4 @@ fn told(notification: &NotificationDoc) -> (BTreeSet<LabelSet>, BTreeSet<LabelSe
             .collect()
     };
     (labels(firing), labels(ended))
-}
-
-/// Why a claim may not change this way.
-fn claim_change(
-    run: &RunLog,
-    before: &NotificationDoc,
-    after: &NotificationDoc,
-    now: Millis,
-) -> Option<String> {
-    let id = &before.id;
-    if before.claim == after.claim {
-        return None;
-    }
-    let holder = before.claimed_by(now);
-    if let Some(holder) = holder
-        && holder != run.name
-    {
-        return Some(format!(
-            "{}'s claim on {id} was taken by {}",
-            holder, run.name
-        ));
-    }
-    match &after.claim {
-        Some(claim) if claim.run != run.name => Some(format!("{id} was claimed for {}", claim.run)),
-        Some(_) if holder.is_some() => Some(format!("the claim on {id} was changed")),
-        Some(_) => None,
-        None if run.published.contains(id) => Some(format!("{id} was told, and is owed again")),
-        None => None,
-    }
 }
