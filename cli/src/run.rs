@@ -122,7 +122,9 @@ fn ruler(args: &Args) -> Result<LocalRuler> {
     let http = http::client(&HttpOptions::default())?;
     let client = Client::new(http, options).context("--url")?;
     let defaults = RunOptions::default();
-    let budget = defaults.budget.min(args.interval.max(Duration::from_secs(5)));
+    let budget = defaults
+        .budget
+        .min(args.interval.max(Duration::from_secs(5)));
     Ok(Ruler {
         clock: SystemClock,
         querier: PrometheusQuerier::new(client, SystemClock),

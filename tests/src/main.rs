@@ -13,6 +13,7 @@
 //!   narrowed expression gives the same samples
 //! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
 //! - [`sigv4`]: every signature of the client is the one that botocore computes
+//! - [`simulation`]: the run keeps its invariants under every fault that a seed can think of
 //! - [`state_file`]: the state file under `kill -9`, and under two rulers at once
 //!
 //! A test that needs a real part begins by asking for it, and ends there without it: in CI that
@@ -40,4 +41,5 @@ mod promql_narrowing;
 mod rules;
 mod samples;
 mod sigv4;
+mod simulation;
 mod state_file;
