@@ -25,8 +25,13 @@
     reason = "all of this crate is tests, which fail by panicking and tell why"
 )]
 
+mod history;
 mod leash;
 mod parts;
+mod planner;
 mod prometheus;
+mod promtool_test;
+mod ruler;
 mod samples;
 mod sigv4;
+mod weather;
