@@ -1,4 +1,21 @@
-//! The pure core.
+//! The pure core of dnswatch: Prometheus's alerting rules and Alertmanager's notifications as
+//! functions from state, configuration, time and answers to the next state.
+//!
+//! It does no I/O. It reads no clock, no environment and no random numbers; it does not query.
+//! What it lacks it returns as a [`query::Ask`]; whoever runs it answers and calls again.
+//!
+//! In the order in which data flows:
+//!
+//! - [`rules`]: rule files become validated groups of rules, or errors with line and column;
+//!   [`promql`] says what an expression reads, [`template`] expands labels and annotations;
+//! - [`evaluation`]: the due ticks of all rules, a chunk at a time; each tick is one step of the
+//!   [`state_machine`];
+//! - [`notify`]: from alerts to notifications that are owed, and their text;
+//! - [`state`]: the document that is kept from run to run.
+//!
+//! [`config`] is what a run is configured with. [`labels`], [`timestamp`], [`duration`],
+//! [`fingerprint`] and [`query`] are the words that the rest is written in.
+
 pub mod alert;
 pub mod config;
 pub mod duration;

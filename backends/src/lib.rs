@@ -4,7 +4,9 @@
 //! fetches what `alerting` asks for, commits, and publishes. Clock, connections and names are
 //! parameters, so whatever a test drives is what runs.
 
+pub mod aws;
 pub mod clock;
+pub mod http;
 mod last_good;
 pub mod notify;
 pub mod prometheus;

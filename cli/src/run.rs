@@ -11,10 +11,11 @@ use alerting::evaluation::EvaluationOptions;
 use alerting::labels::Labels;
 use alerting::notify::Route;
 use alerting::rules::Defaults;
-use alerting::state_machine::External;
+use alerting::state_machine::{External, Semantics};
 use anyhow::{Context, Result};
 use aws_credential_types::Credentials;
 use backends::clock::SystemClock;
+use backends::http::{self, HttpOptions};
 use backends::notify::Terminal;
 use backends::prometheus::{Auth, Client, ClientOptions, PrometheusQuerier, SigV4};
 use backends::run::{Ruler, RunError, RunOptions, RunReport};
@@ -51,6 +52,18 @@ pub(crate) struct Args {
     /// After an outage, how far back missed evaluations are made up for.
     #[arg(long, default_value = "1h", value_parser = duration::parse, value_name = "DURATION")]
     max_catch_up: Duration,
+    /// How long a firing alert is held whose telemetry stopped altogether.
+    #[arg(long, default_value = "1h", value_parser = duration::parse, value_name = "DURATION")]
+    stale_hold: Duration,
+    /// How long a firing alert is held whose own series are gone while others of the kind go on.
+    #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
+    gone_hold: Duration,
+    /// Resolve alerts as soon as their series vanish, without asking why, as Prometheus does.
+    #[arg(long)]
+    resolve_vanished: bool,
+    /// Forget a rule's alerts when it exceeds its group's `limit`, as Prometheus does.
+    #[arg(long)]
+    limit_wipes_state: bool,
     /// The labels that alerts are grouped by in notifications.
     #[arg(
         long,
@@ -106,7 +119,8 @@ fn ruler(args: &Args) -> Result<LocalRuler> {
     if let Some(region) = &args.sigv4_region {
         options.auth = Auth::SigV4(SigV4::amp(region, credentials()?));
     }
-    let client = Client::new(options).context("--url")?;
+    let http = http::client(&HttpOptions::default())?;
+    let client = Client::new(http, options).context("--url")?;
     let run_options = RunOptions::default();
     Ok(Ruler {
         clock: SystemClock,
@@ -138,6 +152,12 @@ fn settings(args: &Args) -> Settings {
             repeat_interval: args.repeat_interval,
         },
         evaluation: EvaluationOptions {
+            semantics: Semantics {
+                ask_before_resolve: !args.resolve_vanished,
+                stale_hold: args.stale_hold,
+                gone_hold: args.gone_hold,
+                limit_wipes_state: args.limit_wipes_state,
+            },
             external: External {
                 labels: Labels::from_iter(args.external_label.iter().cloned()),
                 url: args.external_url.clone(),

@@ -79,17 +79,15 @@ pub struct PodSpec {
 }
 
 impl Scenario {
-    /// The phase in force after `second` whole seconds, and for how many more
-    /// seconds; `None` for the time where the last phase goes on for ever.
-    pub fn phase_at(&self, second: u64) -> Option<(&Phase, Option<u64>)> {
+    /// The phase in force after `second` whole seconds; `None` where there is no
+    /// phase at all.
+    pub fn phase_at(&self, second: u64) -> Option<&Phase> {
         let mut end = 0;
-        for phase in &self.phases {
+        let current = self.phases.iter().find(|phase| {
             end += phase.seconds;
-            if second < end {
-                return Some((phase, Some(end - second)));
-            }
-        }
-        self.phases.last().map(|phase| (phase, None))
+            second < end
+        });
+        current.or(self.phases.last())
     }
 
     /// The show of `make demo`: two of three CoreDNS pods share one interface;

@@ -161,8 +161,7 @@ async fn watch(
                 let mut simulation = simulation.lock().unwrap_or_else(PoisonError::into_inner);
                 simulation.step(now - moved);
                 moved = now;
-                let left = acts::estimate(storm_ends).saturating_sub(now - began);
-                report(&simulation, told, left, console)?;
+                report(&simulation, &left(told, now - began, storm_ends), console)?;
             }
             line = lines.next_line() => {
                 let Some(line) = line.context("cannot read what dnswatch says")? else {
@@ -181,24 +180,27 @@ async fn watch(
     }
 }
 
-fn report(
-    simulation: &Simulation,
-    told: Told,
-    left: Duration,
-    console: &mut Console,
-) -> anyhow::Result<()> {
-    let Some((phase, remaining)) = simulation.phase() else {
+/// What is left, for the line of progress, `elapsed` after the beginning.
+fn left(told: Told, elapsed: Duration, storm_ends: Duration) -> String {
+    let left = acts::estimate(storm_ends).saturating_sub(elapsed);
+    if left.is_zero() {
+        let patience = acts::DEADLINE.saturating_sub(elapsed);
+        format!("late, giving up in {}", human(patience))
+    } else if told == Told::Firing && elapsed > storm_ends {
+        format!("RESOLVED in {}", human(left))
+    } else {
+        format!("{} left", human(left))
+    }
+}
+
+fn report(simulation: &Simulation, left: &str, console: &mut Console) -> anyhow::Result<()> {
+    let Some(phase) = simulation.phase() else {
         return Ok(());
     };
     let second = simulation.recent();
     let percent = (100 * second.servfails)
         .checked_div(second.responses)
         .unwrap_or(0);
-    let left = match told {
-        Told::Firing if remaining.is_none() && left.is_zero() => "RESOLVED is due".to_owned(),
-        Told::Firing if remaining.is_none() => format!("RESOLVED in {}", human(left)),
-        _ => format!("{} left", human(left)),
-    };
     console.status(
         simulation.lived(),
         &phase.name,

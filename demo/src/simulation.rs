@@ -43,7 +43,7 @@ impl Simulation {
             let load = self
                 .scenario
                 .phase_at(self.lived)
-                .map(|(phase, _)| phase.load)
+                .map(|phase| phase.load)
                 .unwrap_or_default();
             self.recent.push_back(self.cluster.second(&load));
             if self.recent.len() > RECENT {
@@ -72,9 +72,8 @@ impl Simulation {
         }
     }
 
-    /// The phase in force and the seconds that it has left, `None` where it
-    /// goes on for ever.
-    pub fn phase(&self) -> Option<(&Phase, Option<u64>)> {
+    /// The phase in force.
+    pub fn phase(&self) -> Option<&Phase> {
         self.scenario.phase_at(self.lived)
     }
 

@@ -7,6 +7,9 @@
 //! - [`prometheus`]: the real server on a history, a configuration or rules of the test's choosing
 //!
 //! What they prove:
+//! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
+//!   narrowed expression gives the same samples
+//! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
 //! - [`sigv4`]: every signature of the client is the one that botocore computes
 //!
 //! A test that needs a real part begins by asking for it, and ends there without it: in CI that
@@ -30,8 +33,10 @@ mod leash;
 mod parts;
 mod planner;
 mod prometheus;
+mod promql_narrowing;
 mod promtool_test;
 mod ruler;
+mod rules;
 mod samples;
 mod sigv4;
 mod weather;

@@ -9,6 +9,7 @@ use alerting::query::{Ask, At};
 use alerting::timestamp::Timestamp;
 use anyhow::{Context as _, Result, ensure};
 use aws_credential_types::Credentials;
+use backends::http::HttpOptions;
 use backends::prometheus::{Auth, Client, ClientOptions, SigV4};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -146,7 +147,7 @@ async fn received(base: &str, token: Option<&str>) -> Result<Vec<Value>> {
         let now = clock.fetch_add(40_000, std::sync::atomic::Ordering::SeqCst);
         SystemTime::UNIX_EPOCH + Duration::from_secs(now)
     });
-    let client = Client::new(options)?;
+    let client = Client::new(backends::http::client(&HttpOptions::default())?, options)?;
     let asks = asks();
     let count = asks.len();
     let server: JoinHandle<Result<Vec<Value>>> = tokio::spawn(async move {

@@ -82,10 +82,9 @@ pub(super) fn aggregate(op: Aggregator, args: &[Node]) -> Result<(), String> {
 
 fn expect(whose: &str, wanted: Option<Type>, arg: &Node) -> Result<(), String> {
     match wanted {
-        Some(wanted) if wanted != arg.gives => Err(format!(
-            "{whose} takes a {wanted} here, not a {}",
-            arg.gives
-        )),
+        Some(wanted) if wanted != arg.gives => {
+            Err(format!("{whose}: expected {wanted}, not {}", arg.gives))
+        }
         _ => Ok(()),
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::carried::Purpose;
 use super::lex::Span;
 use super::narrowing::{Narrowing, label_name};
-use super::provenance::{Provenance, Purpose};
+use super::provenance::Provenance;
 use super::question::Template;
 use super::rewriting::{self, Rewriting};
 use super::tree::{Aggregator, Expr, Names, Node, Operator, Selector, Type};

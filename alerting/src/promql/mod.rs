@@ -1,11 +1,13 @@
 //! What an alerting expression reads: for asking, when alerts vanish, whether their series still
 //! have samples, and for asking again for one alert only.
 //!
-//! `lex`, `parse` and `selector` read the text into a `tree`; `provenance` follows labels from
-//! the result down to the selectors; `inputs` makes questions of that and `presence` reads
-//! their answers; `narrow` makes a narrower expression.
+//! `lex`, `parse`, `clauses` and `selector` read the text into a `tree`. `provenance` follows
+//! labels from the result down to the selectors. `inputs` makes questions of that, `presence`
+//! reads their answers. `narrow` makes a narrower expression.
 
+mod carried;
 mod checks;
+mod clauses;
 mod expression;
 mod functions;
 mod inputs;

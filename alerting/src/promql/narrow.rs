@@ -1,7 +1,7 @@
 //! The expression itself, narrowed: fewer series are read, the samples asked for stay the same.
 
-use super::narrowing::Narrowing;
-use super::provenance::{Carried, Purpose};
+use super::carried::{Carried, Purpose};
+use super::narrowing::{MAX_ADDED, Narrowing};
 use super::question::push_matchers;
 use super::rewriting;
 use super::tree::{Aggregator, Expr, Node, Slot, Type};
@@ -12,6 +12,13 @@ pub(super) fn narrowed(text: &str, node: &Node, narrowing: &Narrowing) -> String
     let mut slots = Vec::new();
     collect(node, &Carried::all(), &mut slots);
     slots.sort_by_key(|(slot, _)| slot.at);
+    if slots
+        .len()
+        .saturating_mul(narrowing.matchers(|_| true).len())
+        > MAX_ADDED
+    {
+        slots.clear();
+    }
     let mut narrowed = String::new();
     let mut from = node.span.start;
     for (slot, carried) in slots {

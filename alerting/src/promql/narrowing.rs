@@ -8,6 +8,8 @@ use crate::labels::Labels;
 const MAX_VALUES: usize = 100;
 /// With a longer matcher than this, in bytes, a label gets none.
 const MAX_MATCHER: usize = 8 * 1024;
+/// More text than this, in bytes, is not added to a query; it is asked without matchers then.
+pub(super) const MAX_ADDED: usize = 256 * 1024;
 
 /// Of each label to narrow by, the values that alerts have. An alert without the label has the
 /// empty value.

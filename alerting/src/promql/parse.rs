@@ -6,13 +6,11 @@
 
 use super::functions::Function;
 use super::lex::{self, Kind, Span, Token};
-use super::tree::{
-    Aggregator, Expr, Group, Grouping, MatchLabels, Matching, Names, Node, Operator, Type,
-};
+use super::tree::{Aggregator, Expr, Grouping, Names, Node, Operator, Type};
 use super::{ParseError, checks};
 
 /// The longest text that is read, in bytes; also what bounds the memory of a tree.
-const MAX_TEXT: usize = 64 * 1024;
+const MAX_TEXT: usize = 32 * 1024;
 /// How deep parentheses, calls and signs may nest.
 const MAX_NESTING: usize = 100;
 /// How high a tree may grow, as a long `a + b + c …` makes it.
@@ -42,7 +40,7 @@ pub(super) fn parse(text: &str) -> Result<(Node, bool), ParseError> {
 pub(super) struct Parser<'a> {
     pub(super) text: &'a str,
     tokens: Vec<Token>,
-    at: usize,
+    pub(super) at: usize,
     nesting: usize,
     pub(super) knows_query: bool,
 }
@@ -294,98 +292,5 @@ impl<'a> Parser<'a> {
             inner,
         };
         self.node(start, Type::Vector, expr)
-    }
-
-    fn grouping(&mut self) -> Result<Option<Grouping>, ParseError> {
-        if self.take_word("by") {
-            return self.label_names().map(Grouping::By).map(Some);
-        }
-        if self.take_word("without") {
-            return self.label_names().map(Grouping::Without).map(Some);
-        }
-        Ok(None)
-    }
-
-    /// `(a, b, "c.d")`.
-    fn label_names(&mut self) -> Result<Names, ParseError> {
-        self.expect_sign("(")?;
-        let mut names = Names::new();
-        while !self.take_sign(")") {
-            names.insert(self.label_name()?);
-            if !self.take_sign(",") && !self.is_sign(0, ")") {
-                return Err(self.unexpected("`,` or `)`"));
-            }
-        }
-        Ok(names)
-    }
-
-    pub(super) fn label_name(&mut self) -> Result<String, ParseError> {
-        let token = self
-            .peek()
-            .filter(|token| matches!(token.kind, Kind::Name | Kind::Text))
-            .ok_or_else(|| self.unexpected("a label name"))?;
-        let text = self.slice(token.span);
-        let name = match token.kind {
-            Kind::Name => Some(text.to_owned()).filter(|name| !name.contains(':')),
-            _ => lex::unquote(text).filter(|name| !name.is_empty()),
-        };
-        let name = name.ok_or_else(|| self.unexpected("a label name"))?;
-        self.advance();
-        Ok(name)
-    }
-
-    /// `on (…) group_left (…) fill (0)`; none where nothing of it is written.
-    fn matching(&mut self) -> Result<Option<Matching>, ParseError> {
-        let start = self.at;
-        let mut matching = Matching::default();
-        if self.take_word("on") {
-            matching.labels = MatchLabels::On(self.label_names()?);
-        } else if self.take_word("ignoring") {
-            matching.labels = MatchLabels::Ignoring(self.label_names()?);
-        }
-        if self.at > start {
-            if self.take_word("group_left") {
-                matching.group = Some(Group::Left(self.included_names()?));
-            } else if self.take_word("group_right") {
-                matching.group = Some(Group::Right(self.included_names()?));
-            }
-        }
-        while self.is_sign(1, "(") {
-            if self.take_word("fill") {
-                (matching.fills_left, matching.fills_right) = (true, true);
-            } else if self.take_word("fill_left") {
-                matching.fills_left = true;
-            } else if self.take_word("fill_right") {
-                matching.fills_right = true;
-            } else {
-                break;
-            }
-            self.expect_sign("(")?;
-            self.signed_number()?;
-            self.expect_sign(")")?;
-        }
-        Ok((self.at > start).then_some(matching))
-    }
-
-    /// The labels of `group_left`, which may be left out.
-    fn included_names(&mut self) -> Result<Names, ParseError> {
-        if self.is_sign(0, "(") {
-            self.label_names()
-        } else {
-            Ok(Names::new())
-        }
-    }
-
-    pub(super) fn signed_number(&mut self) -> Result<(), ParseError> {
-        if !self.take_sign("-") {
-            self.take_sign("+");
-        }
-        match self.peek() {
-            Some(token) if matches!(token.kind, Kind::Number | Kind::Duration) => {
-                self.advance();
-                Ok(())
-            }
-            _ => Err(self.unexpected("a number")),
-        }
     }
 }

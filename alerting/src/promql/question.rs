@@ -1,6 +1,7 @@
 //! Pieces of an expression's text, with room for more matchers.
 
 use super::lex::Span;
+use super::narrowing::MAX_ADDED;
 use super::tree::{Join, Slot};
 
 /// A part of an expression's text that takes more matchers in one or more places.
@@ -37,8 +38,10 @@ impl Template {
         self
     }
 
-    /// The text with these matchers in every place; as written where they are empty.
+    /// The text with these matchers in every place; as written where they are empty or too much.
     pub(super) fn with(&self, matchers: &str) -> String {
+        let added = self.parts.len().saturating_mul(matchers.len());
+        let matchers = if added > MAX_ADDED { "" } else { matchers };
         let mut text = String::new();
         for (part, join) in &self.parts {
             text.push_str(part);

@@ -7,7 +7,7 @@ use alerting::query::{Answer, Ask, QueryFailure};
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
-use reqwest::{Method, Request, Response, StatusCode, redirect, retry};
+use reqwest::{Method, Request, Response, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -20,7 +20,6 @@ use super::line::{chain, one_line};
 use super::options::{Auth, ClientError, ClientOptions, Clock};
 use super::refusal;
 use super::sign::Signer;
-use super::tls;
 use super::usage::{Counters, Usage};
 
 /// The most bytes that are read of an answer that is not a 200.
@@ -65,17 +64,9 @@ struct Inner {
 }
 
 impl Client {
-    /// A client; nothing is sent yet.
-    pub fn new(options: ClientOptions) -> Result<Self, ClientError> {
+    /// A client over `http` (see [`crate::http::client`]); nothing is sent yet.
+    pub fn new(http: reqwest::Client, options: ClientOptions) -> Result<Self, ClientError> {
         let endpoint = Endpoint::parse(&options.url)?;
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::config(options.extra_ca.as_deref())?)
-            .redirect(redirect::Policy::none())
-            // Each attempt is signed and counted here.
-            .retry(retry::never())
-            .connect_timeout(options.connect_timeout)
-            .user_agent(concat!("dnswatch/", env!("CARGO_PKG_VERSION")))
-            .build()?;
         let mut headers = headers(&options.headers)?;
         let mut secrets = Vec::new();
         let mut signer = None;

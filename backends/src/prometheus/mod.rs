@@ -21,7 +21,6 @@ mod querier;
 mod refusal;
 mod series;
 mod sign;
-mod tls;
 mod usage;
 
 #[cfg(test)]

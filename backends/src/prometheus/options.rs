@@ -21,14 +21,10 @@ pub struct ClientOptions {
     pub auth: Auth,
     /// More request headers, such as `X-Scope-OrgID`. Their values count as secrets.
     pub headers: Vec<(String, String)>,
-    /// Certificates in PEM to trust beside Mozilla's: a proxy's, or a private authority's.
-    pub extra_ca: Option<Vec<u8>>,
     /// The most bytes of an answer, decompressed.
     pub max_answer_bytes: usize,
     /// How many requests may be under way at once.
     pub concurrency: usize,
-    /// How long a connection may take to come about.
-    pub connect_timeout: Duration,
     /// How long one attempt may take, from connecting to the last byte.
     pub request_timeout: Duration,
     /// How failed attempts are repeated.
@@ -47,10 +43,8 @@ impl ClientOptions {
             url: url.into(),
             auth: Auth::None,
             headers: Vec::new(),
-            extra_ca: None,
             max_answer_bytes: 64 << 20,
             concurrency: 4,
-            connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
             backoff: Backoff::default(),
             jitter_seed: 0,
@@ -67,7 +61,6 @@ impl fmt::Debug for ClientOptions {
             .field("headers", &names)
             .field("max_answer_bytes", &self.max_answer_bytes)
             .field("concurrency", &self.concurrency)
-            .field("connect_timeout", &self.connect_timeout)
             .field("request_timeout", &self.request_timeout)
             .field("backoff", &self.backoff)
             .finish_non_exhaustive()
@@ -158,12 +151,6 @@ pub enum ClientError {
     /// Name, password or token cannot be sent in a header.
     #[error("the credentials hold a character that HTTP cannot carry")]
     Credentials,
-    /// The extra certificates cannot be used.
-    #[error("the extra CA certificates are not usable: {0}")]
-    ExtraCa(String),
-    /// There is no TLS with what this program was built with.
-    #[error("cannot set up TLS")]
-    Tls(#[from] rustls::Error),
     /// The HTTP client could not be built.
     #[error("cannot set up the HTTP client")]
     Http(#[from] reqwest::Error),

@@ -8,6 +8,7 @@ use alerting::query::{FailureKind, ResultType};
 use tokio::sync::Barrier;
 use tokio::time::Instant;
 
+use super::http;
 use super::server::{Reply, Server, gzip, ok, reply};
 use super::{client, far, instant, options, range};
 use crate::prometheus::{Client, Usage};
@@ -27,7 +28,7 @@ async fn asks_with_a_form_at_the_right_place() {
     .await;
     let mut options = options(&format!("{}/prom/", server.url));
     options.headers = vec![("X-Scope-OrgID".to_owned(), "tenant".to_owned())];
-    let client = Client::new(options).unwrap();
+    let client = Client::new(http(), options).unwrap();
     let vector = client.query(&instant(), far()).await.unwrap();
     assert_eq!(
         (vector.result_type, vector.series),
@@ -166,7 +167,7 @@ async fn silence_is_bounded_by_the_request_timeout() {
     .await;
     let mut options = options(&server.url);
     options.request_timeout = Duration::from_millis(150);
-    let client = Client::new(options).unwrap();
+    let client = Client::new(http(), options).unwrap();
     assert!(client.query(&instant(), far()).await.is_ok());
     assert_eq!(client.usage().requests, 2);
 }
@@ -192,7 +193,7 @@ async fn a_bomb_does_not_go_off() {
     let server = Server::start(move |_, _| Reply::Bytes(bomb.clone())).await;
     let mut options = options(&server.url);
     options.max_answer_bytes = 1 << 20;
-    let client = Client::new(options).unwrap();
+    let client = Client::new(http(), options).unwrap();
     let failure = client.query(&range(), far()).await.unwrap_err();
     // Refused, so that a range is asked for in smaller parts.
     assert_eq!(failure.kind, FailureKind::Refused);
@@ -218,7 +219,7 @@ async fn no_more_at_once_than_allowed() {
     .await;
     let mut options = options(&server.url);
     options.concurrency = 2;
-    let client = Client::new(options).unwrap();
+    let client = Client::new(http(), options).unwrap();
     let answered = Arc::new(AtomicU64::new(0));
     let tasks: Vec<_> = (0..6)
         .map(|_| {

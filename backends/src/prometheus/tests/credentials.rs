@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
 
+use super::http;
 use super::server::{Reply, Server, ok, reply};
 use super::{client, far, instant, options};
 use crate::prometheus::{Auth, Client, SigV4};
@@ -25,7 +26,7 @@ async fn echoed(auth: Auth) -> (String, String) {
     options.headers = vec![("X-Api-Key".to_owned(), "key-hunter2".to_owned())];
     options.auth = auth;
     let shown = format!("{options:?}");
-    let client = Client::new(options).unwrap();
+    let client = Client::new(http(), options).unwrap();
     let failure = client.query(&instant(), far()).await.unwrap_err();
     let shown = format!("{shown}\n{client:?}\n{failure}\n{failure:?}");
     (server.seen()[0].head.clone(), shown)
@@ -92,7 +93,7 @@ fn a_header_of_our_own_is_refused() {
     ] {
         let mut options = options("http://localhost");
         options.headers = vec![(name.to_owned(), "hunter2".to_owned())];
-        let error = Client::new(options).unwrap_err().to_string();
+        let error = Client::new(http(), options).unwrap_err().to_string();
         assert!(
             error.contains(&format!("{name:?}")) && !error.contains("hunter2"),
             "{error}"
@@ -100,7 +101,7 @@ fn a_header_of_our_own_is_refused() {
     }
     let mut options = options("http://localhost");
     options.auth = Auth::Bearer("hunter2\n".into());
-    let error = format!("{:?}", Client::new(options).unwrap_err());
+    let error = format!("{:?}", Client::new(http(), options).unwrap_err());
     assert!(!error.contains("hunter2"), "{error}");
 }
 
@@ -130,7 +131,7 @@ async fn check(good_for: Option<u64>, statuses: [&'static str; 3], expected: usi
     let mut options = options(&server.url);
     options.auth = Auth::SigV4(SigV4::amp("eu-west-1", provider));
     options.clock = Arc::new(|| NOW);
-    let client = Client::new(options).unwrap();
+    let client = Client::new(http(), options).unwrap();
     for _ in statuses {
         let _ = client.query(&instant(), far()).await;
     }
@@ -176,7 +177,7 @@ async fn without_credentials_nothing_is_sent() {
     let server = Server::start(|_, _| ok(EMPTY)).await;
     let mut options = options(&server.url);
     options.auth = Auth::SigV4(SigV4::amp("eu-west-1", Nothing));
-    let client = Client::new(options).unwrap();
+    let client = Client::new(http(), options).unwrap();
     let failure = client.query(&instant(), far()).await.unwrap_err();
     assert!(failure.message.contains("no profile 'x'"), "{failure}");
     assert_eq!(failure.kind, alerting::query::FailureKind::Transient);

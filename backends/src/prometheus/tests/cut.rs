@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use alerting::query::FailureKind;
 
+use super::http;
 use super::server::{Reply, Server, gzip};
 use super::{far, options, range};
 use crate::prometheus::{Backoff, Client, answer};
@@ -40,7 +41,7 @@ async fn check(head: &str, body: &[u8]) {
         attempts: 1,
         ..options.backoff
     };
-    let client = Client::new(options).unwrap();
+    let client = Client::new(http(), options).unwrap();
     for cut in 0..=body.len() {
         end.store(cut, Ordering::SeqCst);
         let answered = client.query(&range(), far()).await;

@@ -52,10 +52,14 @@ fn options(url: &str) -> ClientOptions {
 }
 
 fn client(url: &str) -> Client {
-    Client::new(options(url)).unwrap()
+    Client::new(http(), options(url)).unwrap()
 }
 
 /// A deadline that is never met.
 fn far() -> Instant {
     Instant::now() + Duration::from_secs(3600)
+}
+
+fn http() -> reqwest::Client {
+    crate::http::client(&crate::http::HttpOptions::default()).unwrap()
 }

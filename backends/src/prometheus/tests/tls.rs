@@ -10,7 +10,8 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use super::server::{ok, serve};
-use super::{far, instant, options};
+use super::{far, http, instant, options};
+use crate::http::{HttpOptions, client};
 use crate::prometheus::Client;
 
 const EMPTY: &str = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
@@ -42,15 +43,17 @@ async fn trusts_the_extra_authority_and_nobody_unknown() {
         }
     });
 
-    let mut trusting = options(&url);
-    trusting.extra_ca = Some(cert.pem().into_bytes());
-    let answer = Client::new(trusting)
+    let trusting = client(&HttpOptions {
+        extra_ca: Some(cert.pem().into_bytes()),
+        ..HttpOptions::default()
+    });
+    let answer = Client::new(trusting.unwrap(), options(&url))
         .unwrap()
         .query(&instant(), far())
         .await;
     assert!(answer.is_ok(), "{answer:?}");
 
-    let wary = Client::new(options(&url)).unwrap();
+    let wary = Client::new(http(), options(&url)).unwrap();
     let failure = wary.query(&instant(), far()).await.unwrap_err();
     assert!(failure.message.contains("certificate"), "{failure}");
     server.abort();
@@ -65,8 +68,10 @@ fn certificates_that_are_none_are_refused() {
         "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
         "-----BEGIN CERTIFICATE-----\n",
     ] {
-        let mut options = options("https://localhost");
-        options.extra_ca = Some(pem.as_bytes().to_vec());
-        assert!(Client::new(options).is_err(), "{pem:?}");
+        let refused = client(&HttpOptions {
+            extra_ca: Some(pem.as_bytes().to_vec()),
+            ..HttpOptions::default()
+        });
+        assert!(refused.is_err(), "{pem:?}");
     }
 }
