@@ -13,7 +13,7 @@ const STEP: Duration = Duration::from_secs(15);
 /// Samples an hour.
 const HOUR: usize = 240;
 /// Samples of a day, which is short here.
-pub(crate) const LENGTH: usize = 4 * HOUR;
+pub(crate) const LENGTH: usize = 3 * HOUR;
 
 /// What the starter rules look at, of six nodes and two CoreDNS pods in two clusters.
 ///
@@ -23,7 +23,7 @@ pub(crate) fn day(seed: u64) -> History {
     let mut rng = Rng::with_seed(seed);
     let mut history = History::new(STEP);
     let silent_from = if seed.is_multiple_of(2) {
-        2 * HOUR + rng.usize(0..20)
+        HOUR + rng.usize(40..60)
     } else {
         LENGTH
     };
