@@ -30,6 +30,7 @@
 
 mod history;
 mod leash;
+mod nasty;
 mod parts;
 mod planner;
 mod prometheus;

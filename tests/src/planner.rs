@@ -10,6 +10,7 @@ use alerting::timestamp::Timestamp;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::history::History;
+use crate::nasty;
 use crate::parts;
 use crate::promtool_test::{AtTick, Comparison};
 use crate::prometheus::PrometheusTools;
@@ -60,6 +61,27 @@ async fn the_starter_rules_are_as_promtool_has_them_at_every_tick() -> Result<()
     .into();
     ensure!(covered.firing == all && covered.pending == all);
     ensure!(covered.states >= 3_500);
+    Ok(())
+}
+
+#[tokio::test]
+async fn rules_that_are_hard_to_evaluate_are_as_promtool_has_them() -> Result<()> {
+    let Some(tools) = parts::prometheus() else {
+        return Ok(());
+    };
+    let mut covered = Covered::default();
+    let history = nasty::hour(1, false);
+    let server = tools
+        .server()
+        .samples(history.samples(START))
+        .start()
+        .await?;
+    let files = vec![SourceFile {
+        name: "nasty.yml".to_owned(),
+        text: include_str!("../data/nasty.yml").to_owned(),
+    }];
+    compare(&tools, server.url(), files, &history, 30, &mut covered).await?;
+    eprintln!("{covered:?}");
     Ok(())
 }
 

@@ -39,12 +39,10 @@ impl Comparison<'_> {
     pub(crate) fn agrees(&self, ticks: &[AtTick]) -> Result<()> {
         let said = self.ask(ticks)?;
         let text = String::from_utf8_lossy(&said.stdout) + String::from_utf8_lossy(&said.stderr);
-        let lines = text.lines().filter(|line| !line.trim().is_empty());
-        let shown: Vec<&str> = lines.take(SHOWN).collect();
         ensure!(
             said.status.success(),
-            "promtool (got) does not agree with us (exp):\n{}",
-            shown.join("\n")
+            "promtool (+) does not agree with us (-):\n{}",
+            differences(&text)
         );
         Ok(())
     }
@@ -117,6 +115,27 @@ impl Comparison<'_> {
             }],
         }))
     }
+}
+
+/// promtool's words, and of the lists that it shows of samples, which are long, only in what they
+/// differ.
+fn differences(said: &str) -> String {
+    let mut shown = Vec::new();
+    let mut ours = BTreeSet::new();
+    let samples = |list: &str| list.split(", {").map(str::to_owned).collect::<BTreeSet<_>>();
+    for line in said.lines().filter(|line| !line.trim().is_empty()) {
+        if let Some(list) = line.trim().strip_prefix("exp: {") {
+            ours = samples(list);
+        } else if let Some(list) = line.trim().strip_prefix("got: {") {
+            let theirs = samples(list);
+            shown.extend(ours.difference(&theirs).map(|sample| format!("  - {sample}")));
+            shown.extend(theirs.difference(&ours).map(|sample| format!("  + {sample}")));
+        } else {
+            shown.push(line.to_owned());
+        }
+    }
+    shown.truncate(SHOWN);
+    shown.join("\n")
 }
 
 fn base_name(file: &SourceFile) -> &str {
