@@ -20,7 +20,7 @@ pub(crate) fn hour(seed: u64, ambiguous: bool) -> History {
     let mut history = History::new(STEP);
     for (node, job) in [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y"), ("c", "x")] {
         let mut value = 5.0;
-        let mut there = Stretches::new(if node == "c" { 30 } else { 200 });
+        let mut there = Stretches::new(if node == "c" { 90 } else { 200 });
         let values = (0..LENGTH).map(|_| {
             value = f64::clamp(value + rng.f64() * 3.0 - 1.5, 0.0, 9.0);
             there.next(&mut rng).then_some(value)

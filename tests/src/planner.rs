@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use alerting::alert::AlertState;
-use alerting::rules::SourceFile;
+use alerting::rules::{SourceFile, load};
 use alerting::timestamp::Timestamp;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::history::History;
 use crate::nasty;
 use crate::parts;
-use crate::promtool_test::{AtTick, Comparison};
 use crate::prometheus::PrometheusTools;
+use crate::promtool_test::{AtTick, Comparison};
 use crate::ruler::{Active, Bench, active, as_prometheus, starter_rules};
 use crate::weather;
 
@@ -38,27 +38,34 @@ async fn the_starter_rules_are_as_promtool_has_them_at_every_tick() -> Result<()
     let mut covered = Covered::default();
     for seed in 0..3 {
         let history = weather::day(seed);
-        let server = tools.server().samples(history.samples(START)).start().await?;
+        let server = tools
+            .server()
+            .samples(history.samples(START))
+            .start()
+            .await?;
         for (names, interval) in [
             (&["link-local.yml", "coredns.yml"][..], 30),
             (&["exporter.yml"], 60),
         ] {
             let files = starter_rules(names)?;
-            compare(&tools, server.url(), files, &history, interval, &mut covered)
-                .await
-                .with_context(|| format!("day {seed}, {names:?}"))?;
+            compare(
+                &tools,
+                server.url(),
+                files,
+                &history,
+                interval,
+                &mut covered,
+            )
+            .await
+            .with_context(|| format!("day {seed}, {names:?}"))?;
         }
     }
     eprintln!("{covered:?}");
-    let all: BTreeSet<String> = [
-        "CoreDNSServfailHigh",
-        "LinkLocalCounterAbsent",
-        "LinkLocalCounterMissing",
-        "LinkLocalCounterVanished",
-        "LinkLocalThrottling",
-    ]
-    .map(str::to_owned)
-    .into();
+    let all = names(&starter_rules(&[
+        "link-local.yml",
+        "coredns.yml",
+        "exporter.yml",
+    ])?)?;
     ensure!(covered.firing == all && covered.pending == all);
     ensure!(covered.states >= 3_500);
     Ok(())
@@ -80,8 +87,12 @@ async fn rules_that_are_hard_to_evaluate_are_as_promtool_has_them() -> Result<()
         name: "nasty.yml".to_owned(),
         text: include_str!("../data/nasty.yml").to_owned(),
     }];
+    let names = names(&files)?;
     compare(&tools, server.url(), files, &history, 30, &mut covered).await?;
     eprintln!("{covered:?}");
+    let idle: Vec<&String> = names.difference(&covered.firing).collect();
+    ensure!(idle.is_empty(), "never fired: {idle:?}");
+    ensure!(covered.states >= 4_500);
     Ok(())
 }
 
@@ -138,10 +149,9 @@ async fn compare(
         );
     }
 
-    let rules = alerting::rules::load(&files, as_prometheus().defaults)
-        .ok()
-        .context("rules that load")?;
-    covered.states += count * rules.iter().map(|group| group.rules.len()).sum::<usize>();
+    let groups = load(&files, as_prometheus().defaults).ok();
+    let groups = groups.context("rules that load")?;
+    covered.states += count * groups.iter().map(|group| group.rules.len()).sum::<usize>();
     for alert in one_by_one.values().flatten() {
         match alert.state {
             AlertState::Pending => covered.pending.insert(alert.name().to_owned()),
@@ -149,6 +159,14 @@ async fn compare(
         };
     }
     Ok(())
+}
+
+/// The rules' names.
+fn names(files: &[SourceFile]) -> Result<BTreeSet<String>> {
+    let groups = load(files, as_prometheus().defaults).ok();
+    let groups = groups.context("rules that load")?;
+    let rules = groups.iter().flat_map(|group| &group.rules);
+    Ok(rules.map(|rule| rule.id.alert.clone()).collect())
 }
 
 /// The active alerts after each run, where runs are at `stops` and the first tick is at [`START`].
@@ -169,7 +187,12 @@ async fn drive(
             "{report:?}"
         );
         let state = bench.state().await?;
-        ensure!(state.rules.values().all(|rule| rule.evaluated_until == stop));
+        ensure!(
+            state
+                .rules
+                .values()
+                .all(|rule| rule.evaluated_until == stop)
+        );
         seen.insert(stop, active(&state));
     }
     Ok(seen)

@@ -91,7 +91,7 @@ impl Comparison<'_> {
                     .map(|alert| for_state_sample(alert, self.start))
                     .collect::<Value>(),
             }));
-            for name in names.iter().take(0) {
+            for name in &names {
                 alerts.push(json!({
                     "eval_time": at,
                     "alertname": name,
@@ -122,14 +122,25 @@ impl Comparison<'_> {
 fn differences(said: &str) -> String {
     let mut shown = Vec::new();
     let mut ours = BTreeSet::new();
-    let samples = |list: &str| list.split(", {").map(str::to_owned).collect::<BTreeSet<_>>();
+    let samples = |list: &str| {
+        list.split(", {")
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>()
+    };
     for line in said.lines().filter(|line| !line.trim().is_empty()) {
         if let Some(list) = line.trim().strip_prefix("exp: {") {
             ours = samples(list);
         } else if let Some(list) = line.trim().strip_prefix("got: {") {
             let theirs = samples(list);
-            shown.extend(ours.difference(&theirs).map(|sample| format!("  - {sample}")));
-            shown.extend(theirs.difference(&ours).map(|sample| format!("  + {sample}")));
+            shown.extend(
+                ours.difference(&theirs)
+                    .map(|sample| format!("  - {sample}")),
+            );
+            shown.extend(
+                theirs
+                    .difference(&ours)
+                    .map(|sample| format!("  + {sample}")),
+            );
         } else {
             shown.push(line.to_owned());
         }
@@ -152,13 +163,13 @@ fn alerts_sample(alert: &Active) -> Value {
         AlertState::Pending => "pending",
         AlertState::Firing => "firing",
     };
-    let labels = alert.labels.with([("alertstate", state)]);
+    let labels = alert.in_series.with([("alertstate", state)]);
     json!({"labels": format!("ALERTS{labels}"), "value": 1})
 }
 
 fn for_state_sample(alert: &Active, start: Timestamp) -> Value {
     json!({
-        "labels": format!("ALERTS_FOR_STATE{}", alert.labels),
+        "labels": format!("ALERTS_FOR_STATE{}", alert.in_series),
         "value": alert.active_at.since(start).as_secs(),
     })
 }

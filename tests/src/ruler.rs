@@ -78,6 +78,9 @@ pub(crate) struct Bench {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Active {
     pub(crate) labels: Labels,
+    /// The labels of Prometheus's `ALERTS` series, which begin with the rule's, not expanded: one
+    /// that the alert does not have since it expanded to nothing is in there as a template.
+    pub(crate) in_series: Labels,
     pub(crate) state: AlertState,
     pub(crate) active_at: Timestamp,
     pub(crate) annotations: Vec<(String, String)>,
@@ -193,20 +196,22 @@ pub(crate) fn impatient(url: &str) -> ClientOptions {
 
 /// The pending and firing alerts of all rules, sorted.
 pub(crate) fn active(state: &State) -> Vec<Active> {
-    let alerts = state.rules.values().flat_map(|rule| rule.active.values());
-    let mut active: Vec<Active> = alerts
-        .filter(|alert| alert.state != AlertState::Inactive)
-        .map(|alert| Active {
-            labels: alert.labels.clone(),
-            state: alert.state,
-            active_at: alert.active_at,
-            annotations: alert
-                .annotations
-                .iter()
-                .map(|(name, text)| (name.clone(), text.clone()))
-                .collect(),
-        })
-        .collect();
+    let mut active = Vec::new();
+    for rule in state.rules.values() {
+        let alerts = rule.active.values();
+        for alert in alerts.filter(|alert| alert.state != AlertState::Inactive) {
+            let annotations = alert.annotations.iter();
+            active.push(Active {
+                labels: alert.labels.clone(),
+                in_series: rule.id.labels.with(alert.labels.iter()),
+                state: alert.state,
+                active_at: alert.active_at,
+                annotations: annotations
+                    .map(|(name, text)| (name.clone(), text.clone()))
+                    .collect(),
+            });
+        }
+    }
     active.sort();
     active
 }

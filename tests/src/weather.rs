@@ -53,9 +53,8 @@ pub(crate) fn day(seed: u64) -> History {
             let ethtool = format!(
                 "node_net_ethtool{{type=\"linklocal_allowance_exceeded\",{at},device=\"ens{device}\"}}"
             );
-            let node_exporter = format!(
-                "node_ethtool_linklocal_allowance_exceeded{{{at},device=\"ens{device}\"}}"
-            );
+            let node_exporter =
+                format!("node_ethtool_linklocal_allowance_exceeded{{{at},device=\"ens{device}\"}}");
             match node {
                 0..=2 => history.push(&ethtool, values),
                 3 => {
