@@ -32,6 +32,13 @@ impl History {
         self.series.push((series.to_owned(), values));
     }
 
+    /// From the first moment to the end.
+    pub(crate) fn length(&self) -> Duration {
+        let longest = self.series.iter().map(|(_, values)| values.len()).max();
+        let longest = u32::try_from(longest.unwrap_or_default()).expect("a short history");
+        self.step * longest
+    }
+
     /// The samples, the first of them at `start`.
     pub(crate) fn samples(&self, start: Timestamp) -> Samples {
         self.series

@@ -56,18 +56,17 @@ pub(crate) fn hour(seed: u64, ambiguous: bool) -> History {
     let values = values.collect();
     history.push("gappy", values);
     buckets(&mut rng, &mut history);
-    let mut elsewhere = Stretches::new(20);
-    let moved: Vec<bool> = (0..LENGTH).map(|_| elsewhere.next(&mut rng)).collect();
     let everywhere = |there: bool| vec![there.then_some(1.0); LENGTH];
     history.push("info{node=\"a\",zone=\"1\"}", everywhere(true));
     history.push("info{node=\"b\",zone=\"1\"}", everywhere(true));
     if ambiguous {
-        // From the second half on, so that there is something to compare before.
-        let values = moved.iter().enumerate();
-        let values = values.map(|(n, moved)| (*moved && n > LENGTH / 2).then_some(1.0));
+        // Twice, each time seen for the look-back longer; late, so that there is something to
+        // compare before.
+        let values = (0..LENGTH).map(|n| matches!(n, 180..200 | 260..275).then_some(1.0));
         history.push("info{node=\"b\",zone=\"2\"}", values.collect());
     }
-    let values = moved.iter().map(|moved| Some(f64::from(u8::from(*moved))));
+    let mut silenced = Stretches::new(20);
+    let values = (0..LENGTH).map(|_| Some(f64::from(u8::from(silenced.next(&mut rng)))));
     history.push("silenced{node=\"b\"}", values.collect());
     history
 }

@@ -18,7 +18,7 @@ use crate::ruler::{Active, Bench, active, as_prometheus, starter_rules};
 use crate::weather;
 
 /// The beginning of a day, so that expressions which look at the time of day see promtool's.
-const START: Timestamp = Timestamp::from_secs(1_767_225_600);
+pub(crate) const START: Timestamp = Timestamp::from_secs(1_767_225_600);
 
 /// What a comparison covered.
 #[derive(Debug, Default)]
@@ -47,17 +47,18 @@ async fn the_starter_rules_are_as_promtool_has_them_at_every_tick() -> Result<()
             (&["link-local.yml", "coredns.yml"][..], 30),
             (&["exporter.yml"], 60),
         ] {
-            let files = starter_rules(names)?;
-            compare(
-                &tools,
-                server.url(),
-                files,
-                &history,
+            let interval = Duration::from_secs(interval);
+            let case = Comparison {
+                tools: &tools,
+                files: &starter_rules(names)?,
+                history: &history,
+                start: START,
                 interval,
-                &mut covered,
-            )
-            .await
-            .with_context(|| format!("day {seed}, {names:?}"))?;
+            };
+            covered
+                .compare(&case, server.url())
+                .await
+                .with_context(|| format!("day {seed}, {names:?}"))?;
         }
     }
     eprintln!("{covered:?}");
@@ -83,82 +84,45 @@ async fn rules_that_are_hard_to_evaluate_are_as_promtool_has_them() -> Result<()
         .samples(history.samples(START))
         .start()
         .await?;
-    let files = vec![SourceFile {
+    let files = [SourceFile {
         name: "nasty.yml".to_owned(),
         text: include_str!("../data/nasty.yml").to_owned(),
     }];
-    let names = names(&files)?;
-    compare(&tools, server.url(), files, &history, 30, &mut covered).await?;
+    let case = Comparison {
+        tools: &tools,
+        files: &files,
+        history: &history,
+        start: START,
+        interval: Duration::from_secs(30),
+    };
+    covered.compare(&case, server.url()).await?;
     eprintln!("{covered:?}");
+    let names = names(&files)?;
     let idle: Vec<&String> = names.difference(&covered.firing).collect();
     ensure!(idle.is_empty(), "never fired: {idle:?}");
     ensure!(covered.states >= 4_500);
     Ok(())
 }
 
-/// Evaluates `files` over the whole history, a tick a run and several ticks a run, and has all of
-/// it compared.
-async fn compare(
-    tools: &PrometheusTools,
-    url: &str,
-    files: Vec<SourceFile>,
-    history: &History,
-    interval: u64,
-    covered: &mut Covered,
-) -> Result<()> {
-    let interval = Duration::from_secs(interval);
-    let length = history.series.iter().map(|(_, values)| values.len()).max();
-    let length = history.step * u32::try_from(length.unwrap_or_default())?;
-    let count = usize::try_from(length.as_secs() / interval.as_secs())?;
-    let ticks: Vec<Timestamp> =
-        std::iter::successors(Some(START), |tick| Some(tick.plus(interval)))
-            .take(count)
-            .collect();
-
-    let drive = |first, stride| {
-        let stops = ticks.iter().copied().skip(first).step_by(stride);
-        drive(url, &files, stops)
-    };
-    let (one_by_one, from_first, from_second, outages, at_once) = tokio::try_join!(
-        drive(0, 1),
-        // Two at a time, beginning with the first and with the second: each tick is the last of
-        // a run once.
-        drive(0, 2),
-        drive(1, 2),
-        drive(3, 7),
-        drive(count - 1, 1),
-    )?;
-    let said: Vec<AtTick> = one_by_one.clone().into_iter().collect();
-    Comparison {
-        tools,
-        files: &files,
-        history,
-        start: START,
-        interval,
+impl Covered {
+    /// Evaluates a case, and has promtool judge every tick.
+    async fn compare(&mut self, case: &Comparison<'_>, url: &str) -> Result<()> {
+        let seen = evaluate(case, url).await?;
+        let failed = seen.iter().find_map(|seen| seen.failed.as_ref());
+        ensure!(failed.is_none(), "{failed:?}");
+        let ticks: Vec<AtTick> = seen.into_iter().map(Seen::said).collect();
+        case.agrees(&ticks)?;
+        let groups = load(case.files, as_prometheus().defaults).ok();
+        let groups = groups.context("rules that load")?;
+        self.states += ticks.len() * groups.iter().map(|group| group.rules.len()).sum::<usize>();
+        for alert in ticks.iter().flat_map(|(_, active)| active) {
+            match alert.state {
+                AlertState::Pending => self.pending.insert(alert.name().to_owned()),
+                _ => self.firing.insert(alert.name().to_owned()),
+            };
+        }
+        Ok(())
     }
-    .agrees(&said)?;
-
-    for (tick, alerts) in [from_first, from_second, outages, at_once]
-        .into_iter()
-        .flatten()
-    {
-        ensure!(
-            one_by_one.get(&tick) == Some(&alerts),
-            "at {tick}, several ticks a run: {alerts:#?}, a tick a run: {:#?}",
-            one_by_one.get(&tick)
-        );
-    }
-
-    let groups = load(&files, as_prometheus().defaults).ok();
-    let groups = groups.context("rules that load")?;
-    covered.states += count * groups.iter().map(|group| group.rules.len()).sum::<usize>();
-    for alert in one_by_one.values().flatten() {
-        match alert.state {
-            AlertState::Pending => covered.pending.insert(alert.name().to_owned()),
-            _ => covered.firing.insert(alert.name().to_owned()),
-        };
-    }
-    Ok(())
 }
 
 /// The rules' names.
@@ -169,31 +133,82 @@ fn names(files: &[SourceFile]) -> Result<BTreeSet<String>> {
     Ok(rules.map(|rule| rule.id.alert.clone()).collect())
 }
 
-/// The active alerts after each run, where runs are at `stops` and the first tick is at [`START`].
+/// What a tick came to.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) tick: Timestamp,
+    pub(crate) active: Vec<Active>,
+    /// Why a rule failed at the tick, if one did.
+    pub(crate) failed: Option<String>,
+}
+
+impl Seen {
+    /// What promtool is to say of it.
+    pub(crate) fn said(self) -> AtTick {
+        (self.tick, self.active)
+    }
+}
+
+/// What each tick of the history comes to, which is the same whether each has a run of its own or
+/// many share one.
+pub(crate) async fn evaluate(case: &Comparison<'_>, url: &str) -> Result<Vec<Seen>> {
+    let count = usize::try_from(case.history.length().as_secs() / case.interval.as_secs())?;
+    let ticks: Vec<Timestamp> =
+        std::iter::successors(Some(case.start), |tick| Some(tick.plus(case.interval)))
+            .take(count)
+            .collect();
+    let drive = |first, stride| {
+        let stops = ticks.iter().copied().skip(first).step_by(stride);
+        drive(case, url, stops)
+    };
+    let (one_by_one, from_first, from_second, outages, at_once) = tokio::try_join!(
+        drive(0, 1),
+        // Two at a time, beginning with the first and with the second: each tick is the last of
+        // a run once.
+        drive(0, 2),
+        drive(1, 2),
+        drive(3, 7),
+        drive(count - 1, 1),
+    )?;
+    let by_tick: BTreeMap<Timestamp, &Seen> =
+        one_by_one.iter().map(|seen| (seen.tick, seen)).collect();
+    for many in [from_first, from_second, outages, at_once].concat() {
+        let one = by_tick[&many.tick];
+        ensure!(
+            many == *one,
+            "many ticks a run: {many:#?}, one tick a run: {one:#?}"
+        );
+    }
+    Ok(one_by_one)
+}
+
+/// What is seen after each run, where runs are at `stops`.
 async fn drive(
+    case: &Comparison<'_>,
     url: &str,
-    files: &[SourceFile],
     stops: impl Iterator<Item = Timestamp>,
-) -> Result<BTreeMap<Timestamp, Vec<Active>>> {
-    let mut bench = Bench::new(url, files.to_vec(), as_prometheus())?;
-    let report = bench.run_at(START.minus(Duration::from_millis(1))).await?;
+) -> Result<Vec<Seen>> {
+    let mut bench = Bench::new(url, case.files.to_vec(), as_prometheus())?;
+    let before = case.start.minus(Duration::from_millis(1));
+    let report = bench.run_at(before).await?;
     ensure!(report.first && report.evaluated.due == 0, "{report:?}");
-    let mut seen = BTreeMap::new();
+    let mut all = Vec::new();
     for stop in stops {
         let report = bench.run_at(stop).await?;
-        let evaluated = report.evaluated;
-        ensure!(
-            evaluated.evaluated == evaluated.due && evaluated.failed == 0,
-            "{report:?}"
-        );
+        ensure!(report.evaluated.stopped == 0, "{report:?}");
         let state = bench.state().await?;
-        ensure!(
-            state
-                .rules
-                .values()
-                .all(|rule| rule.evaluated_until == stop)
-        );
-        seen.insert(stop, active(&state));
+        for rule in state.rules.values() {
+            ensure!(rule.evaluated_until == stop, "{rule:?}");
+        }
+        let failed = state.rules.values().find_map(|rule| {
+            let failure = rule.health.failure.as_ref()?;
+            Some(failure.error.clone())
+        });
+        all.push(Seen {
+            tick: stop,
+            active: active(&state),
+            failed,
+        });
     }
-    Ok(seen)
+    Ok(all)
 }
