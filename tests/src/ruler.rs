@@ -120,10 +120,7 @@ pub(crate) fn as_prometheus() -> Settings {
 impl Bench {
     /// A ruler that asks the server at `url`.
     pub(crate) fn new(url: &str, files: Vec<SourceFile>, settings: Settings) -> Result<Self> {
-        let mut options = ClientOptions::new(url);
-        // A server on this machine that does not answer at once does not answer at all.
-        options.request_timeout = Duration::from_secs(20);
-        Self::with_client(options, files, settings)
+        Self::with_client(patient(url), files, settings)
     }
 
     /// The same, with a client of the test's choosing.
@@ -154,6 +151,13 @@ impl Bench {
         })
     }
 
+    /// Asks by another client from now on.
+    pub(crate) fn ask_by(&mut self, options: ClientOptions) -> Result<()> {
+        let client = Client::new(http::client(&HttpOptions::default())?, options)?;
+        self.ruler.querier = PrometheusQuerier::new(client, self.clock.clone());
+        Ok(())
+    }
+
     /// One run at `now`.
     pub(crate) async fn run_at(&mut self, now: Timestamp) -> Result<RunReport> {
         self.clock.0.store(now.as_millis(), Ordering::SeqCst);
@@ -182,10 +186,15 @@ fn in_memory() -> std::io::Result<TempDir> {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())
 }
 
+/// A client that waits for a busy machine.
+pub(crate) fn patient(url: &str) -> ClientOptions {
+    ClientOptions::new(url)
+}
+
 /// A client that gives up soon, for servers that are made to fail.
 pub(crate) fn impatient(url: &str) -> ClientOptions {
     let mut options = ClientOptions::new(url);
-    options.request_timeout = Duration::from_millis(300);
+    options.request_timeout = Duration::from_millis(200);
     options.backoff = Backoff {
         initial: Duration::from_millis(10),
         max: Duration::from_millis(20),
