@@ -43,4 +43,5 @@ mod ruler;
 mod rules;
 mod samples;
 mod sigv4;
+mod telemetry;
 mod weather;

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::history::History;
 use crate::parts;
 use crate::proxy::{Proxy, Weather};
-use crate::ruler::{Bench, Told, impatient, patient};
+use crate::ruler::{Bench, Told, impatient, patient, story};
 
 const START: Timestamp = Timestamp::from_secs(1_767_225_600);
 /// Runs are a few seconds after the minute, as a scheduler starts them.
@@ -172,7 +172,7 @@ async fn an_outage_of_twenty_minutes_loses_no_tick() -> Result<()> {
     // Nothing of the storms is told within the outage, a firing alert resolves only when it is
     // known to be over, and what nobody could see is told once, as past.
     ensure!(
-        story(&told)
+        story(&told, START)
             == [
                 "13 [FIRING:1] Around (n1 Around), first notification",
                 "13 [FIRING:1] EndsInside (n1 EndsInside), first notification",
@@ -185,13 +185,13 @@ async fn an_outage_of_twenty_minutes_loses_no_tick() -> Result<()> {
                 "55 [RESOLVED] BeginsInside (n1 BeginsInside), all alerts resolved",
             ],
         "{:#?}",
-        story(&told)
+        story(&told, START)
     );
     // Without the outage all four are told twice.
     ensure!(
         usually_told.len() == 2 * STORMS.len(),
         "{:#?}",
-        story(&usually_told)
+        story(&usually_told, START)
     );
     let past = told
         .iter()
@@ -202,14 +202,4 @@ async fn an_outage_of_twenty_minutes_loses_no_tick() -> Result<()> {
         "{past}"
     );
     Ok(())
-}
-
-/// Each notification: the minute, the subject, and why.
-fn story(told: &[Told]) -> Vec<String> {
-    let lines = told.iter().map(|told| {
-        let minute = told.at.since(START).as_secs() / 60;
-        let subject = &told.message.subject;
-        format!("{minute} {subject}, {}", told.notification.reason)
-    });
-    lines.collect()
 }

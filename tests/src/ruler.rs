@@ -244,3 +244,13 @@ pub(crate) fn starter_rules(names: &[&str]) -> Result<Vec<SourceFile>> {
 pub(crate) fn starter_rules_folder() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules")
 }
+
+/// Each notification: the minute since `start`, the subject, and why.
+pub(crate) fn story(told: &[Told], start: Timestamp) -> Vec<String> {
+    let lines = told.iter().map(|told| {
+        let minute = told.at.since(start).as_secs() / 60;
+        let subject = &told.message.subject;
+        format!("{minute} {subject}, {}", told.notification.reason)
+    });
+    lines.collect()
+}
