@@ -8,9 +8,10 @@ use alerting::rules::SourceFile;
 use alerting::timestamp::Timestamp;
 use anyhow::{Context as _, Result, ensure};
 
+use crate::history::START;
 use crate::nasty;
 use crate::parts;
-use crate::planner::{START, Seen, evaluate};
+use crate::planner::{Seen, evaluate};
 use crate::promtool_test::{AtTick, Comparison};
 
 /// The groups of `failing.yml` with their rule and what promtool says when it fails.

@@ -9,6 +9,10 @@ use serde_json::{Value, json};
 
 use crate::samples::Samples;
 
+/// When histories begin: with a day, so that expressions which look at the time of day see what
+/// promtool sees, whose time begins at 0.
+pub(crate) const START: Timestamp = Timestamp::from_secs(1_767_225_600);
+
 /// Series whose samples are `step` apart, each from the beginning; None is a gap.
 ///
 /// Neither form has staleness markers: a series that ends is seen for the look-back.

@@ -9,12 +9,11 @@ use alerting::rules::SourceFile;
 use alerting::timestamp::Timestamp;
 use anyhow::{Context as _, Result, ensure};
 
-use crate::history::History;
+use crate::history::{History, START};
 use crate::parts;
 use crate::proxy::{Proxy, Weather};
 use crate::ruler::{Bench, Told, impatient, patient, story};
 
-const START: Timestamp = Timestamp::from_secs(1_767_225_600);
 /// Runs are a few seconds after the minute, as a scheduler starts them.
 const AFTER_THE_MINUTE: Duration = Duration::from_secs(7);
 /// The outage, in minutes since the start.

@@ -9,16 +9,12 @@ use alerting::rules::{SourceFile, load};
 use alerting::timestamp::Timestamp;
 use anyhow::{Context as _, Result, ensure};
 
-use crate::history::History;
+use crate::history::START;
 use crate::nasty;
 use crate::parts;
-use crate::prometheus::PrometheusTools;
 use crate::promtool_test::{AtTick, Comparison};
 use crate::ruler::{Active, Bench, active, as_prometheus, starter_rules};
 use crate::weather;
-
-/// The beginning of a day, so that expressions which look at the time of day see promtool's.
-pub(crate) const START: Timestamp = Timestamp::from_secs(1_767_225_600);
 
 /// What a comparison covered.
 #[derive(Debug, Default)]

@@ -9,11 +9,9 @@ use alerting::notify::Route;
 use alerting::timestamp::Timestamp;
 use anyhow::{Context as _, Result, ensure};
 
-use crate::history::History;
+use crate::history::{History, START};
 use crate::parts;
 use crate::ruler::{Bench, Told, patient, starter_rules, story};
-
-const START: Timestamp = Timestamp::from_secs(1_767_225_600);
 
 /// One node of a history, in minutes.
 struct Node {
