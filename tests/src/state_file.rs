@@ -1,6 +1,8 @@
 //! The state file under `kill -9` at random moments, and under two rulers at once.
 //!
-//! The rule holds every other second, so that there is always something to store and to tell.
+//! One rule holds every other second, so that there is always something to store and to tell. The
+//! other is never told: that its alert begins at the first of its two seconds shows that this tick
+//! was evaluated.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,6 +26,9 @@ groups:
   rules:
   - alert: EveryOtherSecond
     expr: vector(time()) % 2 < 1
+  - alert: TwoOfFour
+    expr: vector(time()) % 4 < 2
+    for: 1h
 ";
 
 /// How often the ruler is killed.
@@ -48,11 +53,14 @@ fn look(folder: &Path) -> Option<(u64, State)> {
     let bytes = std::fs::read(folder.join("state.json")).ok()?;
     let text = String::from_utf8(bytes).expect("the file is text");
     let (version, document) = text.split_once('\n').expect("a version and a document");
-    let state = State::from_json(document.as_bytes());
-    Some((
-        version.parse().expect("the version is a number"),
-        state.expect("the document is whole"),
-    ))
+    let state = State::from_json(document.as_bytes()).expect("the document is whole");
+    for alert in state.rules.values().flat_map(|rule| rule.active.values()) {
+        let begun = alert.active_at.as_millis() / 1000;
+        let lost = alert.labels.get("alertname") == "TwoOfFour" && begun % 4 != 0;
+        assert!(!lost, "the tick before {begun} was lost");
+    }
+    let version = version.parse().expect("the version is a number");
+    Some((version, state))
 }
 
 /// Looks at the file again and again until it is as awaited.
