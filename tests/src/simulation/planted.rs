@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::checker::Invariant;
 use super::server;
 use super::wire::Line;
-use super::world::NODES;
+use super::world::{Millis, NODES};
 
 /// What is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +76,8 @@ impl Bug {
 pub(super) struct Planted {
     line: Line,
     bug: Option<Bug>,
+    /// When the run began.
+    began: Millis,
     /// What was said to be stored, and is not yet.
     withheld: RefCell<Option<(Vec<u8>, Option<Version>)>>,
     /// What this run stored last.
@@ -87,6 +89,7 @@ pub(super) struct Planted {
 impl Planted {
     pub(super) fn new(line: Line, bug: Option<Bug>) -> Self {
         Self {
+            began: line.now().as_millis(),
             line,
             bug,
             withheld: RefCell::new(None),
@@ -153,12 +156,12 @@ impl StateStore for Connection {
         let planted = &self.0;
         let mut document = document.to_vec();
         if let Some(bug) = planted.bug {
-            let now = self.now().as_millis();
-            change(&mut document, |state| on_commit(bug, state, now));
+            let began = planted.began;
+            change(&mut document, |state| on_commit(bug, state, began));
         }
-        let claims = planted.stored.borrow().is_none();
+        let first = planted.stored.borrow().is_none();
         let version = match planted.bug {
-            Some(Bug::PublishBeforeCommit) if claims && parent.is_some() => {
+            Some(Bug::PublishBeforeCommit) if first && parent.is_some() => {
                 *planted.withheld.borrow_mut() = Some((document.clone(), parent));
                 Version(0)
             }
@@ -295,7 +298,7 @@ fn on_load(bug: Bug, state: &mut Value) {
     }
 }
 
-fn on_commit(bug: Bug, state: &mut Value, now: i64) {
+fn on_commit(bug: Bug, state: &mut Value, began: Millis) {
     match bug {
         Bug::ClaimForEver => {
             for owed in items(state, "/notify/outbox/owed") {
@@ -312,7 +315,7 @@ fn on_commit(bug: Bug, state: &mut Value, now: i64) {
                     _ => 60_000,
                 };
                 if stopped {
-                    rule["evaluated_until"] = Value::from(now - now % interval);
+                    rule["evaluated_until"] = Value::from(began - began % interval);
                 }
             }
         }

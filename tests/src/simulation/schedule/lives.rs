@@ -171,7 +171,7 @@ impl Simulation {
         let run = &self.runs[number];
         match result {
             Ok(_) => {
-                let in_time = now - run.log.began < self.setup.budget;
+                let in_time = now - run.log.began < self.setup.budget / 2;
                 self.checker.ended(&run.log, in_time, !run.disturbed);
             }
             Err(RunError::LostRace) => self.totals.count("runs that lost a race"),
