@@ -113,7 +113,6 @@ pub(crate) fn as_prometheus() -> Settings {
             max_catch_up: FOR_EVER,
             ..EvaluationOptions::default()
         },
-        ..Settings::default()
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use alerting::config::Settings;
 use alerting::notify::Route;
-use alerting::timestamp::Timestamp;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::history::{History, START};
