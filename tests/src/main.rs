@@ -16,6 +16,7 @@
 //! - [`outage`]: an outage of the backend loses no tick, and is no all-clear
 //! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
 //!   for rules that are hard to evaluate, one tick a run or many; the same failures
+//! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
 //! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
 //!   narrowed expression gives the same samples
 //! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
@@ -44,6 +45,7 @@ mod cli;
 mod dnswatch;
 mod failing;
 mod history;
+mod dynamodb;
 mod leash;
 mod nasty;
 mod outage;
