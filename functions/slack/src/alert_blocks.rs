@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::block_kit::{Block, Text, limits};
+use crate::block_kit::{Block, Text};
 use crate::escape::{self, Lines};
 use crate::how_it_ended::{self, End};
 use crate::links;
@@ -115,10 +115,8 @@ fn fields(alert: &Alert) -> Vec<Text> {
     }
     let now = value(&alert.value_now);
     let last = value(&alert.value);
-    let sparkline = alert
-        .sparkline
-        .as_str()
-        .filter(|bars| !bars.trim().is_empty());
+    let sparkline = alert.sparkline.as_deref();
+    let sparkline = sparkline.filter(|bars| !bars.trim().is_empty());
     let value_name = if is_firing {
         "Value"
     } else {
@@ -127,7 +125,6 @@ fn fields(alert: &Alert) -> Vec<Text> {
     fields.extend(last.map(|value| field(value_name, &value)));
     fields.extend(now.map(|value| field("Value now", &value)));
     fields.extend(sparkline.map(|bars| field("Course", &escape::code(bars, SPARKLINE))));
-    debug_assert!(fields.len() <= limits::FIELDS);
     fields
 }
 
@@ -138,7 +135,6 @@ fn field(name: &str, markup: &str) -> Text {
 /// A moment, in the reader's own time zone.
 pub fn moment(at: Timestamp) -> String {
     let second = at.as_second();
-    // A caret would end the text for clients that cannot show it, and there is none in it.
     format!(
         "<!date^{second}^{{date_short_pretty}} {{time_secs}}|{}>",
         at.strftime("%Y-%m-%d %H:%M:%S UTC")

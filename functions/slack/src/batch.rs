@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::block_kit::Payload;
 use crate::envelope::Delivery;
-use crate::message::{Malformed, Message};
+use crate::message::{Malformed, Message, Webhook};
 use crate::outcome::{self, About, Log, Outcome};
 use crate::post::{self, PostError};
 use crate::posted::{self, CLAIM_MARGIN, Claim, Posted};
@@ -177,7 +177,12 @@ impl Slack {
         if let Message::Alerts(webhook) = message
             && let Some(sequence) = webhook.sequence
         {
-            let group = posted::group_key(&item.queue, &webhook.receiver, &webhook.group_key);
+            let Webhook {
+                receiver,
+                group_key,
+                ..
+            } = &**webhook;
+            let group = posted::sequence_key(&item.queue, &delivery.topic, receiver, group_key);
             let late = self.posted.is_late(&group, sequence, now).await;
             is_late = late.map_err(|error| Failure::Table(error.to_string()))?;
         }
@@ -294,10 +299,10 @@ impl Item {
         })
     }
 
-    fn group(&self) -> Option<(String, String)> {
+    fn group(&self) -> Option<[&str; 3]> {
         match &self.read {
-            Ok((_, Message::Alerts(webhook))) => {
-                Some((webhook.receiver.clone(), webhook.group_key.clone()))
+            Ok((delivery, Message::Alerts(webhook))) => {
+                Some([&delivery.topic, &webhook.receiver, &webhook.group_key])
             }
             _ => None,
         }
@@ -306,16 +311,20 @@ impl Item {
 
 /// The records as they came, but those of a group in the order of their sequence numbers: a
 /// queue does not keep it, and within a batch it costs nothing to restore.
-fn in_order(items: Vec<Item>) -> Vec<Item> {
+fn in_order(mut items: Vec<Item>) -> Vec<Item> {
     let mut first_of_group = HashMap::new();
-    let mut placed: Vec<(usize, u64, Item)> = Vec::with_capacity(items.len());
-    for (place, item) in items.into_iter().enumerate() {
-        let first = match item.group() {
-            Some(group) => *first_of_group.entry(group).or_insert(place),
-            None => place,
-        };
-        placed.push((first, item.about.sequence.unwrap_or_default(), item));
-    }
-    placed.sort_by_key(|(first, sequence, _)| (*first, *sequence));
-    placed.into_iter().map(|(_, _, item)| item).collect()
+    let places: HashMap<String, (usize, u64)> = items
+        .iter()
+        .enumerate()
+        .map(|(place, item)| {
+            let first = match item.group() {
+                Some(group) => *first_of_group.entry(group).or_insert(place),
+                None => place,
+            };
+            let sequence = item.about.sequence.unwrap_or_default();
+            (item.about.sqs_message_id.clone(), (first, sequence))
+        })
+        .collect();
+    items.sort_by_key(|item| places.get(&item.about.sqs_message_id).copied());
+    items
 }

@@ -14,6 +14,8 @@ pub struct Delivery {
     /// The same for every delivery of one publish: SNS's MessageId, or, delivered raw, the
     /// queue's.
     pub id: String,
+    /// The topic it was published to; empty where it was delivered raw.
+    pub topic: String,
     /// SNS's subject.
     pub subject: Option<String>,
     /// When it was published or, delivered raw, queued.
@@ -26,6 +28,7 @@ pub struct Delivery {
 #[serde(rename_all = "PascalCase")]
 struct Envelope {
     message_id: String,
+    topic_arn: String,
     message: String,
     #[serde(default)]
     subject: Option<String>,
@@ -47,6 +50,7 @@ impl Delivery {
         let Some(envelope) = envelope else {
             return Ok(Self {
                 id: sqs_id.to_owned(),
+                topic: String::new(),
                 subject: None,
                 published: sent,
                 message: body.to_owned(),
@@ -57,6 +61,7 @@ impl Delivery {
         }
         let Envelope {
             message_id,
+            topic_arn,
             message,
             subject,
             timestamp,
@@ -67,6 +72,7 @@ impl Delivery {
         }
         Ok(Self {
             id: message_id,
+            topic: topic_arn,
             subject: subject.filter(|subject| !subject.trim().is_empty()),
             published: timestamp.and_then(|at| at.parse().ok()).or(sent),
             message,
@@ -87,6 +93,7 @@ mod tests {
             .insert("SentTimestamp".to_owned(), "1700000000000".to_owned());
         let expected = match expected {
             Ok((id, message, subject, published)) => Ok(Delivery {
+                topic: if id == "m-1" { "t" } else { "" }.to_owned(),
                 id: id.to_owned(),
                 subject: subject.map(str::to_owned),
                 published: published.parse().ok(),

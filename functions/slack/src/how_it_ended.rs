@@ -1,8 +1,6 @@
 //! How an alert ended, or why it is still called firing, in words that claim no more than is
 //! known.
 
-use serde_json::Value;
-
 use crate::message::Alert;
 
 /// How an alert ended.
@@ -28,16 +26,12 @@ impl End {
         if alert.is_firing() {
             return Self::Firing;
         }
-        match &alert.end {
-            Value::Null => Self::Cleared,
-            Value::String(end) => match letters(end).as_str() {
-                "" | "cleared" => Self::Cleared,
-                "nolongerreported" => Self::NoLongerReported,
-                "ruleremoved" => Self::RuleRemoved,
-                "rulechanged" => Self::RuleChanged,
-                _ => Self::Otherwise,
-            },
-            _ => Self::Otherwise,
+        match alert.end.as_deref() {
+            None | Some("cleared") => Self::Cleared,
+            Some("no_longer_reported") => Self::NoLongerReported,
+            Some("rule_removed") => Self::RuleRemoved,
+            Some("rule_changed") => Self::RuleChanged,
+            Some(_) => Self::Otherwise,
         }
     }
 
@@ -66,24 +60,9 @@ impl End {
 
 /// Why an alert that nobody can check is still called firing. None if it is not held.
 pub fn held(alert: &Alert) -> Option<&'static str> {
-    let gone = |hold: &Value| {
-        ["goneSince", "gone_since"]
-            .iter()
-            .any(|key| !hold[*key].is_null())
-    };
-    match &alert.hold {
-        Value::Null | Value::Bool(false) => None,
-        Value::String(hold) if hold.is_empty() => None,
-        Value::String(hold) if letters(hold).contains("gone") => Some(GONE),
-        hold @ Value::Object(_) if gone(hold) => Some(GONE),
-        _ => Some("held: its telemetry stopped, so nobody can tell whether it is over"),
-    }
-}
-
-const GONE: &str = "held: it is no longer reported while others are";
-
-/// `noLongerReported`, `no_longer_reported` and `NO LONGER REPORTED` are the same word.
-fn letters(word: &str) -> String {
-    let letters = word.chars().filter(char::is_ascii_alphabetic);
-    letters.map(|c| c.to_ascii_lowercase()).collect()
+    Some(match alert.hold.as_ref()?.reason.as_str() {
+        "no_longer_reported" => "held: it is no longer reported while others are",
+        "telemetry_stopped" => "held: its telemetry stopped, so nobody can tell whether it is over",
+        _ => "held: nobody can tell whether it is over",
+    })
 }

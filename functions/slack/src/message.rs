@@ -56,6 +56,9 @@ pub struct Webhook {
     /// What all alerts have in common.
     #[serde(deserialize_with = "or_null")]
     pub common_labels: BTreeMap<String, String>,
+    /// Why it is told, in Alertmanager's words.
+    #[serde(rename = "notification_reason", deserialize_with = "or_null")]
+    pub reason: String,
     /// The alerts.
     #[serde(deserialize_with = "or_null")]
     pub alerts: Vec<Alert>,
@@ -92,11 +95,20 @@ pub struct Alert {
     /// The value now, whether or not the condition holds (ours).
     pub value_now: Value,
     /// The way the value went, in bars (ours).
-    pub sparkline: Value,
+    pub sparkline: Option<String>,
     /// How it ended (ours).
-    pub end: Value,
+    pub end: Option<String>,
     /// Set while nobody can tell that it is over (ours).
-    pub hold: Value,
+    pub hold: Option<Hold>,
+}
+
+/// Why an alert is held.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Hold {
+    /// `telemetry_stopped`, or `no_longer_reported` where others of its kind still are.
+    #[serde(deserialize_with = "or_null")]
+    pub reason: String,
 }
 
 impl Alert {

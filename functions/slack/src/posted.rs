@@ -8,8 +8,8 @@
 //! The items are in the state's table, beside the state, and expire by themselves:
 //! - `slack#QUEUE#ID` / `posted`: one notification. `posted_at` once it was posted; until then
 //!   `claimed_until` and `claimed_by`.
-//! - `slack#QUEUE#group#HASH` / `sequence`: the highest sequence number of a group and receiver
-//!   that was begun to be posted.
+//! - `slack#QUEUE#group#HASH` / `sequence`: the highest sequence number of a group, receiver
+//!   and topic that was begun to be posted.
 //!
 //! `QUEUE` is the ARN that the record came from: two functions that post the same topic to two
 //! channels do not take each other's messages for their own.
@@ -202,9 +202,9 @@ pub fn notification_key(queue: &str, id: &str) -> String {
     format!("slack#{queue}#{id}")
 }
 
-/// The key of a group and receiver of a queue.
-pub fn group_key(queue: &str, receiver: &str, group: &str) -> String {
-    let hash = alerting::fingerprint::hash_128(&[receiver, group]);
+/// The key of what is counted by one sequence: a group's notifications to a receiver by one topic.
+pub fn sequence_key(queue: &str, topic: &str, receiver: &str, group: &str) -> String {
+    let hash = alerting::fingerprint::hash_128(&[topic, receiver, group]);
     format!("slack#{queue}#group#{hash}")
 }
 

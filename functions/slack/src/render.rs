@@ -35,9 +35,10 @@ pub struct Circumstances {
 /// Alerts as a message.
 pub fn alerts(webhook: &Webhook, circumstances: Circumstances) -> Payload {
     let standing = Standing::of(webhook);
-    let head = head(webhook, &standing, circumstances.is_late);
+    let head = head(webhook, standing, circumstances.is_late);
     let header = escape::plain(&head, limits::HEADER, Lines::One);
-    let mut blocks: Vec<Block> = notes(circumstances).into_iter().collect();
+    let about_it = standing_note(webhook, standing);
+    let mut blocks: Vec<Block> = notes(about_it, circumstances).into_iter().collect();
     if !webhook.common_labels.is_empty() {
         let labels = alert_blocks::labels(&webhook.common_labels, COMMON);
         blocks.push(context(labels));
@@ -88,7 +89,7 @@ pub fn text(subject: Option<&str>, text: &str, circumstances: Circumstances) -> 
             text: Text::plain(visible(escape::plain(subject, limits::HEADER, Lines::One))),
         });
     }
-    blocks.extend(notes(circumstances));
+    blocks.extend(notes(None, circumstances));
     let mut rest: Vec<char> = text.trim().chars().collect();
     for _ in 0..PIECES {
         if rest.is_empty() {
@@ -145,7 +146,7 @@ fn visible(text: String) -> String {
 
 /// `[FIRING:2] LinkLocalThrottling prod`, as Alertmanager's subject; what is not known to be over
 /// is not called resolved.
-fn head(webhook: &Webhook, standing: &Standing, is_late: bool) -> String {
+fn head(webhook: &Webhook, standing: Standing, is_late: bool) -> String {
     let late = if is_late { "LATE, was " } else { "" };
     let mut head = format!("[{late}{standing}]");
     let group = &webhook.group_labels;
@@ -168,9 +169,19 @@ fn head(webhook: &Webhook, standing: &Standing, is_late: bool) -> String {
     head
 }
 
+fn standing_note(webhook: &Webhook, standing: Standing) -> Option<&'static str> {
+    match (standing, webhook.reason.as_str()) {
+        (Standing::Past, _) => {
+            Some("*Past:* this began and ended while nobody was looking, and is told once.")
+        }
+        (_, "repeat interval elapsed") => Some("Still going on: a reminder."),
+        _ => None,
+    }
+}
+
 /// What a reader must know before the rest.
-fn notes(circumstances: Circumstances) -> Option<Block> {
-    let mut notes = Vec::new();
+fn notes(first: Option<&str>, circumstances: Circumstances) -> Option<Block> {
+    let mut notes: Vec<String> = first.map(str::to_owned).into_iter().collect();
     if circumstances.is_late {
         notes.push(
             "*Late:* a newer message about this group was sent before this one. What follows was \

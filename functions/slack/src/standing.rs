@@ -20,6 +20,8 @@ pub enum Standing {
     Firing(usize, &'static str),
     /// All ended, and their conditions are known to be over.
     Resolved,
+    /// They began and ended while nobody was looking, and are told once.
+    Past,
     /// All ended as no longer reported.
     NoLongerReported,
     /// All ended, in different ways.
@@ -39,6 +41,9 @@ impl Standing {
             };
             return Self::Firing(firing.len(), color);
         }
+        if webhook.reason == "ended unseen" {
+            return Self::Past;
+        }
         let all = |end: End| webhook.alerts.iter().all(|alert| End::of(alert) == end);
         if all(End::Cleared) {
             Self::Resolved
@@ -54,7 +59,7 @@ impl Standing {
         match self {
             Self::Firing(_, color) => color,
             Self::Resolved => GREEN,
-            Self::NoLongerReported | Self::Ended => GREY,
+            Self::Past | Self::NoLongerReported | Self::Ended => GREY,
         }
     }
 }
@@ -63,6 +68,7 @@ impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Firing(count, _) => write!(f, "FIRING:{count}"),
+            Self::Past => f.write_str("PAST"),
             Self::Resolved => f.write_str("RESOLVED"),
             Self::NoLongerReported => f.write_str("NO LONGER REPORTED"),
             Self::Ended => f.write_str("ENDED"),
