@@ -11,6 +11,7 @@
 //!   narrowed expression gives the same samples
 //! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
 //! - [`sigv4`]: every signature of the client is the one that botocore computes
+//! - [`slack`]: messages keep Slack's rules whatever they hold, and each is posted, once
 //!
 //! A test that needs a real part begins by asking for it, and ends there without it: in CI that
 //! is a failure, elsewhere it is told by name.
@@ -35,3 +36,4 @@ mod promql_narrowing;
 mod rules;
 mod samples;
 mod sigv4;
+mod slack;

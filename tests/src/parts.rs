@@ -27,6 +27,12 @@ pub(crate) fn python() -> Option<PathBuf> {
     Some(part("python", Location::caller())?.join("bin/python"))
 }
 
+/// `moto_server`, an AWS that is strict about what it is sent.
+#[track_caller]
+pub(crate) fn moto() -> Option<PathBuf> {
+    Some(part("moto", Location::caller())?.join("bin/moto_server"))
+}
+
 /// The folder of a part, if it is installed.
 fn part(name: &str, test: &Location<'_>) -> Option<PathBuf> {
     let parts = cache().join("parts");
