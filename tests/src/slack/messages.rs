@@ -103,7 +103,6 @@ fn tells_how_things_stand() {
             "*FIRING*  `node=a`",
             "*RESOLVED*  `node=b`",
             "a drops DNS packets\nThe ENI",
-            "*Value*\n`48213`",
             "*Last firing value*",
             "*Value now*\n`51000`",
             "`▁▁▂▅▇██`",
@@ -137,18 +136,22 @@ fn tells_how_things_stand() {
         &[with(alert("firing", "a"), "hold", held)],
         &format!("[FIRING:1] {of}"),
         "#d72b3f",
-        &["*FIRING* (held: its telemetry stopped, so nobody can tell whether it is over)"],
+        &[
+            "*FIRING* (held: its telemetry stopped, so nobody can tell whether it is over)",
+            "*Last value*\n`48213`",
+        ],
     );
     let warning = with(
         alert("firing", "a"),
         "labels",
         json!({"severity": "warning"}),
     );
+    let warning = with(warning, "valueNow", json!(null));
     check(
-        &[warning],
+        &[with(warning, "value", json!("+Inf"))],
         &format!("[FIRING:1] {of}"),
         "#e8a317",
-        &["`severity=warning`"],
+        &["`severity=warning`", "*Value*\n`+Inf`"],
     );
 }
 
