@@ -24,6 +24,7 @@
 //! - [`simulation`]: the run keeps its invariants under every fault that a seed can think of
 //! - [`state_file`]: the state file under `kill -9`, and under two rulers at once
 //! - [`telemetry`]: telemetry that stops holds an alert, and nobody is told that it is over
+//! - [`slack`]: messages keep Slack's rules whatever they hold, and each is posted, once
 //!
 //! A test that needs a real part begins by asking for it, and ends there without it: in CI that
 //! is a failure, elsewhere it is told by name.
@@ -63,3 +64,4 @@ mod simulation;
 mod state_file;
 mod telemetry;
 mod weather;
+mod slack;
