@@ -1,1 +1,11 @@
+//! The scheduled run as a Lambda function: what a minute's event wakes.
+//!
+//! Everything here is the shell around [`backends::run::Ruler`]: the environment becomes an
+//! [`environment::Environment`] once, the clients are built once, and [`function::Function`]
+//! answers one event after the other. What a run decides is decided in `alerting`.
 
+pub mod configuration;
+pub mod environment;
+pub mod event;
+pub mod log;
+mod metrics;
