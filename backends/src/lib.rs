@@ -9,7 +9,7 @@ pub mod aws;
 pub mod clock;
 pub mod http;
 mod last_good;
-mod line;
+pub mod line;
 pub mod notify;
 pub mod prometheus;
 pub mod publish;

@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use alerting::config::{Config, Settings};
+use alerting::config::{Config, ConfigFiles, Settings};
 use alerting::evaluation::{Evaluation, Progress};
 use alerting::notify::{self, Trouble};
 use alerting::query::{Answer, Ask, FailureKind, QueryFailure};
-use alerting::rules::{RuleKey, SourceFile};
+use alerting::rules::RuleKey;
 use alerting::state::{State, StateError};
 use alerting::timestamp::Timestamp;
 use futures_util::{StreamExt, stream};
@@ -138,12 +138,12 @@ struct Committed {
 }
 
 impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
-    /// One run, known by `run_id`, which no other run has. `files` are the rule files as they
+    /// One run, known by `run_id`, which no other run has. `files` are the user's files as they
     /// are now, or why they cannot be read.
     pub async fn run(
         &self,
         run_id: &str,
-        files: Result<Vec<SourceFile>, String>,
+        files: Result<impl Into<ConfigFiles>, String>,
     ) -> Result<RunReport, RunError> {
         let now = self.clock.now();
         let deadline = now.plus(self.options.budget);
@@ -161,7 +161,9 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
             first: committed.version.is_none(),
             ..RunReport::default()
         };
-        let config = self.config(&mut state, files, &mut report).await?;
+        let config = self
+            .config(&mut state, files.map(Into::into), &mut report)
+            .await?;
         report.took.load = self.since(now);
         let troubles: Vec<Trouble> = report
             .config_refused
@@ -220,7 +222,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
     async fn config(
         &self,
         state: &mut State,
-        files: Result<Vec<SourceFile>, String>,
+        files: Result<ConfigFiles, String>,
         report: &mut RunReport,
     ) -> Result<Config, RunError> {
         let loaded = files.and_then(|files| {

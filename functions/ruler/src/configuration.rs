@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use alerting::config::ConfigFiles;
 use alerting::rules::SourceFile;
 use backends::amp::{Amp, AmpError};
 use tokio::sync::Mutex;
@@ -15,16 +16,7 @@ const REFRESH: Duration = Duration::from_secs(3 * 60);
 /// For how long what the workspace told is good while it does not answer.
 const STALE: Duration = Duration::from_secs(15 * 60);
 
-/// The files as their author wrote them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Files {
-    /// The rule files.
-    pub rules: Vec<SourceFile>,
-    /// `alertmanager.yml`, or AMP's definition with it inside; None if there is none.
-    pub alertmanager: Option<SourceFile>,
-}
-
-/// A source of [`Files`].
+/// A source of [`ConfigFiles`].
 #[derive(Debug)]
 pub enum Configuration {
     /// `rules/*.yml`, `rules/*.yaml` and `alertmanager.yml` in a folder. A layer does not change
@@ -43,7 +35,7 @@ pub struct Workspace {
 
 #[derive(Debug)]
 struct Kept {
-    files: Files,
+    files: ConfigFiles,
     at: Instant,
     tried: Instant,
 }
@@ -59,7 +51,7 @@ impl Configuration {
 
     /// The files as they are now, with what went wrong if they are those of a while ago; or why
     /// there are none.
-    pub async fn read(&self) -> Result<(Files, Option<String>), String> {
+    pub async fn read(&self) -> Result<(ConfigFiles, Option<String>), String> {
         match self {
             Self::Folder(folder) => Ok((folder_files(folder)?, None)),
             Self::Workspace(workspace) => workspace.read().await,
@@ -68,7 +60,7 @@ impl Configuration {
 }
 
 impl Workspace {
-    async fn read(&self) -> Result<(Files, Option<String>), String> {
+    async fn read(&self) -> Result<(ConfigFiles, Option<String>), String> {
         let mut kept = self.kept.lock().await;
         let now = Instant::now();
         if let Some(kept) = kept.as_ref()
@@ -95,15 +87,15 @@ impl Workspace {
         }
     }
 
-    async fn ask(&self) -> Result<Files, AmpError> {
-        Ok(Files {
+    async fn ask(&self) -> Result<ConfigFiles, AmpError> {
+        Ok(ConfigFiles {
             rules: self.amp.rule_files().await?,
             alertmanager: self.amp.alert_manager_definition().await?,
         })
     }
 }
 
-fn folder_files(folder: &Path) -> Result<Files, String> {
+fn folder_files(folder: &Path) -> Result<ConfigFiles, String> {
     let rules = folder.join("rules");
     let failed = |path: &Path, error: &io::Error| format!("reading {}: {error}", path.display());
     let mut paths = Vec::new();
@@ -137,7 +129,7 @@ fn folder_files(folder: &Path) -> Result<Files, String> {
         .iter()
         .map(|path| read(path).map_err(|error| failed(path, &error)))
         .collect::<Result<_, _>>()?;
-    Ok(Files {
+    Ok(ConfigFiles {
         rules,
         alertmanager,
     })

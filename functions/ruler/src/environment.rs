@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use alerting::duration;
+use alerting::notify::{TopicArn, TopicArnError};
 use aws_credential_types::Credentials;
 use backends::amp::WorkspaceId;
 
@@ -21,7 +22,7 @@ pub struct Environment {
     /// `STATE_TABLE`: the DynamoDB table that keeps the state.
     pub state_table: String,
     /// `TOPIC_ARN`: the SNS topic that is told where there is no `alertmanager.yml`.
-    pub topic_arn: Option<String>,
+    pub topic_arn: Option<TopicArn>,
     /// `CONFIG_DIR`: where `rules/` and `alertmanager.yml` are.
     pub config_dir: PathBuf,
     /// `NOTIFY`: whether anything is sent.
@@ -38,7 +39,7 @@ pub struct Environment {
     pub max_catch_up: Duration,
     /// `LOG_LEVEL`.
     pub log_level: Level,
-    /// `DNSWATCH_ENDPOINT_URL`: a local stack that stands for all of AWS.
+    /// `AWS_ENDPOINT_URL`: a local stack that stands for all of AWS.
     pub endpoint_url: Option<String>,
     /// `AWS_LAMBDA_FUNCTION_NAME`: the dimension of the metrics.
     pub function_name: String,
@@ -148,7 +149,7 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
                     })
                 })
                 .unwrap_or(Level::Info),
-            endpoint_url: self.parsed("DNSWATCH_ENDPOINT_URL", url),
+            endpoint_url: self.parsed("AWS_ENDPOINT_URL", url),
             function_name: self
                 .optional("AWS_LAMBDA_FUNCTION_NAME")
                 .unwrap_or_else(|| "ruler".to_owned()),
@@ -228,8 +229,9 @@ fn url(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn topic(text: &str) -> Result<String, String> {
-    Ok(text.to_owned())
+fn topic(text: &str) -> Result<TopicArn, String> {
+    text.parse()
+        .map_err(|error: TopicArnError| format!("{text:?}: {error}"))
 }
 
 fn role(text: &str) -> Result<String, String> {
@@ -262,4 +264,155 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 fn prometheus_duration(text: &str) -> Result<Duration, String> {
     duration::parse(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const ARN: &str = "arn:aws:aps:eu-west-1:123456789012:workspace/ws-1";
+    const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:alerts";
+
+    /// What every function has, with `changes`; an empty value takes a variable away.
+    fn read(changes: &[(&str, &str)]) -> Result<Environment, String> {
+        let mut variables = BTreeMap::from([
+            ("AMP_WORKSPACE", "ws-1"),
+            ("AWS_REGION", "eu-central-1"),
+            ("STATE_TABLE", "state"),
+            ("TOPIC_ARN", TOPIC),
+            ("AWS_ACCESS_KEY_ID", "AKID"),
+            ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+            ("AWS_SESSION_TOKEN", "hunter3"),
+        ]);
+        variables.extend(changes.iter().copied());
+        Environment::read(|name| variables.get(name).map(|value| (*value).to_owned()))
+            .map_err(|error| error.to_string())
+    }
+
+    #[track_caller]
+    fn check(changes: &[(&str, &str)], expected: impl Fn(&Environment) -> bool) {
+        let environment = read(changes).expect("it is accepted");
+        assert!(expected(&environment), "{changes:?}: {environment:?}");
+    }
+
+    #[track_caller]
+    fn refused(changes: &[(&str, &str)], expected: &str) {
+        let error = read(changes).expect_err("it is refused");
+        assert!(error.starts_with(expected), "{error}");
+        assert!(!error.contains(['\n']) && !error.contains("hunter"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_set_has_its_default() {
+        check(&[], |it| {
+            it.identity() == "ws-1"
+                && it.workspace_region() == "eu-central-1"
+                && it.prometheus_url.is_none()
+                && it.config_dir == PathBuf::from("/opt/dnswatch")
+                && it.notify
+                && it.query_role_arn.is_none()
+                && it.rules_from == RulesFrom::Layer
+                && it.schedule == Duration::from_secs(60)
+                && it.query_offset == Duration::from_secs(60)
+                && it.max_catch_up == Duration::from_secs(3600)
+                && it.log_level == Level::Info
+                && it.endpoint_url.is_none()
+                && it.secrets() == ["hunter2", "hunter3"]
+        });
+    }
+
+    #[test]
+    fn what_is_set_is_taken() {
+        check(&[("AMP_WORKSPACE", ARN)], |it| {
+            it.identity() == "ws-1" && it.workspace_region() == "eu-west-1"
+        });
+        let url = "http://127.0.0.1:9090/prom";
+        check(&[("AMP_WORKSPACE", ""), ("PROMETHEUS_URL", url)], |it| {
+            it.identity() == url && it.workspace.is_none()
+        });
+        check(&[("PROMETHEUS_URL", url)], |it| it.identity() == "ws-1");
+        check(&[("TOPIC_ARN", "")], |it| it.topic_arn.is_none());
+        check(&[("NOTIFY", "off")], |it| !it.notify);
+        check(&[("RULES_FROM", "amp")], |it| it.rules_from == RulesFrom::Amp);
+        check(&[("QUERY_OFFSET", "1m30s")], |it| {
+            it.query_offset == Duration::from_secs(90)
+        });
+        check(&[("QUERY_OFFSET", "0s")], |it| it.query_offset.is_zero());
+        check(&[("MAX_CATCH_UP", "2h")], |it| {
+            it.max_catch_up == Duration::from_secs(7200)
+        });
+        check(&[("SCHEDULE_SECONDS", " 300 ")], |it| {
+            it.schedule == Duration::from_secs(300)
+        });
+        check(&[("LOG_LEVEL", "WARN")], |it| it.log_level == Level::Warn);
+        check(
+            &[("QUERY_ROLE_ARN", "arn:aws:iam::123456789012:role/path/reader")],
+            |it| it.query_role_arn.is_some(),
+        );
+        check(&[("AWS_ENDPOINT_URL", "http://localhost:5555")], |it| {
+            it.endpoint_url.is_some()
+        });
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_what_to_write() {
+        refused(
+            &[("AMP_WORKSPACE", "")],
+            "AMP_WORKSPACE and PROMETHEUS_URL are both not set: write",
+        );
+        refused(
+            &[("AMP_WORKSPACE", "my-workspace")],
+            "AMP_WORKSPACE: write the workspace's ARN",
+        );
+        refused(
+            &[
+                ("AMP_WORKSPACE", ""),
+                ("PROMETHEUS_URL", "http://h"),
+                ("RULES_FROM", "amp"),
+            ],
+            "RULES_FROM is amp, and AMP_WORKSPACE is not set",
+        );
+        refused(
+            &[("PROMETHEUS_URL", "http://me:hunter2@prometheus")],
+            "PROMETHEUS_URL: take name and password out",
+        );
+        refused(
+            &[("PROMETHEUS_URL", "prometheus:9090")],
+            "PROMETHEUS_URL: that is no http:// or https:// URL: write",
+        );
+        refused(&[("PROMETHEUS_URL", "prometheus")], "PROMETHEUS_URL: relative URL");
+        refused(&[("STATE_TABLE", " ")], "STATE_TABLE is not set: write");
+        refused(&[("AWS_REGION", "")], "AWS_REGION is not set: Lambda");
+        refused(
+            &[("AWS_SECRET_ACCESS_KEY", "")],
+            "AWS_SECRET_ACCESS_KEY is not set: Lambda",
+        );
+        refused(
+            &[("TOPIC_ARN", "alerts")],
+            "TOPIC_ARN: \"alerts\": this is no ARN of an SNS topic",
+        );
+        refused(
+            &[("NOTIFY", "yes")],
+            "NOTIFY: \"yes\" is not known: write on or off",
+        );
+        refused(
+            &[("RULES_FROM", "s3")],
+            "RULES_FROM: \"s3\" is not known: write layer or amp",
+        );
+        refused(
+            &[("QUERY_ROLE_ARN", "arn:aws:iam::123456789012:user/me")],
+            "QUERY_ROLE_ARN: \"arn:aws:iam::123456789012:user/me\" is no role: write",
+        );
+        for seconds in ["0", "-1", "1m", "100000"] {
+            refused(&[("SCHEDULE_SECONDS", seconds)], "SCHEDULE_SECONDS: ");
+        }
+        refused(&[("QUERY_OFFSET", "60")], "QUERY_OFFSET: ");
+        refused(&[("LOG_LEVEL", "loud")], "LOG_LEVEL: \"loud\" is no level: write");
+        refused(
+            &[("STATE_TABLE", ""), ("NOTIFY", "no")],
+            "STATE_TABLE is not set: write the DynamoDB table's name; NOTIFY: \"no\" is not known",
+        );
+    }
 }

@@ -4,8 +4,12 @@
 //! [`environment::Environment`] once, the clients are built once, and [`function::Function`]
 //! answers one event after the other. What a run decides is decided in `alerting`.
 
-pub mod configuration;
+mod configuration;
 pub mod environment;
-pub mod event;
+mod event;
+pub mod function;
 pub mod log;
 mod metrics;
+mod report;
+mod shadow;
+mod test_notification;

@@ -98,3 +98,48 @@ impl std::fmt::Debug for Log {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What `write` writes to a log of the level `info`.
+    pub(crate) fn written(write: impl FnOnce(&Log)) -> String {
+        let sink = Sink::default();
+        let secrets = vec!["hunter2".to_owned(), String::new()];
+        write(&Log::new(Level::Info, secrets, sink.clone()));
+        let bytes = sink.0.lock().unwrap().clone();
+        String::from_utf8(bytes).expect("text")
+    }
+
+    #[test]
+    fn lines_below_the_level_are_left_out_and_secrets_hidden() {
+        let lines = written(|log| {
+            log.line(Level::Debug, "quiet", json!({}));
+            log.line(Level::Error, "loud", json!({"why": "hunter2\nhunter2"}));
+            log.metrics(&json!({"a": 1}));
+        });
+        assert_eq!(
+            lines,
+            "{\"level\":\"ERROR\",\"message\":\"loud\",\"why\":\"***\\n***\"}\n{\"a\":1}\n"
+        );
+    }
+}
