@@ -27,6 +27,20 @@ pub(crate) fn python() -> Option<PathBuf> {
     Some(part("python", Location::caller())?.join("bin/python"))
 }
 
+/// The program of moto, which is strict about what it is sent. `None` is a skip, and has been
+/// told: the test ends there.
+#[track_caller]
+pub(crate) fn moto() -> Option<PathBuf> {
+    Some(part("moto", Location::caller())?.join("bin/moto_server"))
+}
+
+/// The program of ministack, a local AWS that runs what is deployed to it. `None` is a skip, and
+/// has been told: the test ends there.
+#[track_caller]
+pub(crate) fn ministack() -> Option<PathBuf> {
+    Some(part("ministack", Location::caller())?.join("bin/ministack"))
+}
+
 /// The folder of a part, if it is installed.
 fn part(name: &str, test: &Location<'_>) -> Option<PathBuf> {
     let parts = cache().join("parts");

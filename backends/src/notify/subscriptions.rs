@@ -35,8 +35,7 @@ pub async fn of_topic(sdk: &SdkConfig, topic: &TopicArn) -> Result<Vec<Subscript
         .send();
     let mut subscriptions = Vec::new();
     while let Some(page) = pages.next().await {
-        let page =
-            page.map_err(|error| format!("ListSubscriptionsByTopic: {}", reason(&error)))?;
+        let page = page.map_err(|error| format!("ListSubscriptionsByTopic: {}", reason(&error)))?;
         subscriptions.extend(page.subscriptions().iter().map(|subscription| {
             let protocol = subscription.protocol().unwrap_or_default();
             Subscription {
@@ -82,6 +81,10 @@ mod tests {
         check("http", "http://127.0.0.1:8080/x", "http://127.0.0.1:8080");
         check("https", "secret", "");
         check("email", "a@example.com", "a@example.com");
-        check("sqs", "arn:aws:sqs:eu-west-1:123456789012:q", "arn:aws:sqs:eu-west-1:123456789012:q");
+        check(
+            "sqs",
+            "arn:aws:sqs:eu-west-1:123456789012:q",
+            "arn:aws:sqs:eu-west-1:123456789012:q",
+        );
     }
 }

@@ -240,7 +240,9 @@ fn role(text: &str) -> Result<String, String> {
             partition.starts_with("aws")
                 && account.len() == 12
                 && account.bytes().all(|byte| byte.is_ascii_digit())
-                && name.strip_prefix("role/").is_some_and(|name| !name.is_empty())
+                && name
+                    .strip_prefix("role/")
+                    .is_some_and(|name| !name.is_empty())
         }
         _ => false,
     };
@@ -301,7 +303,10 @@ mod tests {
     fn refused(changes: &[(&str, &str)], expected: &str) {
         let error = read(changes).expect_err("it is refused");
         assert!(error.starts_with(expected), "{error}");
-        assert!(!error.contains(['\n']) && !error.contains("hunter"), "{error}");
+        assert!(
+            !error.contains(['\n']) && !error.contains("hunter"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -335,7 +340,9 @@ mod tests {
         check(&[("PROMETHEUS_URL", url)], |it| it.identity() == "ws-1");
         check(&[("TOPIC_ARN", "")], |it| it.topic_arn.is_none());
         check(&[("NOTIFY", "off")], |it| !it.notify);
-        check(&[("RULES_FROM", "amp")], |it| it.rules_from == RulesFrom::Amp);
+        check(&[("RULES_FROM", "amp")], |it| {
+            it.rules_from == RulesFrom::Amp
+        });
         check(&[("QUERY_OFFSET", "1m30s")], |it| {
             it.query_offset == Duration::from_secs(90)
         });
@@ -348,7 +355,10 @@ mod tests {
         });
         check(&[("LOG_LEVEL", "WARN")], |it| it.log_level == Level::Warn);
         check(
-            &[("QUERY_ROLE_ARN", "arn:aws:iam::123456789012:role/path/reader")],
+            &[(
+                "QUERY_ROLE_ARN",
+                "arn:aws:iam::123456789012:role/path/reader",
+            )],
             |it| it.query_role_arn.is_some(),
         );
         check(&[("AWS_ENDPOINT_URL", "http://localhost:5555")], |it| {
@@ -382,7 +392,10 @@ mod tests {
             &[("PROMETHEUS_URL", "prometheus:9090")],
             "PROMETHEUS_URL: that is no http:// or https:// URL: write",
         );
-        refused(&[("PROMETHEUS_URL", "prometheus")], "PROMETHEUS_URL: relative URL");
+        refused(
+            &[("PROMETHEUS_URL", "prometheus")],
+            "PROMETHEUS_URL: relative URL",
+        );
         refused(&[("STATE_TABLE", " ")], "STATE_TABLE is not set: write");
         refused(&[("AWS_REGION", "")], "AWS_REGION is not set: Lambda");
         refused(
@@ -409,7 +422,10 @@ mod tests {
             refused(&[("SCHEDULE_SECONDS", seconds)], "SCHEDULE_SECONDS: ");
         }
         refused(&[("QUERY_OFFSET", "60")], "QUERY_OFFSET: ");
-        refused(&[("LOG_LEVEL", "loud")], "LOG_LEVEL: \"loud\" is no level: write");
+        refused(
+            &[("LOG_LEVEL", "loud")],
+            "LOG_LEVEL: \"loud\" is no level: write",
+        );
         refused(
             &[("STATE_TABLE", ""), ("NOTIFY", "no")],
             "STATE_TABLE is not set: write the DynamoDB table's name; NOTIFY: \"no\" is not known",

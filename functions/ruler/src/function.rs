@@ -280,7 +280,10 @@ impl Function {
         Err(match self.environment.rules_from {
             RulesFrom::Layer => format!(
                 "nobody is to be told: write {}, or set TOPIC_ARN to the ARN of an SNS topic",
-                self.environment.config_dir.join("alertmanager.yml").display()
+                self.environment
+                    .config_dir
+                    .join("alertmanager.yml")
+                    .display()
             ),
             RulesFrom::Amp => "nobody is to be told: the workspace has no alert manager \
                                definition; set TOPIC_ARN to the ARN of an SNS topic"
@@ -358,7 +361,6 @@ fn amp_region(url: &str) -> Option<&str> {
 
 fn settings(environment: &Environment) -> Settings {
     let topic = environment.topic_arn.iter().map(|topic| SnsConfig {
-        region: topic.region().to_owned(),
         topic_arn: topic.clone(),
         send_resolved: true,
     });
@@ -440,7 +442,10 @@ mod tests {
             Some("us-east-1"),
         );
         check_region("http://aps-workspaces.example.com/", None);
-        check_region("https://aps-workspaces.eu-west-1.amazonaws.com.example.com/", None);
+        check_region(
+            "https://aps-workspaces.eu-west-1.amazonaws.com.example.com/",
+            None,
+        );
         check_region("https://s3.eu-west-1.amazonaws.com/", None);
         check_region("https://aps-workspaces.amazonaws.com@example.com/", None);
         check_region("http://127.0.0.1:9090", None);

@@ -34,8 +34,8 @@ fn main() -> ExitCode {
 }
 
 fn set_up() -> Result<Function, String> {
-    let environment = Environment::read(|name| std::env::var(name).ok())
-        .map_err(|error| error.to_string())?;
+    let environment =
+        Environment::read(|name| std::env::var(name).ok()).map_err(|error| error.to_string())?;
     let log = Log::new(
         environment.log_level,
         environment.secrets(),

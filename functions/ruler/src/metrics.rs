@@ -24,7 +24,11 @@ pub(crate) fn of(
 ) -> Value {
     let count = |number: usize| json!(number);
     let mut metrics = vec![
-        ("RunsSucceeded", "Count", count(usize::from(report.is_some()))),
+        (
+            "RunsSucceeded",
+            "Count",
+            count(usize::from(report.is_some())),
+        ),
         ("RunMilliseconds", "Milliseconds", json!(ms(took))),
     ];
     if let Some(report) = report {

@@ -125,7 +125,11 @@ fn list(texts: &[String]) -> Value {
     }
     json!(List {
         count: texts.len(),
-        texts: texts.iter().take(MAX_TEXTS).map(|text| short(text)).collect(),
+        texts: texts
+            .iter()
+            .take(MAX_TEXTS)
+            .map(|text| short(text))
+            .collect(),
     })
 }
 
@@ -220,7 +224,10 @@ mod tests {
                 json!("rules/a.yml:3:5: bad indeed"),
             ),
             ("configuration_not_refreshed", json!("AMP is away")),
-            ("postponed", json!({"count": 1, "texts": ["id1: throttled"]})),
+            (
+                "postponed",
+                json!({"count": 1, "texts": ["id1: throttled"]}),
+            ),
             ("refused", json!({"count": 1, "texts": ["id2: too long"]})),
         ] {
             assert_eq!(told[name], expected, "{name}");

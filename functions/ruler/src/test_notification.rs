@@ -26,7 +26,7 @@ pub(crate) struct Outcome {
     /// The topic.
     topic: String,
     /// Whether SNS took it. Who gets it is another question.
-    published: bool,
+    pub(crate) published: bool,
     /// Its id, which is in what machines get.
     notification_id: String,
     /// Whom SNS will hand it to.
@@ -60,7 +60,12 @@ pub(crate) async fn send(
             now,
         };
         let published = sns.publish(&outgoing).await;
-        let mut notes: Vec<String> = published.as_ref().err().map(ToString::to_string).into_iter().collect();
+        let mut notes: Vec<String> = published
+            .as_ref()
+            .err()
+            .map(ToString::to_string)
+            .into_iter()
+            .collect();
         let subscribers = match subscriptions::of_topic(sdk, topic).await {
             Ok(subscribers) => {
                 notes.extend(remarks(&subscribers));
