@@ -7,6 +7,7 @@
 //! - [`prometheus`]: the real server on a history, a configuration or rules of the test's choosing
 //!
 //! What they prove:
+//! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
 //! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
 //!   narrowed expression gives the same samples
 //! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
@@ -28,6 +29,7 @@
     reason = "all of this crate is tests, which fail by panicking and tell why"
 )]
 
+mod dynamodb;
 mod leash;
 mod parts;
 mod prometheus;
