@@ -1,7 +1,7 @@
 //! The second half of a run: what it claimed it publishes, and strikes off.
 
 use alerting::config::Config;
-use alerting::notify::{Details, Message, Notification, Outbox};
+use alerting::notify::{Details, Notification, Outbox, Outgoing};
 use alerting::state::State;
 use alerting::timestamp::Timestamp;
 
@@ -38,10 +38,18 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
         for notification in outbox.claimed_by(run_id, self.clock.now()) {
             let id = &notification.id;
             let outcome = if self.clock.now() < deadline {
-                let message = self.message(notification, config, state, deadline).await;
+                let details = self.details(notification, config, state, deadline).await;
                 // Whatever took long until now, the claim must still be ours.
                 match self.still_claimed(run_id, id).await {
-                    Ok(true) => self.notifier.publish(notification, &message).await,
+                    Ok(true) => {
+                        let outgoing = Outgoing {
+                            notification,
+                            details: &details,
+                            config,
+                            now: self.clock.now(),
+                        };
+                        self.notifier.publish(&outgoing).await
+                    }
                     Ok(false) => {
                         published
                             .postponed
@@ -84,13 +92,13 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
         published
     }
 
-    async fn message(
+    async fn details(
         &self,
         notification: &Notification,
         config: &Config,
         state: &State,
         deadline: Timestamp,
-    ) -> Message {
+    ) -> Details {
         let mut details = Details::of(notification, config, state);
         let asks = details.asks().cloned().collect();
         for (ask, answer) in self.fetch(asks, deadline).await {
@@ -98,7 +106,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
                 details.answer(&ask, &answer, notification, config);
             }
         }
-        Message::of(notification, &details, self.clock.now())
+        details
     }
 
     async fn still_claimed(&self, run_id: &str, id: &str) -> Result<bool, RunError> {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::DeadLetter;
 use crate::alert::{Alert, AlertState};
 use crate::config::Config;
 use crate::labels::{ALERT_NAME, Labels};
@@ -97,21 +98,24 @@ pub(super) fn of(
     }
     let dead = state.notify.outbox.dead_letters();
     let recent = dead.iter().filter(|dead| now.since(dead.at) < TOLD_FOR);
-    let mut by_receiver: BTreeMap<&str, (usize, &str, Timestamp)> = BTreeMap::new();
+    let mut by_receiver: BTreeMap<&str, (usize, &DeadLetter, Timestamp)> = BTreeMap::new();
     for dead in recent {
         let known = by_receiver
             .entry(&dead.receiver)
-            .or_insert((0, &dead.error, dead.at));
+            .or_insert((0, dead, dead.at));
         known.0 += 1;
-        known.1 = &dead.error;
+        known.1 = dead;
     }
-    for (receiver, (count, error, since)) in by_receiver {
+    for (receiver, (count, last, since)) in by_receiver {
         let mut alert = alert(
             "DnswatchNotificationRefused",
             None,
             since,
             "Notifications were refused and given up",
-            format!("{count} for the receiver {receiver}; the last one: {error}"),
+            format!(
+                "{count} for the receiver {receiver}; the last one, for its {}: {}",
+                last.integration, last.error
+            ),
         );
         alert.labels = alert.labels.with([("receiver", receiver)]);
         alerts.push(alert);
