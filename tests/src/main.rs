@@ -10,6 +10,7 @@
 //! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
 //! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
 //!   narrowed expression gives the same samples
+//! - [`ruler`]: the function, from Prometheus to a queue behind the topic, on an AWS that is strict
 //! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
 //! - [`sigv4`]: every signature of the client is the one that botocore computes
 //!
@@ -34,6 +35,7 @@ mod leash;
 mod parts;
 mod prometheus;
 mod promql_narrowing;
+mod ruler;
 mod rules;
 mod samples;
 mod sigv4;
