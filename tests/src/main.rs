@@ -10,6 +10,8 @@
 //! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
 //!   narrowed expression gives the same samples
 //! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
+//! - [`sns`]: SNS, as moto has it, accepts every notification and delivers it unchanged; what SNS
+//!   refuses is told apart from what may work later
 //! - [`sigv4`]: every signature of the client is the one that botocore computes
 //!
 //! A test that needs a real part begins by asking for it, and ends there without it: in CI that
@@ -35,3 +37,4 @@ mod promql_narrowing;
 mod rules;
 mod samples;
 mod sigv4;
+mod sns;

@@ -27,6 +27,13 @@ pub(crate) fn python() -> Option<PathBuf> {
     Some(part("python", Location::caller())?.join("bin/python"))
 }
 
+/// The server of moto, which stands in for AWS. `None` is a skip, and has been told: the test ends
+/// there.
+#[track_caller]
+pub(crate) fn moto() -> Option<PathBuf> {
+    Some(part("moto", Location::caller())?.join("bin/moto_server"))
+}
+
 /// The folder of a part, if it is installed.
 fn part(name: &str, test: &Location<'_>) -> Option<PathBuf> {
     let parts = cache().join("parts");
