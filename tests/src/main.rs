@@ -12,6 +12,8 @@
 //!   narrowed expression gives the same samples
 //! - [`ruler`]: the function, from Prometheus to a queue behind the topic, on an AWS that is strict
 //! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
+//! - [`sns`]: SNS, as moto has it, accepts every notification and delivers it unchanged; what SNS
+//!   refuses is told apart from what may work later
 //! - [`sigv4`]: every signature of the client is the one that botocore computes
 //!
 //! A test that needs a real part begins by asking for it, and ends there without it: in CI that
@@ -39,3 +41,4 @@ mod ruler;
 mod rules;
 mod samples;
 mod sigv4;
+mod sns;
