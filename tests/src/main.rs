@@ -19,7 +19,10 @@
 //! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
 //! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
 //!   narrowed expression gives the same samples
+//! - [`ruler_function`]: the function, from Prometheus to a queue behind the topic, on an AWS that is strict
 //! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
+//! - [`sns`]: SNS, as moto has it, accepts every notification and delivers it unchanged; what SNS
+//!   refuses is told apart from what may work later
 //! - [`sigv4`]: every signature of the client is the one that botocore computes
 //! - [`simulation`]: the run keeps its invariants under every fault that a seed can think of
 //! - [`state_file`]: the state file under `kill -9`, and under two rulers at once
@@ -44,9 +47,9 @@
 
 mod cli;
 mod dnswatch;
+mod dynamodb;
 mod failing;
 mod history;
-mod dynamodb;
 mod leash;
 mod nasty;
 mod outage;
@@ -57,11 +60,13 @@ mod promql_narrowing;
 mod promtool_test;
 mod proxy;
 mod ruler;
+mod ruler_function;
 mod rules;
 mod samples;
 mod sigv4;
 mod simulation;
+mod slack;
+mod sns;
 mod state_file;
 mod telemetry;
 mod weather;
-mod slack;
