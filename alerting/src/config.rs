@@ -3,7 +3,7 @@
 use crate::evaluation::EvaluationOptions;
 use crate::notify::{Receiver, Route};
 use crate::rules::{AlertingRule, Defaults, RuleGroup, RuleKey, SourceFile, load};
-use crate::source::FileError;
+use crate::source::{FileError, Place};
 
 /// What is configured beside the rule files.
 #[derive(Debug, Clone)]
@@ -35,8 +35,20 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The configuration with these rule files, or everything that is wrong with them.
+    /// The configuration with these rule files, or everything that is wrong with them. A route whose
+    /// receiver is unknown is refused, too.
     pub fn load(&self, files: &[SourceFile]) -> Result<Config, Vec<FileError>> {
+        let receiver = &self.route.receiver;
+        if self.receivers.iter().all(|known| known.name != *receiver) {
+            // Alerts would go nowhere, and nobody would know.
+            let place = Place {
+                file: "route".to_owned(),
+                line: 0,
+                column: 0,
+            };
+            let message = format!("there is no receiver {receiver:?}");
+            return Err(vec![FileError { place, message }]);
+        }
         Ok(Config {
             workspace: self.workspace.clone(),
             groups: load(files, self.defaults)?,
