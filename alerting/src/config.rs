@@ -6,7 +6,7 @@ use crate::alertmanager;
 use crate::evaluation::EvaluationOptions;
 use crate::notify::{Receiver, Route};
 use crate::rules::{AlertingRule, Defaults, RuleGroup, RuleKey, SourceFile, load};
-use crate::source::FileError;
+use crate::source::{FileError, Place};
 
 /// The files that users write, together: as they are loaded, refused, and kept as the last good
 /// ones.
@@ -60,11 +60,28 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The routing that is configured beside the files. A route whose receiver is unknown is
+    /// refused: alerts would go nowhere, and nobody would know.
+    fn own_routing(&self) -> Result<(Route, Vec<Receiver>), FileError> {
+        let receiver = &self.route.receiver;
+        if self.receivers.iter().any(|known| known.name == *receiver) {
+            return Ok((self.route.clone(), self.receivers.clone()));
+        }
+        Err(FileError {
+            place: Place {
+                file: "route".to_owned(),
+                line: 0,
+                column: 0,
+            },
+            message: format!("there is no receiver {receiver:?}"),
+        })
+    }
+
     /// The configuration with these files, or everything that is wrong with them.
     pub fn load(&self, files: &ConfigFiles) -> Result<Config, Vec<FileError>> {
         let routing = match &files.alertmanager {
             Some(file) => alertmanager::load(file).map(|file| (file.route, file.receivers)),
-            None => Ok((self.route.clone(), self.receivers.clone())),
+            None => self.own_routing().map_err(|error| vec![error]),
         };
         match (load(&files.rules, self.defaults), routing) {
             (Ok(groups), Ok((route, receivers))) => Ok(Config {

@@ -21,10 +21,10 @@
 //!   narrowed expression gives the same samples
 //! - [`ruler_function`]: the function, from Prometheus to a queue behind the topic, on an AWS that is strict
 //! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
-//! - [`sns`]: SNS, as moto has it, accepts every notification and delivers it unchanged; what SNS
-//!   refuses is told apart from what may work later
 //! - [`sigv4`]: every signature of the client is the one that botocore computes
 //! - [`simulation`]: the run keeps its invariants under every fault that a seed can think of
+//! - [`sns`]: SNS, as moto has it, accepts every notification and delivers it unchanged; what SNS
+//!   refuses is told apart from what may work later
 //! - [`state_file`]: the state file under `kill -9`, and under two rulers at once
 //! - [`telemetry`]: telemetry that stops holds an alert, and nobody is told that it is over
 //! - [`slack`]: messages keep Slack's rules whatever they hold, and each is posted, once
