@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use alerting::config::{Config, Settings};
+use alerting::config::{Config, ConfigFiles, Settings};
 use alerting::labels::Labels;
 use alerting::notify::{
     AlertEntry, Details, Notification, NotifyReason, Outgoing, Receiver, SnsConfig,
@@ -155,7 +155,7 @@ fn config(topic: &str) -> Result<Config> {
         ..Settings::default()
     };
     settings
-        .load(&[])
+        .load(&ConfigFiles::default())
         .map_err(|errors| anyhow::anyhow!("{errors:?}"))
 }
 

@@ -37,7 +37,7 @@ fn config(external_url: &str) -> Config {
     };
     let mut settings = Settings::default();
     settings.evaluation.external.url = external_url.to_owned();
-    settings.load(&[file]).expect("the rules load")
+    settings.load(&vec![file].into()).expect("the rules load")
 }
 
 /// 2026-11-23 06:13:14.120 UTC.
