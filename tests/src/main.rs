@@ -25,6 +25,7 @@
 //! - [`simulation`]: the run keeps its invariants under every fault that a seed can think of
 //! - [`sns`]: SNS, as moto has it, accepts every notification and delivers it unchanged; what SNS
 //!   refuses is told apart from what may work later
+//! - [`stack`]: the template keeps the linters' rules, and allows what the code calls and no more
 //! - [`state_file`]: the state file under `kill -9`, and under two rulers at once
 //! - [`telemetry`]: telemetry that stops holds an alert, and nobody is told that it is over
 //! - [`slack`]: messages keep Slack's rules whatever they hold, and each is posted, once
@@ -67,6 +68,7 @@ mod sigv4;
 mod simulation;
 mod slack;
 mod sns;
+mod stack;
 mod state_file;
 mod telemetry;
 mod weather;

@@ -51,7 +51,7 @@ pub(super) const RULES: &str = "groups:
     rules:
       - alert: LinkLocalThrottling
         expr: drops > 0
-        annotations: {summary: 'drops on {{ $labels.node }}'}
+        annotations: {summary: packets are dropped}
 ";
 
 pub(super) struct Ground {
