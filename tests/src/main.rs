@@ -20,6 +20,7 @@
 //!   narrowed expression gives the same samples
 //! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
 //! - [`sigv4`]: every signature of the client is the one that botocore computes
+//! - [`simulation`]: the run keeps its invariants under every fault that a seed can think of
 //! - [`state_file`]: the state file under `kill -9`, and under two rulers at once
 //! - [`telemetry`]: telemetry that stops holds an alert, and nobody is told that it is over
 //!
@@ -56,6 +57,7 @@ mod ruler;
 mod rules;
 mod samples;
 mod sigv4;
+mod simulation;
 mod state_file;
 mod telemetry;
 mod weather;
