@@ -25,6 +25,11 @@ demo: ## a DNS storm on a simulated cluster: the real Prometheus, alerts in the 
 	@$(CARGO_TARGET_DIR)/debug/dnswatch-demo
 demo-local: demo ## the same
 
+.PHONY: soak
+SEEDS ?= 3000
+soak: ## the fault simulation over many more seeds: make soak SEEDS=10000
+	@DNSWATCH_SIM_SEEDS=$(SEEDS) cargo test --locked --package dnswatch-tests simulation -- --nocapture
+
 .PHONY: lint quick-lint clippy
 lint: quick-lint clippy ## formatting, clippy, shellcheck, no doubled dependency stacks
 quick-lint:
