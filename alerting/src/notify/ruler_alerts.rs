@@ -7,17 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::DeadLetter;
-use crate::alert::{Alert, AlertState};
+use super::AlertEntry;
+use crate::alert::{Alert, AlertState, End};
 use crate::config::Config;
 use crate::labels::{ALERT_NAME, Labels};
-use crate::rules::RuleId;
-use crate::state::State;
+use crate::rules::{RuleId, RuleKey};
+use crate::state::{RuleState, State};
 use crate::timestamp::Timestamp;
 
 /// How long a rule may fail for reasons that pass before it is told.
 const FAILING_FOR: Duration = Duration::from_secs(5 * 60);
 /// For how long it is told that ticks were skipped or a notification was refused.
 const TOLD_FOR: Duration = Duration::from_secs(15 * 60);
+
+const TELEMETRY_STOPPED: &str = "DnswatchTelemetryStopped";
 
 /// Something that only the shell can know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +87,7 @@ pub(super) fn of(
         let count = held.clone().count();
         if let Some(since) = held.map(|hold| hold.since).min() {
             alerts.push(alert(
-                "DnswatchTelemetryStopped",
+                TELEMETRY_STOPPED,
                 Some(&rule.id),
                 since,
                 "The samples that firing alerts depend on stopped: the alerts are held",
@@ -121,6 +124,30 @@ pub(super) fn of(
         alerts.push(alert);
     }
     alerts
+}
+
+/// How an alert of the ruler ended that it no longer raises. Telemetry that stopped is not back
+/// when the alerts that were held for it are given up.
+pub(super) fn how_it_ended(entry: &AlertEntry, rules: &BTreeMap<RuleKey, RuleState>) -> End {
+    let label = |name| entry.labels.get(name);
+    let given_up = label(ALERT_NAME) == TELEMETRY_STOPPED
+        && rules
+            .values()
+            .filter(|rule| {
+                rule.id.alert == label("rule")
+                    && rule.id.group == label("rule_group")
+                    && rule.id.namespace == label("rule_namespace")
+            })
+            .flat_map(|rule| rule.active.values())
+            .any(|alert| {
+                alert.end == Some(End::NoLongerReported)
+                    && alert.resolved_at.is_some_and(|at| at >= entry.starts_at)
+            });
+    if given_up {
+        End::NoLongerReported
+    } else {
+        End::Cleared
+    }
 }
 
 fn alert(

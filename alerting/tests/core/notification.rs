@@ -153,6 +153,22 @@ fn telemetry_that_stops_holds_the_alert_and_is_told() {
 }
 
 #[test]
+fn telemetry_that_never_comes_back_resolves_nothing_not_even_its_own_alert() {
+    let silence = "x".repeat(70);
+    check(
+        "",
+        &format!("666{silence}"),
+        &"r".repeat(73),
+        &[
+            "2 [FIRING:1] A (a x): first notification",
+            "5 [FIRING:1] DnswatchTelemetryStopped (A g test warning): first notification",
+            "65 [ENDED] DnswatchTelemetryStopped (A g test warning): all alerts resolved",
+            "67 [ENDED] A (a x): all alerts resolved",
+        ],
+    );
+}
+
+#[test]
 fn a_node_that_is_gone_is_not_called_resolved() {
     check(
         "",
