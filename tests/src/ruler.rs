@@ -302,7 +302,7 @@ async fn no_secret_gets_out() -> Result<()> {
                     });
                     (400, "application/x-amz-json-1.0", body.to_string())
                 } else {
-                    let message = message.replace('<', "").replace('&', "");
+                    let message = message.replace(['<', '&'], "");
                     let body = format!(
                         "<ErrorResponse><Error><Type>Sender</Type><Code>SignatureDoesNotMatch\
                          </Code><Message>{message}</Message></Error></ErrorResponse>"
