@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{Alert, AlertState, Annotations, End, Hold};
 use super::ruler_alerts;
+use crate::alert::{Alert, AlertState, Annotations, End, Hold};
 use crate::config::Config;
 use crate::labels::Labels;
 use crate::rules::RuleKey;
