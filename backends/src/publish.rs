@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use std::time::Duration;
-
 use alerting::config::Config;
 use alerting::notify::{Details, Notification, Outbox, Outgoing};
 use alerting::state::State;
@@ -18,8 +16,6 @@ use crate::state::{CommitError, StateStore};
 /// answer takes no other's time.
 const MAX_FAILURES: usize = 2;
 
-/// How long a message waits for what it could show beyond what is stored.
-const DETAILS: Duration = Duration::from_secs(5);
 /// How often a strike-off is tried again that another run's commit got in the way of.
 const MAX_RACES: usize = 20;
 
@@ -122,8 +118,6 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
     ) -> Details {
         let mut details = Details::of(notification, config, state);
         let asks = details.asks().cloned().collect();
-        // A message is not held up, nor are those behind it, by a server that is slow.
-        let deadline = deadline.min(self.clock.now().plus(DETAILS));
         for (ask, answer) in self.fetch(asks, deadline).await {
             if let Ok(answer) = answer {
                 details.answer(&ask, &answer, notification, config);
