@@ -143,16 +143,17 @@ fn notifier(url: &str, options: SnsOptions) -> Result<SnsNotifier> {
 
 /// A configuration whose receiver has this topic.
 fn config(topic: &str) -> Result<Config> {
+    let defaults = Settings::default();
     let settings = Settings {
         receivers: vec![Receiver {
-            name: "ops".to_owned(),
+            name: defaults.route.receiver.clone(),
             sns: vec![SnsConfig {
                 topic_arn: topic_arn(topic).parse()?,
                 send_resolved: true,
             }],
             terminal: false,
         }],
-        ..Settings::default()
+        ..defaults
     };
     settings
         .load(&[])
@@ -178,7 +179,7 @@ fn notification(texts: &[String]) -> Notification {
     Notification {
         id: format!("{:032x}", texts.len()),
         sequence: 1,
-        receiver: "ops".to_owned(),
+        receiver: "default".to_owned(),
         integration: "sns[0]".to_owned(),
         group_key: format!("{{}}:{group_labels}"),
         group_labels,
@@ -468,7 +469,7 @@ async fn what_is_for_nobody_any_more_is_given_up() -> Result<()> {
     notification.integration = "sns[1]".to_owned();
     let outcome = publish(&notifier, &notification, "alerts").await?;
     ensure!(
-        matches!(&outcome, Err(PublishError::Refused(said)) if said.contains("sns[1] of the receiver ops")),
+        matches!(&outcome, Err(PublishError::Refused(said)) if said.contains("sns[1] of the receiver default")),
         "{outcome:?}"
     );
     Ok(())

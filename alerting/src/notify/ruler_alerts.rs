@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::DeadLetter;
+use super::text::clock;
 use crate::alert::{Alert, AlertState};
 use crate::config::Config;
 use crate::labels::{ALERT_NAME, Labels};
@@ -58,7 +59,7 @@ pub(super) fn of(
                 Some(&rule.id),
                 failure.since,
                 "A rule cannot be evaluated: its alerts stay as they are",
-                format!("Since {}: {}", failure.since, failure.error),
+                format!("Since {}: {}", clock(failure.since), failure.error),
             ));
         }
         if let Some(skipped) = rule.health.skipped
@@ -71,7 +72,8 @@ pub(super) fn of(
                 "Nobody looked for a while, too long ago to make up for it",
                 format!(
                     "The rule was not evaluated from {} to {}. Alerts of that time are unknown.",
-                    skipped.from, skipped.to
+                    clock(skipped.from),
+                    clock(skipped.to)
                 ),
             ));
         }
@@ -89,9 +91,10 @@ pub(super) fn of(
                 since,
                 "The samples that firing alerts depend on stopped: the alerts are held",
                 format!(
-                    "Since {since} the inputs of {count} firing alert(s) have no samples. Nobody \
+                    "Since {} the inputs of {count} firing alert(s) have no samples. Nobody \
                      knows whether the condition is over. Look at the exporters, the collector \
-                     and the workspace; they may depend on the DNS that is failing."
+                     and the workspace; they may depend on the DNS that is failing.",
+                    clock(since)
                 ),
             ));
         }
