@@ -10,7 +10,7 @@
 //! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
 //! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
 //!   narrowed expression gives the same samples
-//! - [`ruler`]: the function, from Prometheus to a queue behind the topic, on an AWS that is strict
+//! - [`ruler_function`]: the function, from Prometheus to a queue behind the topic, on an AWS that is strict
 //! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
 //! - [`sns`]: SNS, as moto has it, accepts every notification and delivers it unchanged; what SNS
 //!   refuses is told apart from what may work later
@@ -37,7 +37,7 @@ mod leash;
 mod parts;
 mod prometheus;
 mod promql_narrowing;
-mod ruler;
+mod ruler_function;
 mod rules;
 mod samples;
 mod sigv4;
