@@ -30,6 +30,11 @@ bench: ## the function's start, size and memory beside a bare one's (an optimise
 	@cargo build --quiet --locked --profile lambda --package ruler --bin ruler --example bare
 	@bench/start.py bare=$(CARGO_TARGET_DIR)/lambda/examples/bare ruler=$(CARGO_TARGET_DIR)/lambda/ruler
 
+.PHONY: soak
+SEEDS ?= 3000
+soak: ## the fault simulation over many more seeds: make soak SEEDS=10000
+	@DNSWATCH_SIM_SEEDS=$(SEEDS) cargo test --locked --package dnswatch-tests simulation -- --nocapture
+
 .PHONY: lint quick-lint clippy
 lint: quick-lint clippy ## formatting, clippy, shellcheck, no doubled dependency stacks
 quick-lint:

@@ -6,7 +6,7 @@ use crate::alertmanager;
 use crate::evaluation::EvaluationOptions;
 use crate::notify::{Receiver, Route};
 use crate::rules::{AlertingRule, Defaults, RuleGroup, RuleKey, SourceFile, load};
-use crate::source::FileError;
+use crate::source::{FileError, Place};
 
 /// The files that users write, together: as they are loaded, refused, and kept as the last good
 /// ones.
@@ -60,11 +60,12 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The configuration with these files, or everything that is wrong with them.
+    /// The configuration with these files, or everything that is wrong with them. A route
+    /// whose receiver is unknown is refused, too.
     pub fn load(&self, files: &ConfigFiles) -> Result<Config, Vec<FileError>> {
         let routing = match &files.alertmanager {
             Some(file) => alertmanager::load(file).map(|file| (file.route, file.receivers)),
-            None => Ok((self.route.clone(), self.receivers.clone())),
+            None => self.routing(),
         };
         match (load(&files.rules, self.defaults), routing) {
             (Ok(groups), Ok((route, receivers))) => Ok(Config {
@@ -80,6 +81,21 @@ impl Settings {
                 Err(errors)
             }
         }
+    }
+
+    fn routing(&self) -> Result<(Route, Vec<Receiver>), Vec<FileError>> {
+        let receiver = &self.route.receiver;
+        if self.receivers.iter().all(|known| known.name != *receiver) {
+            // Alerts would go nowhere, and nobody would know.
+            let place = Place {
+                file: "route".to_owned(),
+                line: 0,
+                column: 0,
+            };
+            let message = format!("there is no receiver {receiver:?}");
+            return Err(vec![FileError { place, message }]);
+        }
+        Ok((self.route.clone(), self.receivers.clone()))
     }
 }
 

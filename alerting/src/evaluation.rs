@@ -257,7 +257,10 @@ impl<'a> RuleRun<'a> {
             match self.tick(tick, answers, options) {
                 Ok(outcome) => {
                     self.state.active = outcome.active;
-                    for ended in outcome.ended {
+                    for mut ended in outcome.ended {
+                        // An earlier end that nobody saw stays to be told.
+                        let before = self.state.ended.get(&ended.labels);
+                        ended.late |= before.is_some_and(|before| before.late);
                         self.state.ended.insert(ended.labels.clone(), ended);
                     }
                     self.evaluated(tick, outcome.error);

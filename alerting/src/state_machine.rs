@@ -12,7 +12,7 @@ use crate::alert::{Alert, AlertState, End, Hold};
 use crate::labels::{ALERT_NAME, Labels, METRIC_NAME};
 use crate::query::Ask;
 use crate::rules::{AlertingRule, RuleGroup};
-use crate::template::{self, Data, QueryAnswer, Template};
+use crate::template::{self, AnswerFn, Data, Template};
 use crate::timestamp::Timestamp;
 
 /// How long Prometheus keeps a resolved alert (`resolvedRetention` in `rules/alerting.go`).
@@ -98,7 +98,7 @@ pub(crate) struct Tick<'a> {
     /// The expression's result.
     pub(crate) vector: &'a [(Labels, f64)],
     /// Answers to what templates query, at the tick.
-    pub(crate) template_query: &'a dyn Fn(&str) -> QueryAnswer,
+    pub(crate) template_query: &'a AnswerFn<'a>,
     /// The question behind a template's query.
     pub(crate) template_ask: &'a dyn Fn(String) -> Ask,
     /// What is known of the inputs of these vanished alerts, in their order.
@@ -294,6 +294,7 @@ fn expand(
     let mut needs = BTreeSet::new();
     for (metric, value) in tick.vector {
         let data = Data {
+            alert: &rule.id.alert,
             labels: metric,
             external_labels: &external.labels,
             external_url: &external.url,

@@ -147,6 +147,8 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
     ) -> Result<RunReport, RunError> {
         let now = self.clock.now();
         let deadline = now.plus(self.options.budget);
+        // However long there is to evaluate, time is left to tell of it.
+        let evaluate_until = now.plus(self.options.budget / 4 * 3);
         let mut committed = Committed {
             document: None,
             version: None,
@@ -181,14 +183,14 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
                     &config,
                     &mut state,
                     now,
-                    deadline,
+                    evaluate_until,
                     &mut stopped,
                     &mut report,
                 )
                 .await;
             let evaluated = self.clock.now();
             report.took.evaluate += evaluated.since(began);
-            if !more || evaluated >= deadline {
+            if !more || evaluated >= evaluate_until {
                 break;
             }
             self.commit(&state, &mut committed).await?;

@@ -121,7 +121,10 @@ fn ruler(args: &Args) -> Result<LocalRuler> {
     }
     let http = http::client(&HttpOptions::default())?;
     let client = Client::new(http, options).context("--url")?;
-    let run_options = RunOptions::default();
+    let defaults = RunOptions::default();
+    let budget = defaults
+        .budget
+        .min(args.interval.max(Duration::from_secs(5)));
     Ok(Ruler {
         clock: SystemClock,
         querier: PrometheusQuerier::new(client, SystemClock),
@@ -129,10 +132,10 @@ fn ruler(args: &Args) -> Result<LocalRuler> {
         notifier: Terminal::new(io::stdout()),
         settings: settings(args),
         options: RunOptions {
-            budget: run_options
-                .budget
-                .min(args.interval.max(Duration::from_secs(5))),
-            ..run_options
+            budget,
+            // Nothing is begun after the budget; what was begun before it ends well within this.
+            claim: budget + Duration::from_secs(15),
+            ..defaults
         },
     })
 }

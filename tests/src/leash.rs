@@ -114,6 +114,12 @@ impl Leash {
         }
     }
 
+    /// Waits until the program has ended, however that came.
+    pub(crate) async fn ends(&self) -> Result<()> {
+        self.log.clone().wait_for(|log| log.has_ended).await?;
+        Ok(())
+    }
+
     /// What the program has said so far.
     pub(crate) fn log(&self) -> String {
         self.log.borrow().lines.join("\n")

@@ -5,16 +5,28 @@
 //! - [`leash`]: a program that cannot outlive the test that started it
 //! - [`samples`]: a history, written down for Prometheus to load
 //! - [`prometheus`]: the real server on a history, a configuration or rules of the test's choosing
+//! - [`history`]: the same history for promtool as well; [`weather`] and [`nasty`] make them up
+//! - [`promtool_test`]: what we say of each tick, put to promtool
+//! - [`proxy`]: a network that fails when it is told to
+//! - [`ruler`]: the whole ruler on a clock that is turned by hand
+//! - [`dnswatch`]: the program as a user has it
 //!
 //! What they prove:
+//! - [`cli`]: `dnswatch check` and `dnswatch run --once`, as a user meets them
 //! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
+//! - [`outage`]: an outage of the backend loses no tick, and is no all-clear
+//! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
+//!   for rules that are hard to evaluate, one tick a run or many; the same failures
 //! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
 //!   narrowed expression gives the same samples
-//! - [`ruler_function`]: the function, from Prometheus to a queue behind the topic, on an AWS that is strict
+//! - [`ruler_function`]: from Prometheus to a queue behind the topic, on an AWS that is strict
 //! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
+//! - [`sigv4`]: every signature of the client is the one that botocore computes
+//! - [`simulation`]: the run keeps its invariants under every fault that a seed can think of
 //! - [`sns`]: SNS, as moto has it, accepts every notification and delivers it unchanged; what SNS
 //!   refuses is told apart from what may work later
-//! - [`sigv4`]: every signature of the client is the one that botocore computes
+//! - [`state_file`]: the state file under `kill -9`, and under two rulers at once
+//! - [`telemetry`]: telemetry that stops holds an alert, and nobody is told that it is over
 //!
 //! A test that needs a real part begins by asking for it, and ends there without it: in CI that
 //! is a failure, elsewhere it is told by name.
@@ -32,13 +44,27 @@
     reason = "all of this crate is tests, which fail by panicking and tell why"
 )]
 
+mod cli;
+mod dnswatch;
 mod dynamodb;
+mod failing;
+mod history;
 mod leash;
+mod nasty;
+mod outage;
 mod parts;
+mod planner;
 mod prometheus;
 mod promql_narrowing;
+mod promtool_test;
+mod proxy;
+mod ruler;
 mod ruler_function;
 mod rules;
 mod samples;
 mod sigv4;
+mod simulation;
 mod sns;
+mod state_file;
+mod telemetry;
+mod weather;

@@ -59,6 +59,11 @@ impl AlertEntry {
 /// Takes the news of all rules that are up to date, and of the ruler itself (`own`).
 pub(super) fn collect(state: &mut State, config: &Config, own: Vec<Alert>, now: Timestamp) {
     let alerts = &mut state.notify.alerts;
+    let fired: BTreeSet<Labels> = alerts
+        .values()
+        .filter(|entry| entry.is_firing())
+        .map(|entry| entry.labels.clone())
+        .collect();
     let mut up_to_date: BTreeSet<RuleKey> = BTreeSet::new();
     for group in &config.groups {
         for rule in &group.rules {
@@ -67,7 +72,7 @@ pub(super) fn collect(state: &mut State, config: &Config, own: Vec<Alert>, now: 
             };
             if rule_state.evaluated_until >= now.align_down(group.interval) {
                 up_to_date.insert(rule.key.clone());
-                take_news(alerts, &rule.key, rule_state, config);
+                take_news(alerts, &fired, &rule.key, rule_state, config);
             }
         }
     }
@@ -91,8 +96,10 @@ fn sent_labels(alert: &Labels, config: &Config) -> Labels {
     external.with(alert.iter())
 }
 
+/// `fired` are the alerts that fired when last told: what ends of them has been seen.
 fn take_news(
     alerts: &mut BTreeMap<Labels, AlertEntry>,
+    fired: &BTreeSet<Labels>,
     key: &RuleKey,
     rule: &mut RuleState,
     config: &Config,
@@ -108,16 +115,15 @@ fn take_news(
     }
     for alert in ended.into_values() {
         let labels = sent_labels(&alert.labels, config);
+        let at = alert.resolved_at.unwrap_or(rule.evaluated_until);
+        let end = alert.end.unwrap_or(End::Cleared);
+        let entry = alerts
+            .entry(labels.clone())
+            .or_insert_with(|| entry(labels.clone(), key, &alert));
+        entry.past |= alert.late && !fired.contains(&labels);
         if firing.contains(&labels) {
             continue;
         }
-        let at = alert.resolved_at.unwrap_or(rule.evaluated_until);
-        let end = alert.end.unwrap_or(End::Cleared);
-        let past = alert.late;
-        let entry = alerts.entry(labels.clone()).or_insert_with(|| AlertEntry {
-            past,
-            ..entry(labels, key, &alert)
-        });
         entry.fired_by.remove(key);
         if entry.fired_by.is_empty() {
             entry.value = alert.value;
@@ -163,6 +169,7 @@ fn fire(alerts: &mut BTreeMap<Labels, AlertEntry>, labels: Labels, key: &RuleKey
         |entry| (Some(entry.starts_at), entry.fired_by.clone()),
     );
     let mut entry = entry(labels.clone(), key, alert);
+    entry.past = alerts.get(&labels).is_some_and(|entry| entry.past);
     // The same alert of another rule, or a new firing that began before the old one was told
     // to be over, goes on.
     let others = fired_by.iter().any(|other| other != key);

@@ -65,10 +65,12 @@ pub(super) fn flush(notify: &mut NotifyState, route: &Route, now: Timestamp) -> 
             (key.as_str(), flushed)
         })
         .collect();
-    for (labels, entry) in &notify.alerts {
+    for (labels, entry) in &mut notify.alerts {
         let key = Route::group_key(&route.group_labels(labels));
         if let Some(flushed) = due.get_mut(key.as_str()) {
             if entry.is_firing() {
+                // Told now, or known: what it was before need not be told by itself.
+                entry.past = false;
                 flushed.firing.push(labels.clone());
             } else {
                 flushed.resolved.push(labels.clone());

@@ -1,64 +1,203 @@
-//! Stub.
+//! Templates in labels and annotations: Go's `text/template`, as Prometheus uses it.
+//!
+//! The language is that of Go 1.24 and later, the functions those of Prometheus 3. Text and
+//! errors are what Prometheus gives, down to the position in an error, which counts the
+//! definitions of `$labels`, `$externalLabels`, `$externalURL` and `$value` that Prometheus puts
+//! before the user's text. [`ParseError`] counts in the user's text alone.
+//!
+//! Where Go would run out of memory or time, expansion fails instead: see `limits.rs`.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
 use crate::labels::Labels;
 use crate::timestamp::Timestamp;
 
-/// A template.
+mod builtins;
+mod call;
+mod compare;
+mod escape;
+mod eval;
+mod float;
+mod functions;
+mod humanize;
+mod lex;
+mod limits;
+mod methods;
+mod number;
+mod parse;
+mod parse_pipeline;
+mod path;
+mod print;
+mod print_number;
+mod printf;
+mod prometheus;
+mod quote;
+mod range;
+mod regexp;
+mod time;
+mod token;
+mod tree;
+mod unicode;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+/// What Prometheus puts before each template (`rules/alerting.go`).
+const PREFIX: &str = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}\
+                      {{$externalURL := .ExternalURL}}{{$value := .Value}}";
+
+/// Bytes that a template may have.
+const MAX_TEXT: usize = 1 << 20;
+
+/// A template that has been parsed. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Template(String);
-/// Error.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{message}")]
+pub struct Template(Arc<Parsed>);
+
+#[derive(Debug)]
+struct Parsed {
+    /// The prefix and the user's text.
+    text: String,
+    trees: tree::Trees,
+    constant: bool,
+}
+
+/// Why a text is no template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{line}:{column}: {message}")]
 pub struct ParseError {
-    /// Line.
+    /// The line in the user's text, from 1.
     pub line: usize,
-    /// Column.
+    /// The character in that line, from 1.
     pub column: usize,
-    /// Message.
+    /// Go's words.
     pub message: String,
 }
-/// Data.
+
+/// What a template is expanded with.
 #[derive(Debug, Clone, Copy)]
 pub struct Data<'a> {
-    /// Labels.
+    /// The name of the alerting rule, which stands in error texts.
+    pub alert: &'a str,
+    /// `$labels`: the labels of the query's sample, `__name__` among them where it has one.
     pub labels: &'a Labels,
-    /// External labels.
+    /// `$externalLabels`.
     pub external_labels: &'a Labels,
-    /// URL.
+    /// `$externalURL`, and what `externalURL` and `pathPrefix` are taken from.
     pub external_url: &'a str,
-    /// Value.
+    /// `$value`.
     pub value: f64,
-    /// At.
+    /// The evaluation's tick: `now`.
     pub at: Timestamp,
 }
-/// Stop.
-#[derive(Debug, Clone)]
+
+/// What a `query` in a template got: samples in the order of the answer, or the error's text.
+pub type Answer = Result<Vec<(Labels, f64)>, String>;
+
+/// Looks an answer up; `None` where the expression has not been asked yet.
+pub type AnswerFn<'a> = dyn Fn(&str) -> Option<Answer> + 'a;
+
+/// Why an expansion gives no text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Stop {
-    /// Failed.
+    /// It failed, with the text that Prometheus's error has: see [`failed_text`].
+    #[error("{0}")]
     Failed(String),
-    /// Needs.
+    /// It calls `query` with these expressions, whose answers at [`Data::at`] are missing. At
+    /// least one; with its answer the next expansion may come to need another.
+    #[error("needs the answers of {0:?}")]
     Needs(Vec<String>),
 }
-/// Answers.
-pub type QueryAnswer = Option<Result<Vec<(Labels, f64)>, String>>;
+
 impl Template {
-    /// Parse.
+    /// Parses `text`.
+    ///
+    /// # Errors
+    /// Where Go's parser refuses it, and where it is nested 100 levels deep or longer than a
+    /// mebibyte.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        Ok(Self(text.to_owned()))
+        if text.len() > MAX_TEXT {
+            return Err(ParseError {
+                line: 1,
+                column: 1,
+                message: format!("template is longer than {MAX_TEXT} bytes"),
+            });
+        }
+        let text = format!("{PREFIX}{text}");
+        match parse::parse(&text) {
+            Ok(trees) => {
+                let constant = trees
+                    .main
+                    .iter()
+                    .skip(PREFIX.matches("{{").count())
+                    .all(|node| matches!(node, tree::Node::Text(_)));
+                Ok(Self(Arc::new(Parsed {
+                    text,
+                    trees,
+                    constant,
+                })))
+            }
+            Err(complaint) => Err(position(&text, complaint)),
+        }
     }
-    /// Expand.
-    pub fn expand(
-        &self,
-        data: &Data<'_>,
-        _answers: &dyn Fn(&str) -> QueryAnswer,
-    ) -> Result<String, Stop> {
-        Ok(self.0.replace("{{ $value }}", &data.value.to_string()))
-    }
-    /// Source.
+
+    /// The text that was parsed.
     pub fn source(&self) -> &str {
-        &self.0
+        self.0.text.get(PREFIX.len()..).unwrap_or("")
+    }
+
+    /// Whether every expansion gives the same text: there is no action, only text and comments.
+    pub fn is_constant(&self) -> bool {
+        self.0.constant
+    }
+
+    /// Expands the template. `answers` gives what `query` asks for.
+    ///
+    /// # Errors
+    /// [`Stop::Failed`] where Prometheus would put an error text in place of the template's, or
+    /// where the template uses more than it may; [`Stop::Needs`] where an answer is missing.
+    pub fn expand(&self, data: &Data<'_>, answers: &AnswerFn<'_>) -> Result<String, Stop> {
+        let dot = value::Value::Alert(Rc::new(value::Alert {
+            labels: data.labels.clone(),
+            external_labels: data.external_labels.clone(),
+            external_url: Rc::from(data.external_url.as_bytes()),
+            value: data.value,
+        }));
+        eval::Evaluation::new(&self.0.text, &self.0.trees, data, answers)
+            .run(&dot)
+            .map_err(|stop| match stop {
+                Stop::Failed(message) => Stop::Failed(format!(
+                    "error executing template {}: {message}",
+                    data.template_name()
+                )),
+                needs @ Stop::Needs(_) => needs,
+            })
     }
 }
-/// Failed.
+
+impl Data<'_> {
+    /// What Prometheus calls the templates of an alerting rule.
+    fn template_name(&self) -> String {
+        format!("__alert_{}", self.alert)
+    }
+}
+
+/// What stands in place of a label's or annotation's value whose template failed
+/// (`rules/alerting.go`).
 pub fn failed_text(message: &str) -> String {
     format!("<error expanding template: {message}>")
+}
+
+/// A complaint's position, counted in the user's text.
+fn position(text: &str, complaint: parse::Complaint) -> ParseError {
+    let at = complaint.pos.clamp(PREFIX.len(), text.len());
+    let before = text.get(PREFIX.len()..at).unwrap_or("");
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let in_line = before.get(line_start..).unwrap_or("");
+    ParseError {
+        line: 1 + before.matches('\n').count(),
+        column: 1 + in_line.chars().count(),
+        message: complaint.message,
+    }
 }

@@ -112,3 +112,33 @@ fn a_pending_alert_is_never_held() {
 fn what_keep_firing_for_held_is_asked_about_when_it_would_end() {
     check("    keep_firing_for: 2m\n", "6xxxx1", "FFFSSC");
 }
+
+/// After an outage longer than the bound: what fires goes on firing, what was pending starts
+/// anew, and the ticks that nobody will ever evaluate are named.
+#[test]
+fn ticks_that_are_too_old_are_skipped_and_named() {
+    let mut config = config("    for: 2m\n");
+    config.evaluation.max_catch_up = 3 * MINUTE;
+    let check = |input: &str, expected: char| {
+        let world = letters(&config, input);
+        let mut states = BTreeMap::new();
+        evaluate(&config, &mut states, &world, start());
+        let ticks = u32::try_from(input.len()).expect("few");
+        for tick in (1..=4).chain([ticks]) {
+            evaluate(&config, &mut states, &world, start().plus(tick * MINUTE));
+        }
+        assert_eq!(letter(&states), expected, "of {input}");
+        let rule = states.values().next().expect("the rule");
+        let skipped = rule.health.skipped.expect("an outage");
+        assert_eq!(skipped.from, start().plus(5 * MINUTE));
+        assert_eq!(skipped.to, start().plus((ticks - 4) * MINUTE));
+    };
+    // It fired before the outage and still does.
+    check("66661111111116666", 'F');
+    // Pending before it: the two minutes begin at the first of the last four ticks, at which it
+    // would otherwise have fired.
+    check("11661111111116111", '.');
+    check("11661111111116666", 'F');
+    check("11661111111111666", 'F');
+    check("11661111111111166", 'P');
+}

@@ -35,6 +35,18 @@ impl FileStore {
         self.beside(&format!(".config-{name}.gz"))
     }
 
+    /// Keeps other writers away until it is dropped.
+    fn lock(&self) -> Result<File, StoreError> {
+        let path = self.beside(".lock");
+        let locked = File::options()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(&path)
+            .and_then(|file| file.lock().map(|()| file));
+        locked.map_err(|error| failed(format!("locking {}", path.display()), error))
+    }
+
     fn read(&self) -> Result<Option<(Vec<u8>, Version)>, StoreError> {
         let Some(bytes) = read_if_there(&self.path)? else {
             return Ok(None);
@@ -59,13 +71,7 @@ impl FileStore {
 
     fn write(&self, document: &[u8], parent: Option<Version>) -> Result<Version, CommitError> {
         let doing = || format!("writing {}", self.path.display());
-        let lock = File::options()
-            .create(true)
-            .write(true)
-            .truncate(false)
-            .open(self.beside(".lock"))
-            .map_err(|error| failed(doing(), error))?;
-        lock.lock().map_err(|error| failed(doing(), error))?;
+        let _lock = self.lock()?;
         let current = self.read()?.map(|(_, version)| version);
         if current != parent {
             return Err(CommitError::Conflict);
@@ -120,6 +126,7 @@ impl StateStore for FileStore {
 
     async fn put_config(&self, name: &str, config: &[u8]) -> Result<(), StoreError> {
         let path = self.config_path(name);
+        let _lock = self.lock()?;
         let written = replace(&path, &self.beside(".config.new"), config);
         written
             .and_then(|()| self.prune_configs())

@@ -1,0 +1,176 @@
+//! Which functions a template may call, with the types of their parameters.
+
+/// A Go type that a parameter has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Param {
+    /// `interface {}` or `reflect.Value`.
+    Any,
+    /// `string`.
+    Str,
+    /// `template.queryResult`.
+    Vector,
+    /// `*template.sample`.
+    Sample,
+    /// `int`.
+    Int,
+    /// `time.Duration`.
+    Duration,
+    /// `time.Time`.
+    Time,
+}
+
+impl Param {
+    /// Go's name of the type.
+    pub(super) fn type_name(self) -> &'static str {
+        match self {
+            Self::Any => "interface {}",
+            Self::Str => "string",
+            Self::Vector => "template.queryResult",
+            Self::Sample => "*template.sample",
+            Self::Int => "int",
+            Self::Duration => "time.Duration",
+            Self::Time => "time.Time",
+        }
+    }
+
+    /// Whether nil is a value of the type.
+    pub(super) fn can_be_nil(self) -> bool {
+        matches!(self, Self::Any | Self::Vector | Self::Sample)
+    }
+}
+
+/// The parameters of a function.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Signature {
+    pub(super) fixed: &'static [Param],
+    /// The type of any number of further ones.
+    pub(super) variadic: Option<Param>,
+}
+
+const fn fixed(fixed: &'static [Param]) -> Signature {
+    Signature {
+        fixed,
+        variadic: None,
+    }
+}
+
+const fn variadic(fixed: &'static [Param]) -> Signature {
+    Signature {
+        fixed,
+        variadic: Some(Param::Any),
+    }
+}
+
+/// Every function: Go's own, then Prometheus's (as of Prometheus 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Function {
+    And,
+    Or,
+    Not,
+    Call,
+    Html,
+    Index,
+    Slice,
+    Js,
+    Len,
+    Print,
+    Printf,
+    Println,
+    UrlQuery,
+    Eq,
+    Ge,
+    Gt,
+    Le,
+    Lt,
+    Ne,
+    Query,
+    First,
+    Label,
+    SampleValue,
+    StrValue,
+    Args,
+    ReReplaceAll,
+    SafeHtml,
+    Match,
+    Title,
+    ToUpper,
+    ToLower,
+    GraphLink,
+    TableLink,
+    SortByLabel,
+    StripPort,
+    StripDomain,
+    Humanize,
+    Humanize1024,
+    HumanizeDuration,
+    HumanizePercentage,
+    HumanizeTimestamp,
+    ToTime,
+    ToDuration,
+    Now,
+    PathPrefix,
+    ExternalUrl,
+    ParseDuration,
+    UrlQueryEscape,
+}
+
+/// The function called `name`.
+pub(super) fn find(name: &str) -> Option<(Function, Signature)> {
+    use Param::{Any, Sample, Str, Vector};
+    Some(match name {
+        "and" => (Function::And, variadic(&[Any])),
+        "or" => (Function::Or, variadic(&[Any])),
+        "not" => (Function::Not, fixed(&[Any])),
+        "call" => (Function::Call, variadic(&[Any])),
+        "html" => (Function::Html, variadic(&[])),
+        "index" => (Function::Index, variadic(&[Any])),
+        "slice" => (Function::Slice, variadic(&[Any])),
+        "js" => (Function::Js, variadic(&[])),
+        "len" => (Function::Len, fixed(&[Any])),
+        "print" => (Function::Print, variadic(&[])),
+        "printf" => (Function::Printf, variadic(&[Str])),
+        "println" => (Function::Println, variadic(&[])),
+        "urlquery" => (Function::UrlQuery, variadic(&[])),
+        "eq" => (Function::Eq, variadic(&[Any])),
+        "ge" => (Function::Ge, fixed(&[Any, Any])),
+        "gt" => (Function::Gt, fixed(&[Any, Any])),
+        "le" => (Function::Le, fixed(&[Any, Any])),
+        "lt" => (Function::Lt, fixed(&[Any, Any])),
+        "ne" => (Function::Ne, fixed(&[Any, Any])),
+        "query" => (Function::Query, fixed(&[Str])),
+        "first" => (Function::First, fixed(&[Vector])),
+        "label" => (Function::Label, fixed(&[Str, Sample])),
+        "value" => (Function::SampleValue, fixed(&[Sample])),
+        "strvalue" => (Function::StrValue, fixed(&[Sample])),
+        "args" => (Function::Args, variadic(&[])),
+        "reReplaceAll" => (Function::ReReplaceAll, fixed(&[Str, Str, Str])),
+        "safeHtml" => (Function::SafeHtml, fixed(&[Str])),
+        "match" => (Function::Match, fixed(&[Str, Str])),
+        "title" => (Function::Title, fixed(&[Str])),
+        "toUpper" => (Function::ToUpper, fixed(&[Str])),
+        "toLower" => (Function::ToLower, fixed(&[Str])),
+        "graphLink" => (Function::GraphLink, fixed(&[Str])),
+        "tableLink" => (Function::TableLink, fixed(&[Str])),
+        "sortByLabel" => (Function::SortByLabel, fixed(&[Str, Vector])),
+        "stripPort" => (Function::StripPort, fixed(&[Str])),
+        "stripDomain" => (Function::StripDomain, fixed(&[Str])),
+        "humanize" => (Function::Humanize, fixed(&[Any])),
+        "humanize1024" => (Function::Humanize1024, fixed(&[Any])),
+        "humanizeDuration" => (Function::HumanizeDuration, fixed(&[Any])),
+        "humanizePercentage" => (Function::HumanizePercentage, fixed(&[Any])),
+        "humanizeTimestamp" => (Function::HumanizeTimestamp, fixed(&[Any])),
+        "toTime" => (Function::ToTime, fixed(&[Any])),
+        "toDuration" => (Function::ToDuration, fixed(&[Any])),
+        "now" => (Function::Now, fixed(&[])),
+        "pathPrefix" => (Function::PathPrefix, fixed(&[])),
+        "externalURL" => (Function::ExternalUrl, fixed(&[])),
+        "parseDuration" => (Function::ParseDuration, fixed(&[Str])),
+        "urlQueryEscape" => (Function::UrlQueryEscape, fixed(&[Str])),
+        _ => return None,
+    })
+}
+
+/// Whether there is a function called `name`.
+pub(super) fn exists(name: &str) -> bool {
+    find(name).is_some()
+}

@@ -1,0 +1,3 @@
+module dnswatch/oracles/go-template
+
+go 1.19

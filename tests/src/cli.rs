@@ -1,0 +1,165 @@
+//! `dnswatch check` and `dnswatch run --once`, as a user meets them.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::dnswatch::{dnswatch, output, said};
+use crate::parts;
+use crate::prometheus::Prometheus;
+
+const GOOD: &str = "
+groups:
+- name: g
+  interval: 1s
+  query_offset: 0s
+  rules:
+  - alert: Always
+    expr: vector(42) > 41
+    annotations:
+      summary: the answer is {{ $value }}
+";
+
+const BROKEN: &str = "
+groups:
+- name: g
+  rules:
+  - alert: Always
+    expr: up
+    fro: 5m
+  - alert: Other
+    for: 5 minutes
+    expr: up
+    annotations: {summary: '{{ $value '}
+";
+
+#[track_caller]
+fn check(files: &[(&str, &str)], status: i32, expected: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let names = files.iter().map(|(name, _)| name);
+    let output = output(
+        dnswatch()
+            .arg("check")
+            .args(names)
+            .current_dir(folder.path()),
+    );
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(status), "{said}");
+    for expected in expected {
+        assert!(said.contains(expected), "{expected:?} is not in:\n{said}");
+    }
+}
+
+#[test]
+fn check_says_where_and_exits_1() {
+    check(&[("good.yml", GOOD)], 0, &["1 alerting rule(s): all well"]);
+    check(
+        &[("good.yml", GOOD), ("broken.yml", BROKEN)],
+        1,
+        &["broken.yml:7:5: unknown field `fro`"],
+    );
+    let typed_right = BROKEN.replace("fro: 5m", "for: 5m");
+    check(
+        &[("broken.yml", &typed_right)],
+        1,
+        &[
+            "broken.yml:9:10: not a valid duration: \"5 minutes\"",
+            "broken.yml:11:28: the template of `summary` cannot be read, at its line 1, column",
+            "2 error(s).",
+        ],
+    );
+    check(&[("missing/none.yml", "")][..0], 2, &["PATH"]);
+}
+
+#[test]
+fn the_shipped_rules_are_well() {
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules");
+    let output = output(dnswatch().arg("check").arg(rules));
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(!said(&output).contains("warning"), "{}", said(&output));
+}
+
+/// One `dnswatch run --once` in a folder that has `rules.yml`; what it said.
+#[track_caller]
+fn run_once(prometheus: &Prometheus, folder: &Path) -> (bool, String) {
+    let output = output(
+        dnswatch()
+            .args(["run", "--once", "--rules=rules.yml", "--state=state.json"])
+            .args(["--group-wait=0s", "--group-interval=1s"])
+            .arg(format!("--url={}", prometheus.url()))
+            .current_dir(folder),
+    );
+    (output.status.success(), said(&output))
+}
+
+/// Runs once a tick until it says what is awaited; each run waits for the server, none sleeps.
+#[track_caller]
+fn run_until(prometheus: &Prometheus, folder: &Path, awaited: &str) -> String {
+    let mut all = String::new();
+    for _ in 0..10_000 {
+        let (success, said) = run_once(prometheus, folder);
+        assert!(success, "{said}");
+        all.push_str(&said);
+        if said.contains(awaited) {
+            return all;
+        }
+    }
+    panic!("{awaited:?} was never said, but\n{all}");
+}
+
+#[tokio::test]
+async fn once_on_an_empty_state_only_sets_where_to_begin() -> Result<()> {
+    let Some(tools) = parts::prometheus() else {
+        return Ok(());
+    };
+    let prometheus = tools.server().start().await?;
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("rules.yml"), GOOD)?;
+
+    let (success, said) = run_once(&prometheus, folder.path());
+    assert!(
+        success && said.contains("only sets where to go on from"),
+        "{said}"
+    );
+    assert!(!said.contains("FIRING"), "{said}");
+
+    let said = run_until(&prometheus, folder.path(), "FIRING");
+    assert!(said.contains("[FIRING:1] Always"), "{said}");
+    assert!(said.contains("the answer is 42"), "{said}");
+
+    // A file that does not load leaves the last good one in force, and that is told.
+    std::fs::write(folder.path().join("rules.yml"), BROKEN)?;
+    let said = run_until(&prometheus, folder.path(), "DnswatchConfigRefused");
+    assert!(said.contains("the last good ones stay in force"), "{said}");
+    assert!(
+        said.contains("rules.yml:7:5: unknown field `fro`"),
+        "{said}"
+    );
+    assert!(!said.contains("RESOLVED"), "{said}");
+
+    // Without its rule the alert ends, and is not called resolved.
+    std::fs::write(folder.path().join("rules.yml"), "groups: []")?;
+    let said = run_until(&prometheus, folder.path(), "[ENDED] Always");
+    assert!(said.contains("RULE REMOVED"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_first_run_without_good_rules_fails_with_the_place() -> Result<()> {
+    let Some(tools) = parts::prometheus() else {
+        return Ok(());
+    };
+    let prometheus = tools.server().start().await?;
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("rules.yml"), BROKEN)?;
+    let (success, said) = run_once(&prometheus, folder.path());
+    assert!(!success, "{said}");
+    assert!(
+        said.contains("rules.yml:7:5: unknown field `fro`"),
+        "{said}"
+    );
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! A network that fails when it is told to: between a client and a server on this machine.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What becomes of connections, those that are open included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weather {
+    /// They go through.
+    Fair,
+    /// They end as soon as they are made.
+    Refuse,
+    /// They are made, and nothing ever comes.
+    Hang,
+    /// They go through, but end after so many bytes of an answer.
+    Cut(usize),
+}
+
+/// A proxy in front of one server, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    url: String,
+    weather: watch::Sender<Weather>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// A proxy in front of the server at `url`; the weather is fair.
+    pub(crate) async fn start(url: &str) -> Result<Self> {
+        let server: SocketAddr = url.strip_prefix("http://").context("http")?.parse()?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let (weather, seen) = watch::channel(Weather::Fair);
+        let task = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let seen = seen.clone();
+                tokio::spawn(async move {
+                    // However a connection ends, the client sees it.
+                    let _ = connect(client, server, seen).await;
+                });
+            }
+        });
+        Ok(Self { url, weather, task })
+    }
+
+    /// Where it answers.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Changes the weather.
+    pub(crate) fn set(&self, weather: Weather) {
+        self.weather.send_replace(weather);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn connect(
+    mut client: TcpStream,
+    server: SocketAddr,
+    mut seen: watch::Receiver<Weather>,
+) -> Result<()> {
+    let weather = *seen.borrow_and_update();
+    let exchange = async {
+        match weather {
+            Weather::Refuse => {}
+            Weather::Hang => std::future::pending().await,
+            Weather::Fair => {
+                let mut server = TcpStream::connect(server).await?;
+                copy_bidirectional(&mut client, &mut server).await?;
+            }
+            Weather::Cut(bytes) => {
+                let mut server = TcpStream::connect(server).await?;
+                let (mut from_client, mut to_client) = client.split();
+                let (from_server, mut to_server) = server.split();
+                let answer = async {
+                    let mut start = from_server.take(u64::try_from(bytes)?);
+                    tokio::io::copy(&mut start, &mut to_client).await?;
+                    to_client.shutdown().await?;
+                    anyhow::Ok(())
+                };
+                tokio::select! {
+                    done = answer => done?,
+                    done = tokio::io::copy(&mut from_client, &mut to_server) => { done?; }
+                }
+            }
+        }
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        done = exchange => done,
+        _ = seen.changed() => Ok(()),
+    }
+}

@@ -1,0 +1,202 @@
+//! The lives of runs: they start, wait, freeze, thaw, are killed, or come to their end.
+
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use alerting::rules::SourceFile;
+use backends::run::{Ruler, RunError, RunReport};
+
+use super::calls::notification_of;
+use super::{Frozen, Run, Simulation};
+use crate::simulation::checker::{Invariant, RunLog};
+use crate::simulation::planted::{Connection, Planted};
+use crate::simulation::wire::{CallId, Line, Request, RunNumber};
+use crate::simulation::world::{EDITIONS, MINUTE, SECOND, rule_file};
+
+impl Simulation {
+    pub(super) fn start(&mut self) {
+        let number: RunNumber = self.runs.len();
+        let name = format!("run-{number}");
+        let faults = self.setup.faults.clone();
+        let slow = self.chance(faults.slow);
+        let unreadable = self.chance(faults.unreadable);
+        if self.chance(faults.redeployed) {
+            self.edition = (self.edition + 1) % EDITIONS.len();
+            self.totals.count("runs with other rules");
+        }
+        if unreadable {
+            self.totals.count("runs without readable rules");
+        }
+        let edition = (!unreadable).then_some(self.edition);
+        let files = match edition {
+            None => Err("the folder cannot be read".to_owned()),
+            Some(edition) => Ok(vec![SourceFile {
+                name: "sim.yml".to_owned(),
+                text: rule_file(edition),
+            }]),
+        };
+        let skews = [-3 * SECOND, -SECOND, 2 * SECOND];
+        let skew = if self.chance(faults.skewed) {
+            skews[self.rng.usize(..skews.len())]
+        } else {
+            0
+        };
+        let line = Line {
+            wire: Rc::clone(&self.wire),
+            run: number,
+            skew,
+        };
+        let planted = Rc::new(Planted::new(line, self.bug));
+        let ruler = Ruler {
+            clock: Connection::from(Rc::clone(&planted)),
+            querier: Connection::from(Rc::clone(&planted)),
+            store: Connection::from(Rc::clone(&planted)),
+            notifier: Connection::from(planted),
+            settings: self.setup.settings(),
+            options: self.setup.options(),
+        };
+        let run_id = name.clone();
+        let now = self.now();
+        self.tell(|| format!("{name} starts, slow: {slow}, with edition {edition:?}"));
+        self.totals.count("runs");
+        self.runs.push(Run {
+            future: Some(Box::pin(async move { ruler.run(&run_id, files).await })),
+            log: RunLog {
+                name,
+                began: now + skew,
+                edition,
+                ..RunLog::default()
+            },
+            disturbed: false,
+            skew,
+            slow,
+            at_work_since: now,
+            frozen: None,
+        });
+        self.poll(number);
+    }
+
+    pub(super) fn thaw_due(&mut self) {
+        let now = self.now();
+        for number in 0..self.runs.len() {
+            let run = &mut self.runs[number];
+            let due = run
+                .frozen
+                .as_ref()
+                .is_some_and(|frozen| frozen.until <= now);
+            if run.future.is_some() && due {
+                run.frozen = None;
+                run.at_work_since = now;
+                self.tell(|| format!("run-{number} thaws"));
+                self.poll(number);
+            }
+        }
+    }
+
+    pub(super) fn freeze(&mut self, number: RunNumber) {
+        let lengths = [5 * SECOND, 50 * SECOND, 125 * SECOND, 10 * MINUTE];
+        let length = lengths[self.rng.usize(..lengths.len())];
+        let acts = self.rng.u8(..3) == 0;
+        self.tell(|| format!("run-{number} is frozen for {} s", length / SECOND));
+        self.totals.count("runs frozen");
+        self.runs[number].frozen = Some(Frozen {
+            until: self.now() + length,
+            acts,
+        });
+    }
+
+    /// Ends a run between two of its steps. What it asked for may still happen.
+    pub(super) fn kill(&mut self, number: RunNumber) {
+        self.tell(|| format!("run-{number} is killed"));
+        self.totals.count("runs killed");
+        let calls: Vec<CallId> = {
+            let wire = self.wire.borrow();
+            let own = wire.calls.iter().filter(|(_, call)| call.run == number);
+            own.map(|(id, _)| *id).collect()
+        };
+        for id in &calls {
+            let open = self.wire.borrow().calls[id].outcome.is_none();
+            if open && self.rng.bool() {
+                self.act(*id);
+            }
+        }
+        self.runs[number].future = None;
+        let mut wire = self.wire.borrow_mut();
+        for id in calls {
+            wire.calls.remove(&id);
+        }
+    }
+
+    /// Lets a run work until it waits again.
+    pub(super) fn poll(&mut self, number: RunNumber) {
+        let Some(mut future) = self.runs[number].future.take() else {
+            return;
+        };
+        let before = self.wire.borrow().calls.keys().last().copied();
+        let polled = future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        self.check_new_calls(number, before);
+        match polled {
+            Poll::Pending => self.runs[number].future = Some(future),
+            Poll::Ready(result) => self.finished(number, &result),
+        }
+    }
+
+    fn check_new_calls(&mut self, number: RunNumber, before: Option<CallId>) {
+        let new: Vec<(CallId, Request)> = {
+            let wire = self.wire.borrow();
+            let new = wire
+                .calls
+                .iter()
+                .filter(|(id, call)| call.run == number && before.is_none_or(|last| **id > last));
+            new.map(|(id, call)| (*id, call.request.clone())).collect()
+        };
+        let now = self.now() + self.runs[number].skew;
+        for (id, request) in new {
+            self.tell(|| format!("run-{number} asks ({id}): {}", request.brief()));
+            let log = &mut self.runs[number].log;
+            if let Request::Publish { notification, .. } = &request {
+                let notification = notification_of(notification);
+                self.checker.publishing(log, &notification, now);
+            }
+            log.just_loaded = None;
+        }
+    }
+
+    fn finished(&mut self, number: RunNumber, result: &Result<RunReport, RunError>) {
+        self.totals.count("runs finished");
+        let now = self.now();
+        self.tell(|| format!("run-{number} ends: {}", ending(result)));
+        let run = &self.runs[number];
+        match result {
+            Ok(_) => {
+                let in_time = now - run.log.began < self.setup.budget / 2;
+                self.checker.ended(&run.log, in_time, !run.disturbed);
+            }
+            Err(RunError::LostRace) => self.totals.count("runs that lost a race"),
+            Err(error) if self.quiet => {
+                let what = format!("nothing goes wrong, and run-{number} ends with {error}");
+                self.checker.violate(Invariant::Runs, what);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn ending(result: &Result<RunReport, RunError>) -> String {
+    match result {
+        Ok(report) => {
+            let (evaluated, published) = (&report.evaluated, &report.published);
+            format!(
+                "due {}, evaluated {}, delivered {}, postponed {:?}, refused {:?}",
+                evaluated.due,
+                evaluated.evaluated,
+                published.delivered,
+                published.postponed,
+                published.refused
+            )
+        }
+        Err(error) => error.to_string(),
+    }
+}

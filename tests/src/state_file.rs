@@ -1,0 +1,185 @@
+//! The state file under `kill -9` at random moments, and under two rulers at once.
+//!
+//! One rule holds every other second, so that there is always something to store and to tell. The
+//! other is never told: that its alert begins at the first of its two seconds shows that this tick
+//! was evaluated.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use alerting::state::State;
+use alerting::timestamp::Timestamp;
+use anyhow::Result;
+
+use crate::dnswatch::dnswatch;
+use crate::leash::Leash;
+use crate::parts;
+use crate::prometheus::Prometheus;
+
+const RULES: &str = "
+groups:
+- name: g
+  interval: 1s
+  query_offset: 0s
+  rules:
+  - alert: EveryOtherSecond
+    expr: vector(time()) % 2 < 1
+  - alert: TwoOfFour
+    expr: vector(time()) % 4 < 2
+    for: 1h
+";
+
+/// How often the ruler is killed.
+const KILLS: usize = 40;
+/// Far longer than a run takes; only a ruler that hangs meets it.
+const SOON: Duration = Duration::from_secs(120);
+
+fn start(prometheus: &Prometheus, folder: &Path) -> Result<Leash> {
+    Leash::start(
+        dnswatch()
+            .args(["run", "--rules=rules.yml", "--state=state.json"])
+            .args(["--interval=100ms", "--group-wait=0s", "--group-interval=0s"])
+            .arg(format!("--url={}", prometheus.url()))
+            .env("RUST_LOG", "error")
+            .current_dir(folder),
+    )
+}
+
+/// Version and document, which must be whole whenever it is looked at.
+#[track_caller]
+fn look(folder: &Path) -> Option<(u64, State)> {
+    let bytes = std::fs::read(folder.join("state.json")).ok()?;
+    let text = String::from_utf8(bytes).expect("the file is text");
+    let (version, document) = text.split_once('\n').expect("a version and a document");
+    let state = State::from_json(document.as_bytes()).expect("the document is whole");
+    let version = version.parse().expect("the version is a number");
+    Some((version, state))
+}
+
+/// Looks at the file again and again until it is as awaited.
+#[track_caller]
+fn wait_for(folder: &Path, awaited: impl Fn(u64, &State) -> bool) -> State {
+    let deadline = Instant::now() + SOON;
+    while Instant::now() < deadline {
+        match look(folder) {
+            Some((version, state)) if awaited(version, &state) => return state,
+            _ => std::thread::yield_now(),
+        }
+    }
+    panic!("the file never became what was awaited");
+}
+
+fn cursor(state: &State) -> Timestamp {
+    let rule = state.rules.values().next().expect("the rule");
+    rule.evaluated_until
+}
+
+/// Whether each alert of `TwoOfFour` that began after the tick `first` began where it must.
+#[track_caller]
+fn check_none_lost(state: &State, first: Timestamp) {
+    let alerts = state.rules.values().flat_map(|rule| rule.active.values());
+    for alert in alerts.filter(|alert| alert.labels.get("alertname") == "TwoOfFour") {
+        let begun = alert.active_at;
+        assert!(
+            begun <= first || begun.as_millis() % 4000 == 0,
+            "the tick before {begun} was lost"
+        );
+    }
+}
+
+fn sequence(state: &State) -> u64 {
+    state.notify.nflog.iter().map(|entry| entry.sequence).sum()
+}
+
+/// How often each beginning and each end was told: the lines that name their ticks.
+fn told(log: &str, into: &mut BTreeMap<String, usize>) {
+    for line in log.lines().map(str::trim) {
+        let tick = line
+            .strip_prefix("since ")
+            .and_then(|rest| rest.split_once(' '))
+            .map(|(since, _)| format!("since {since}"))
+            .or_else(|| Some(line.strip_prefix("from ")?.split_once(';')?.0.to_owned()));
+        if let Some(tick) = tick {
+            *into.entry(tick).or_default() += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn kill_9_at_any_moment_leaves_the_old_document_or_the_new() -> Result<()> {
+    let Some(tools) = parts::prometheus() else {
+        return Ok(());
+    };
+    let prometheus = tools.server().start().await?;
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path();
+    std::fs::write(folder.join("rules.yml"), RULES)?;
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut all = BTreeMap::new();
+    let (mut version, mut seen) = (0, Timestamp::default());
+    let mut first = None;
+    let mut kills = 0;
+    while kills < KILLS || all.len() < 10 {
+        kills += 1;
+        let ruler = start(&prometheus, folder)?;
+        let until = version + random.u64(1..4);
+        wait_for(folder, |version, _| version >= until);
+        // Somewhere in what comes next: a number of looks at the file, not of milliseconds.
+        for _ in 0..random.usize(0..3_000) {
+            look(folder);
+        }
+        let killed = Command::new("kill")
+            .args(["-KILL", &ruler.pid().to_string()])
+            .status()?;
+        assert!(killed.success());
+        ruler.ends().await?;
+        told(&ruler.log(), &mut all);
+        let (next, state) = look(folder).expect("it was written");
+        assert!(next >= version, "from version {version} back to {next}");
+        assert!(
+            cursor(&state) >= seen,
+            "from {seen} back to {}",
+            cursor(&state)
+        );
+        check_none_lost(&state, *first.get_or_insert(cursor(&state)));
+        (version, seen) = (next, cursor(&state));
+    }
+    // Left alone, it tells what it still owes.
+    let ruler = start(&prometheus, folder)?;
+    let last = wait_for(folder, |now, state| {
+        now >= version + 6 && state.notify.outbox.owed().is_empty()
+    });
+    drop(ruler);
+    let twice = all.values().filter(|count| **count > 1).count();
+    assert!(all.values().all(|count| *count <= 2), "{all:?}");
+    assert!(twice <= kills, "{twice} told twice");
+    eprintln!(
+        "{kills} kills, {version} versions, {} beginnings and ends told, {twice} of them twice, \
+         last sequence {}",
+        all.len(),
+        sequence(&last)
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_two_rulers_on_one_file_each_thing_is_told_by_one() -> Result<()> {
+    let Some(tools) = parts::prometheus() else {
+        return Ok(());
+    };
+    let prometheus = tools.server().start().await?;
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path();
+    std::fs::write(folder.join("rules.yml"), RULES)?;
+    let rulers = [start(&prometheus, folder)?, start(&prometheus, folder)?];
+    wait_for(folder, |_, state| sequence(state) >= 12);
+    let mut all = BTreeMap::new();
+    for ruler in rulers {
+        told(&ruler.log(), &mut all);
+    }
+    assert!(all.len() >= 5, "hardly anything was told: {all:?}");
+    assert!(all.values().all(|count| *count == 1), "{all:?}");
+    Ok(())
+}
