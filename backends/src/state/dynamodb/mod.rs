@@ -14,7 +14,7 @@
 //! so a crash leaves nothing behind for ever, a reader has that long for the chunks of the head
 //! that it read, and deletion by TTL costs nothing. A ruler in operation writes a new
 //! generation at every run. A document in chunks that was not written for so long is lost, and
-//! [`StateStore::load`] says so; one that fits the head (some ten thousand alerts) never is.
+//! [`StateStore::load`] says so; one that fits the head (some five thousand alerts) never is.
 //! Configurations do not expire: they are small, and there is a new one only when rule files
 //! change.
 
