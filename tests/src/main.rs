@@ -11,6 +11,7 @@
 //! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
 //!   narrowed expression gives the same samples
 //! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
+//! - [`stack`]: the template is valid, safe, and allows the functions just what they do
 //! - [`sigv4`]: every signature of the client is the one that botocore computes
 //!
 //! A test that needs a real part begins by asking for it, and ends there without it: in CI that
@@ -37,3 +38,4 @@ mod promql_narrowing;
 mod rules;
 mod samples;
 mod sigv4;
+mod stack;
