@@ -25,6 +25,11 @@ demo: ## a DNS storm on a simulated cluster: the real Prometheus, alerts in the 
 	@$(CARGO_TARGET_DIR)/debug/dnswatch-demo
 demo-local: demo ## the same
 
+.PHONY: bench
+bench: ## the function's start, size and memory beside a bare one's (an optimised build: minutes)
+	@cargo build --quiet --locked --profile lambda --package ruler --bin ruler --example bare
+	@bench/start.py bare=$(CARGO_TARGET_DIR)/lambda/examples/bare ruler=$(CARGO_TARGET_DIR)/lambda/ruler
+
 .PHONY: lint quick-lint clippy
 lint: quick-lint clippy ## formatting, clippy, shellcheck, no doubled dependency stacks
 quick-lint:

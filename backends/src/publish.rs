@@ -1,5 +1,7 @@
 //! The second half of a run: what it claimed it publishes, and strikes off.
 
+use std::collections::BTreeMap;
+
 use alerting::config::Config;
 use alerting::notify::{Details, Notification, Outbox, Outgoing};
 use alerting::state::State;
@@ -9,6 +11,10 @@ use crate::clock::Clock;
 use crate::notify::{Notifier, PublishError};
 use crate::run::{Querier, Ruler, RunError};
 use crate::state::{CommitError, StateStore};
+
+/// After how many failures a channel is left alone for the rest of a run, so that one that does not
+/// answer takes no other's time.
+const MAX_FAILURES: usize = 2;
 
 /// How often a strike-off is tried again that another run's commit got in the way of.
 const MAX_RACES: usize = 20;
@@ -35,9 +41,19 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
     ) -> Published {
         let mut published = Published::default();
         let outbox = &state.notify.outbox;
+        let mut failures: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         for notification in outbox.claimed_by(run_id, self.clock.now()) {
             let id = &notification.id;
-            let outcome = if self.clock.now() < deadline {
+            let channel = (
+                notification.receiver.as_str(),
+                notification.integration.as_str(),
+            );
+            let outcome = if failures.get(&channel).is_some_and(|n| *n >= MAX_FAILURES) {
+                Err(PublishError::Transient(format!(
+                    "{} of {} fails, and is left alone until the next run",
+                    notification.integration, notification.receiver
+                )))
+            } else if self.clock.now() < deadline {
                 let details = self.details(notification, config, state, deadline).await;
                 // Whatever took long until now, the claim must still be ours.
                 match self.still_claimed(run_id, id).await {
@@ -72,6 +88,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
                     .await
                 }
                 Err(PublishError::Transient(error)) => {
+                    *failures.entry(channel).or_default() += 1;
                     published.postponed.push(format!("{id}: {error}"));
                     self.settle(|outbox| outbox.release(id, run_id)).await
                 }

@@ -10,8 +10,11 @@
 //! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
 //! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
 //!   narrowed expression gives the same samples
+//! - [`ruler`]: the function, from Prometheus to a queue behind the topic, on an AWS that is strict
 //! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
 //! - [`stack`]: the template is valid, safe, and allows the functions just what they do
+//! - [`sns`]: SNS, as moto has it, accepts every notification and delivers it unchanged; what SNS
+//!   refuses is told apart from what may work later
 //! - [`sigv4`]: every signature of the client is the one that botocore computes
 //!
 //! A test that needs a real part begins by asking for it, and ends there without it: in CI that
@@ -35,7 +38,9 @@ mod leash;
 mod parts;
 mod prometheus;
 mod promql_narrowing;
+mod ruler;
 mod rules;
 mod samples;
 mod sigv4;
 mod stack;
+mod sns;

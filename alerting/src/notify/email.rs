@@ -27,9 +27,9 @@ pub(super) fn body(outgoing: &Outgoing<'_>) -> String {
     );
     let _ = writeln!(
         body,
-        "\n-- \nTold to {}, number {} of this group; {} {}",
-        text::clean_line(&notification.receiver),
+        "\n-- \nNotification {} of this group to {}, sent {}, id {}",
         notification.sequence,
+        text::clean_line(&notification.receiver),
         text::clock(outgoing.now),
         notification.id,
     );

@@ -3,6 +3,7 @@
 use super::Outgoing;
 use super::subject::ascii_line;
 use super::text;
+use crate::timestamp::Timestamp;
 
 /// What one SMS carries of plain characters, by SNS's count.
 const MAX_SMS: usize = 140;
@@ -27,10 +28,13 @@ pub(super) fn line(outgoing: &Outgoing<'_>) -> String {
         what.cloned().unwrap_or_else(|| text::values(&of)),
         (notification.alerts.len() + notification.truncated).saturating_sub(1),
     );
-    let since = text::clock(first.starts_at);
     let mut end = match first.ends_at {
-        None => format!("; since {since}"),
-        Some(ends_at) => format!("; {since} to {}", text::clock(ends_at)),
+        None => format!("; since {} UTC", day_and_time(first.starts_at)),
+        Some(ends_at) => format!(
+            "; {} to {} UTC",
+            day_and_time(first.starts_at),
+            day_and_time(ends_at)
+        ),
     };
     if rest > 0 {
         end.push_str(&format!("; +{rest} more"));
@@ -41,4 +45,10 @@ pub(super) fn line(outgoing: &Outgoing<'_>) -> String {
     let mut line = ascii_line(&line, MAX_SMS.saturating_sub(end.len()));
     line.push_str(&end);
     line
+}
+
+/// `11-23 06:13`: the year is known.
+fn day_and_time(at: Timestamp) -> String {
+    let clock = text::clock(at);
+    clock.get(5..16).unwrap_or(&clock).to_owned()
 }

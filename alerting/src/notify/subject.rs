@@ -119,7 +119,8 @@ mod tests {
     #[test]
     fn what_is_not_ascii_is_likened_or_marked() {
         check("[FIRING:1] A (b c)", "[FIRING:1] A (b c)");
-        check("Zürich – “Süd” … ñ", "Zuerich - \"Sued\" ... n");
+        check("Zürich – “Süd” ñ", "Zuerich - \"Sued\" n");
+        check("a…", "a...");
         check("a\r\n\tb\u{0}\u{7f}c\u{85}\u{2028}d", "a b c d");
         check("\u{202e}evil\u{202c} e\u{301}", "evil e");
         check("数据中心 a 😀😀", "? a ?");

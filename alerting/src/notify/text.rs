@@ -149,13 +149,7 @@ fn write_alert(
     detail: Option<&Detail>,
     now: Timestamp,
 ) -> fmt::Result {
-    for name in ["summary", "description", "message"] {
-        if let Some(text) = alert.annotations.get(name).filter(|text| !text.is_empty()) {
-            for line in clean(text).trim_end().lines() {
-                writeln!(body, "  {line}")?;
-            }
-        }
-    }
+    write_annotation(body, alert, "summary")?;
     if let Some(detail) = detail
         && detail.points.iter().any(Option::is_some)
     {
@@ -167,12 +161,14 @@ fn write_alert(
     }
     let value = number(alert.value);
     match (alert.ends_at, alert.hold) {
-        (None, None) => writeln!(
-            body,
-            "  since {} ({}), value {value}",
-            clock(alert.starts_at),
-            ago(alert.starts_at, now)
-        )?,
+        (None, None) => {
+            let since = clock(alert.starts_at);
+            write!(body, "  since {since} ({})", ago(alert.starts_at, now))?;
+            match detail.and_then(|detail| detail.now) {
+                Some(_) => writeln!(body)?,
+                None => writeln!(body, ", value {value}")?,
+            }
+        }
         (None, Some(hold)) => {
             let what = match hold.gone_since {
                 None => "its telemetry stopped",
@@ -203,6 +199,12 @@ fn write_alert(
             )?;
         }
     }
+    // What ended needs no instructions.
+    if alert.is_firing() {
+        for name in ["description", "message"] {
+            write_annotation(body, alert, name)?;
+        }
+    }
     for name in ["runbook_url", "runbook", "dashboard_url"] {
         if let Some(link) = alert.annotations.get(name).filter(|link| !link.is_empty()) {
             writeln!(
@@ -212,6 +214,14 @@ fn write_alert(
                 clean_line(link)
             )?;
         }
+    }
+    Ok(())
+}
+
+fn write_annotation(body: &mut String, alert: &AlertEntry, name: &str) -> fmt::Result {
+    let text = alert.annotations.get(name).map_or("", String::as_str);
+    for line in clean(text).trim_end().lines() {
+        writeln!(body, "  {line}")?;
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ const STALE: Duration = Duration::from_secs(15 * 60);
 
 /// A source of [`ConfigFiles`].
 #[derive(Debug)]
-pub enum Configuration {
+pub(crate) enum Configuration {
     /// `rules/*.yml`, `rules/*.yaml` and `alertmanager.yml` in a folder. A layer does not change
     /// while a sandbox lives, but reading it costs nothing.
     Folder(PathBuf),
@@ -28,7 +28,7 @@ pub enum Configuration {
 
 /// What a workspace told, kept for a while.
 #[derive(Debug)]
-pub struct Workspace {
+pub(crate) struct Workspace {
     amp: Amp,
     kept: Mutex<Option<Kept>>,
 }
@@ -42,7 +42,7 @@ struct Kept {
 
 impl Configuration {
     /// What `amp` keeps.
-    pub fn workspace(amp: Amp) -> Self {
+    pub(crate) fn workspace(amp: Amp) -> Self {
         Self::Workspace(Box::new(Workspace {
             amp,
             kept: Mutex::new(None),
@@ -51,7 +51,7 @@ impl Configuration {
 
     /// The files as they are now, with what went wrong if they are those of a while ago; or why
     /// there are none.
-    pub async fn read(&self) -> Result<(ConfigFiles, Option<String>), String> {
+    pub(crate) async fn read(&self) -> Result<(ConfigFiles, Option<String>), String> {
         match self {
             Self::Folder(folder) => Ok((folder_files(folder)?, None)),
             Self::Workspace(workspace) => workspace.read().await,

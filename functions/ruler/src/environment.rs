@@ -271,6 +271,7 @@ fn prometheus_duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::path::Path;
 
     use super::*;
 
@@ -315,7 +316,7 @@ mod tests {
             it.identity() == "ws-1"
                 && it.workspace_region() == "eu-central-1"
                 && it.prometheus_url.is_none()
-                && it.config_dir == PathBuf::from("/opt/dnswatch")
+                && it.config_dir == Path::new("/opt/dnswatch")
                 && it.notify
                 && it.query_role_arn.is_none()
                 && it.rules_from == RulesFrom::Layer

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// An event that the function understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// The schedule: run. It takes nothing from the event, whatever is in it.
     Run,
     /// `{"action": "test-notification"}`: send one notification to each topic, marked as a test.
@@ -17,11 +17,11 @@ pub enum Event {
     "there is no action {0}: write {{\"action\": \"test-notification\"}}, or leave `action` out \
      for a run"
 )]
-pub struct NoSuchAction(String);
+pub(crate) struct NoSuchAction(String);
 
 impl Event {
     /// Reads an event's payload.
-    pub fn of(payload: &Value) -> Result<Self, NoSuchAction> {
+    pub(crate) fn of(payload: &Value) -> Result<Self, NoSuchAction> {
         match payload.get("action") {
             None => Ok(Self::Run),
             Some(Value::String(action)) if action == "test-notification" => {

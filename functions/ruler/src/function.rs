@@ -186,7 +186,7 @@ impl Function {
                 message: format!("not done within {:.1} s", left.as_secs_f64()),
             }),
         };
-        answer.map_err(|failed| self.failed(&run, began, failed))
+        answer.map_err(|failed| self.failed(&run, began, &failed))
     }
 
     async fn run(&self, run: &str, began: Timestamp, left: Duration) -> Result<Value, Failed> {
@@ -329,7 +329,7 @@ impl Function {
     }
 
     /// Tells the log of it, and takes out what Lambda must not be told.
-    fn failed(&self, run: &str, began: Timestamp, failed: Failed) -> Failed {
+    fn failed(&self, run: &str, began: Timestamp, failed: &Failed) -> Failed {
         let message = short(&self.log.hide(&failed.message));
         self.log.line(
             Level::Error,
@@ -342,7 +342,10 @@ impl Function {
             }),
         );
         self.metrics(began, None);
-        Failed { message, ..failed }
+        Failed {
+            kind: failed.kind,
+            message,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -36,6 +36,14 @@ impl Level {
     }
 }
 
+#[derive(Serialize)]
+struct Line<'a, F> {
+    level: Level,
+    message: &'a str,
+    #[serde(flatten)]
+    fields: F,
+}
+
 /// Where lines go.
 pub struct Log {
     least: Level,
@@ -62,13 +70,11 @@ impl Log {
         if level < self.least {
             return;
         }
-        let mut line = Map::new();
-        line.insert("level".to_owned(), serde_json::json!(level));
-        line.insert("message".to_owned(), message.into());
-        if let Ok(Value::Object(fields)) = serde_json::to_value(fields) {
-            line.extend(fields);
-        }
-        self.write(&Value::Object(line));
+        self.write(&Line {
+            level,
+            message,
+            fields,
+        });
     }
 
     /// A line of metrics: it is written whatever the level.
@@ -83,8 +89,9 @@ impl Log {
         })
     }
 
-    fn write(&self, line: &Value) {
-        let line = self.hide(&line.to_string());
+    fn write(&self, line: &impl Serialize) {
+        // Texts, numbers and what is made of them can always be written.
+        let line = self.hide(&serde_json::to_string(line).unwrap_or_default());
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         // Who cannot be written to cannot be told so.
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());

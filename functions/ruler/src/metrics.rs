@@ -78,16 +78,49 @@ pub(crate) fn of(
 mod tests {
     use super::*;
 
+    const OUTCOME: &[&str] = &["RunsSucceeded:Count", "RunMilliseconds:Milliseconds"];
+
+    const ALL: &[&str] = &[
+        "RunsSucceeded:Count",
+        "RunMilliseconds:Milliseconds",
+        "RulesFailing:Count",
+        "TicksDue:Count",
+        "TicksEvaluated:Count",
+        "TicksSkipped:Count",
+        "LagSeconds:Seconds",
+        "NotificationsDelivered:Count",
+        "NotificationsRefused:Count",
+        "NotificationsOwed:Count",
+    ];
+
+    /// What CloudWatch's specification of the format demands, and which metrics there are.
     #[track_caller]
-    fn check(report: Option<&RunReport>, expected: &str) {
+    fn check(report: Option<&RunReport>, succeeded: u64, expected: &[&str]) {
         let now = Timestamp::from_millis(1_700_000_000_123);
-        let line = of("dnswatch-ruler", now, Duration::from_millis(321), report);
-        assert_eq!(line.to_string(), expected);
+        let line = of("the-ruler", now, Duration::from_millis(321), report);
+        assert_eq!(line["_aws"]["Timestamp"], 1_700_000_000_123_i64);
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Namespace"], "dnswatch");
+        assert_eq!(directive["Dimensions"], json!([["FunctionName"]]));
+        assert_eq!(line["FunctionName"], "the-ruler");
+        let declared: Vec<String> = directive["Metrics"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|metric| {
+                let name = metric["Name"].as_str().expect("a name");
+                assert!(line[name].is_u64(), "{name}");
+                format!("{name}:{}", metric["Unit"].as_str().expect("a unit"))
+            })
+            .collect();
+        assert_eq!(declared, expected);
+        assert_eq!(line["RunsSucceeded"], succeeded);
+        assert_eq!(line["RunMilliseconds"], 321);
     }
 
     #[test]
     fn every_metric_is_declared_and_there() {
-        check(None, "");
-        check(Some(&RunReport::default()), "");
+        check(None, 0, OUTCOME);
+        check(Some(&RunReport::default()), 1, ALL);
     }
 }

@@ -192,7 +192,15 @@ mod tests {
             },
             ..RunReport::default()
         };
-        insta::assert_snapshot!(line(&report, None), @"");
+        let expected = concat!(
+            r#"{"level":"INFO","message":"run","due":6,"evaluated":6,"failed":0,"lag_seconds":0,"#,
+            r#""ms":{"commit":25,"configuration":1,"evaluate":3,"load":20,"publish":90,"#,
+            r#""query":100,"total":250},"owed":0,"#,
+            r#""queries":{"answer_bytes":4096,"requests":3,"retries":0},"#,
+            r#""rules_behind":0,"run":"00000000000000ff","sent":2,"skipped":0}"#,
+            "\n"
+        );
+        assert_eq!(line(&report, None), expected);
 
         report.first = true;
         report.evaluated.due = 7;

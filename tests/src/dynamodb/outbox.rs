@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use alerting::config::Settings;
-use alerting::notify::{Message, Notification};
+use alerting::notify::Outgoing;
 use alerting::rules::SourceFile;
 use alerting::state::State;
 use alerting::timestamp::Timestamp;
@@ -45,17 +45,13 @@ struct Channel {
 }
 
 impl Notifier for Channel {
-    async fn publish(
-        &self,
-        notification: &Notification,
-        _message: &Message,
-    ) -> Result<(), PublishError> {
+    async fn publish(&self, outgoing: &Outgoing<'_>) -> Result<(), PublishError> {
         if let Some(reached) = &self.hangs {
             reached.notify_one();
             std::future::pending::<()>().await;
         }
         let mut published = self.published.lock().expect("not poisoned");
-        published.push(notification.id.clone());
+        published.push(outgoing.notification.id.clone());
         Ok(())
     }
 }
