@@ -16,6 +16,7 @@
 //! - [`sns`]: SNS, as moto has it, accepts every notification and delivers it unchanged; what SNS
 //!   refuses is told apart from what may work later
 //! - [`sigv4`]: every signature of the client is the one that botocore computes
+//! - [`slack`]: messages keep Slack's rules whatever they hold, and each is posted, once
 //!
 //! A test that needs a real part begins by asking for it, and ends there without it: in CI that
 //! is a failure, elsewhere it is told by name.
@@ -42,5 +43,6 @@ mod ruler;
 mod rules;
 mod samples;
 mod sigv4;
-mod stack;
+mod slack;
 mod sns;
+mod stack;
