@@ -23,10 +23,13 @@
 //! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
 //! - [`sigv4`]: every signature of the client is the one that botocore computes
 //! - [`simulation`]: the run keeps its invariants under every fault that a seed can think of
+//! - [`stack`]: the template is valid, safe, and allows the functions just what they do
 //! - [`sns`]: SNS, as moto has it, accepts every notification and delivers it unchanged; what SNS
 //!   refuses is told apart from what may work later
 //! - [`state_file`]: the state file under `kill -9`, and under two rulers at once
 //! - [`telemetry`]: telemetry that stops holds an alert, and nobody is told that it is over
+//! - [`sigv4`]: every signature of the client is the one that botocore computes
+//! - [`slack`]: messages keep Slack's rules whatever they hold, and each is posted, once
 //!
 //! A test that needs a real part begins by asking for it, and ends there without it: in CI that
 //! is a failure, elsewhere it is told by name.
@@ -64,7 +67,9 @@ mod rules;
 mod samples;
 mod sigv4;
 mod simulation;
+mod slack;
 mod sns;
+mod stack;
 mod state_file;
 mod telemetry;
 mod weather;

@@ -117,12 +117,14 @@ fn fields(alert: &Alert) -> Vec<Text> {
     let last = value(&alert.value);
     let sparkline = alert.sparkline.as_deref();
     let sparkline = sparkline.filter(|bars| !bars.trim().is_empty());
-    let value_name = if is_firing {
-        "Value"
-    } else {
-        "Last firing value"
+    let last_name = match (is_firing, alert.hold.is_some()) {
+        (true, false) => "Value",
+        (true, true) => "Last value",
+        (false, _) => "Last firing value",
     };
-    fields.extend(last.map(|value| field(value_name, &value)));
+    // Of what fires and is reported, the value now says it all.
+    let last = last.filter(|_| now.is_none() || last_name != "Value");
+    fields.extend(last.map(|value| field(last_name, &value)));
     fields.extend(now.map(|value| field("Value now", &value)));
     fields.extend(sparkline.map(|bars| field("Course", &escape::code(bars, SPARKLINE))));
     fields

@@ -66,7 +66,7 @@ impl Delivery {
             subject,
             timestamp,
         } = Envelope::deserialize(envelope)
-            .map_err(|error| Malformed::Envelope(error.to_string()))?;
+            .map_err(|error| Malformed::Envelope(crate::message::brief(&error)))?;
         if message_id.is_empty() || message_id.len() > crate::message::LONGEST_ID {
             return Err(Malformed::Envelope("its MessageId is none".to_owned()));
         }

@@ -131,7 +131,7 @@ impl Message {
             return Ok(Self::Text(text.to_owned()));
         }
         let webhook =
-            Webhook::deserialize(value).map_err(|error| Malformed::Webhook(error.to_string()))?;
+            Webhook::deserialize(value).map_err(|error| Malformed::Webhook(brief(&error)))?;
         if webhook.version != "4" {
             return Err(Malformed::Webhook("its version is another".to_owned()));
         }
@@ -150,6 +150,12 @@ impl Message {
         }
         Ok(Self::Alerts(Box::new(webhook)))
     }
+}
+
+/// What serde says may repeat the message, which may be long.
+pub(crate) fn brief(error: &serde_json::Error) -> String {
+    const LONGEST: usize = 200;
+    error.to_string().chars().take(LONGEST).collect()
 }
 
 /// Go writes an empty map or list as null.
