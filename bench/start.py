@@ -43,10 +43,11 @@ def start(binary, listener):
             sys.exit(f"{binary}: {request!r} is no poll")
         with open(f"/proc/{pid}/status", encoding="ascii") as status:
             peak = next(line for line in status if line.startswith("VmHWM:"))
-        connection.close()
     finally:
+        # Before its connection ends, of which it would complain.
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+    connection.close()
     return took * 1000, int(peak.split()[1]) / 1024
 
 

@@ -13,6 +13,7 @@
 //!
 //! What they prove:
 //! - [`cli`]: `dnswatch check` and `dnswatch run --once`, as a user meets them
+//! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
 //! - [`outage`]: an outage of the backend loses no tick, and is no all-clear
 //! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
 //!   for rules that are hard to evaluate, one tick a run or many; the same failures
