@@ -123,7 +123,7 @@ impl Aws {
     /// An output of the stack.
     pub(crate) async fn output(&self, name: &str) -> anyhow::Result<String> {
         let outputs: Value = serde_json::from_str(&self.ask("outputs", STACK).await?)?;
-        let output = outputs[name].as_str();
+        let output = outputs.get(name).and_then(Value::as_str);
         Ok(output
             .with_context(|| format!("the stack has no output {name}"))?
             .to_owned())

@@ -133,6 +133,7 @@ impl Child {
 
 /// Sends a signal to a process group; one that is gone needs none.
 async fn signal(signal: &str, group: u32) {
-    let kill = format!("kill -{signal} -- -{group} 2>/dev/null");
+    // Without the `--` that others want, and dash takes for a number.
+    let kill = format!("kill -{signal} -{group} 2>/dev/null");
     let _ = Command::new("sh").args(["-c", &kill]).status().await;
 }

@@ -61,9 +61,11 @@ impl Slack {
 /// The text of a message as a channel shows it: that of its blocks, and of its attachments'.
 fn lines(payload: &Value) -> Vec<String> {
     let mut lines = Vec::new();
-    collect(&payload["blocks"], &mut lines);
-    for attachment in payload["attachments"].as_array().into_iter().flatten() {
-        collect(&attachment["blocks"], &mut lines);
+    let attachments = payload.get("attachments").and_then(Value::as_array);
+    for part in std::iter::once(payload).chain(attachments.into_iter().flatten()) {
+        if let Some(blocks) = part.get("blocks") {
+            collect(blocks, &mut lines);
+        }
     }
     lines
 }
