@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),$(DNSWATCH_CACHE)/
 
 SCRIPTS := .ci/run demo/build-functions tests/run tests/doubled-stacks tests/parts/install
 # What SAM builds for the demo and the tests.
-export FUNCTIONS := $(CARGO_TARGET_DIR)/functions
+FUNCTIONS := $(CARGO_TARGET_DIR)/functions
 AGAIN := @$(MAKE) --no-print-directory
 
 .DEFAULT_GOAL := help
@@ -18,6 +18,7 @@ test: ## everything: lint, then all tests on the real parts, which it installs i
 	$(AGAIN) quick-lint
 # The parts are fetched while the tests compile.
 	$(AGAIN) --jobs=2 parts compile
+	$(AGAIN) functions
 	@tests/run
 
 .PHONY: demo demo-local functions

@@ -1,6 +1,7 @@
 """What the demo asks of the local AWS beside SAM.
 
 usage: aws.py put-secret VALUE     prints the secret's ARN
+       aws.py invoke FUNCTION=FILE prints what the function answers to the event in the file
        aws.py outputs STACK        prints the stack's outputs as JSON
        aws.py logs STACK           prints the last lines of its functions' logs
 
@@ -20,6 +21,16 @@ def put_secret(value):
     print(answer["ARN"])
 
 
+def invoke(call):
+    function, _, file = call.partition("=")
+    with open(file, "rb") as event:
+        answer = boto3.client("lambda").invoke(FunctionName=function, Payload=event.read())
+    said = answer["Payload"].read().decode()
+    if "FunctionError" in answer:
+        sys.exit(said)
+    print(said)
+
+
 def outputs(stack):
     (found,) = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     print(json.dumps({output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}))
@@ -36,7 +47,7 @@ def logs(stack):
                 print(f"  {event['message'].rstrip()}")
 
 
-COMMANDS = {"put-secret": put_secret, "outputs": outputs, "logs": logs}
+COMMANDS = {"put-secret": put_secret, "invoke": invoke, "outputs": outputs, "logs": logs}
 
 if __name__ == "__main__":
     if len(sys.argv) != 3 or sys.argv[1] not in COMMANDS:

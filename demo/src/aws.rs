@@ -129,6 +129,15 @@ impl Aws {
             .to_owned())
     }
 
+    /// What a function answers to the event in a file.
+    ///
+    /// # Errors
+    /// Where it fails, with what it says.
+    pub(crate) async fn invoke(&self, function: &str, event: &Path) -> anyhow::Result<String> {
+        self.ask("invoke", &format!("{function}={}", event.display()))
+            .await
+    }
+
     /// The last lines of the functions' logs, or why there are none.
     pub(crate) async fn logs(&self) -> String {
         let logs = self.ask("logs", STACK).await;

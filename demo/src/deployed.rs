@@ -17,6 +17,12 @@ use crate::recorder::{Email, Recorder};
 use crate::show::{Scene, Stage};
 use crate::slack::Slack;
 
+/// Asks the ruler for a notification, to see whether it arrives.
+const TEST: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../events/test-notification.json"
+);
+const TEST_ALERT: &str = "DnswatchTestNotification";
 const EMAIL: &str = "on-call@example.com";
 /// Short, so that what is over is told soon; Alertmanager's own are for people who sleep.
 const ROUTE: &str = "route:
@@ -85,14 +91,24 @@ pub(crate) async fn play(args: &Args, built: &Path, stage: &mut Stage) -> anyhow
         human(acts::estimate_deployed(scene.storm_ends))
     ))?;
 
+    let ruler = aws.output("RulerFunctionName").await?;
     let (emails_in, mut emails) = unbounded_channel();
     let (posts_in, mut posts) = unbounded_channel();
     let (Some(watcher), Some(cloud)) = (&mut stage.prometheus, &mut stage.ministack) else {
         bail!("Prometheus and the local AWS run");
     };
     let mut heard = Heard::default();
+    let test = async {
+        let answer = aws.invoke(&ruler, Path::new(TEST)).await;
+        match answer {
+            Ok(answer) if !answer.contains("\"published\": false") => std::future::pending().await,
+            Ok(answer) => anyhow::anyhow!("the test notification was not sent: {answer}"),
+            Err(error) => error.context("the test notification"),
+        }
+    };
     let watched = tokio::select! {
         watched = heard.watch(&mut scene, &mut emails, &mut posts, &mut stage.console) => watched,
+        error = test => Err(error),
         error = recorder.serve(aws.address(), emails_in) => Err(error).context("the way to AWS"),
         error = slack.serve(posts_in) => Err(error).context("Slack's stand-in"),
         error = watcher.ended() => Err(error),
@@ -117,6 +133,8 @@ pub(crate) async fn play(args: &Args, built: &Path, stage: &mut Stage) -> anyhow
 struct Heard {
     slack: Told,
     email: Told,
+    /// How many of the two channels had the test notification.
+    tests: usize,
 }
 
 impl Heard {
@@ -125,7 +143,9 @@ impl Heard {
             told.missing()
                 .map(|missing| format!("by {channel} {missing}"))
         });
-        let missing: Vec<String> = missing.into_iter().flatten().collect();
+        let no_test =
+            (self.tests < 2).then(|| "the test notification did not come by both".to_owned());
+        let missing: Vec<String> = missing.into_iter().flatten().chain(no_test).collect();
         (!missing.is_empty()).then(|| missing.join(", and "))
     }
 
@@ -154,6 +174,7 @@ impl Heard {
                 }
                 Some(email) = emails.recv() => {
                     self.email.hear(&email.subject);
+                    self.tests += usize::from(email.subject.contains(TEST_ALERT));
                     let lines = email.text.lines().map(str::to_owned);
                     let subject = format!("Subject: {}", email.subject);
                     show("e-mail", std::iter::once(subject).chain(lines), console)?;
@@ -161,6 +182,7 @@ impl Heard {
                 Some(post) = posts.recv() => {
                     if let Some(header) = post.first() {
                         self.slack.hear(header);
+                        self.tests += usize::from(header.contains(TEST_ALERT));
                     }
                     show("Slack", post.into_iter(), console)?;
                 }

@@ -7,6 +7,7 @@
 //! - [`prometheus`]: the real server on a history, a configuration or rules of the test's choosing
 //!
 //! What they prove:
+//! - [`deployed`]: the stack on a local AWS: schedule, roles, queue; a storm told by Slack and e-mail
 //! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
 //! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
 //!   narrowed expression gives the same samples
@@ -34,6 +35,7 @@
     reason = "all of this crate is tests, which fail by panicking and tell why"
 )]
 
+mod deployed;
 mod dynamodb;
 mod leash;
 mod parts;
