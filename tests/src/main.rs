@@ -17,7 +17,7 @@
 //! - [`outage`]: an outage of the backend loses no tick, and is no all-clear
 //! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
 //!   for rules that are hard to evaluate, one tick a run or many; the same failures
-//! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
+//! - [`deployed`]: the stack on a local AWS: schedule, roles, queue; a storm told by Slack and e-mail
 //! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
 //!   narrowed expression gives the same samples
 //! - [`ruler_function`]: the function, from Prometheus to a queue behind the topic, on an AWS that is strict
@@ -48,6 +48,7 @@
 )]
 
 mod cli;
+mod deployed;
 mod dnswatch;
 mod dynamodb;
 mod failing;

@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result, ensure};
+use aws_lambda_events::event::sqs::SqsEvent;
 use serde_json::Value;
+use slack::envelope::Delivery;
+use slack::message::Message;
+use slack::render::{self, Circumstances};
 
 use crate::parts;
 
@@ -374,5 +378,35 @@ fn the_sample_events_are_the_stacks() -> Result<()> {
         .and_then(|command| command.split('\'').nth(1));
     let payload: Value = serde_json::from_str(payload.context("the command's payload")?)?;
     assert_eq!(event("test-notification.json")?, payload);
+    Ok(())
+}
+
+/// The queue's sample is what the Slack function takes: nothing of it is passed over as text of
+/// the user's own.
+#[test]
+fn the_sample_of_the_queue_is_read() -> Result<()> {
+    let event: SqsEvent = serde_json::from_value(event("slack.json")?)?;
+    let [record] = event.records.as_slice() else {
+        anyhow::bail!("one record");
+    };
+    let delivery = Delivery::of(record, "")?;
+    let Message::Alerts(webhook) = Message::read(&delivery.message)? else {
+        anyhow::bail!("alerts");
+    };
+    let shown = serde_json::to_value(render::alerts(
+        &webhook,
+        Circumstances {
+            is_late: false,
+            published: delivery.published,
+            now: delivery.published.context("a time")?,
+        },
+    ))?;
+    assert_eq!(
+        shown["text"], "[FIRING:1] LinkLocalThrottling prod",
+        "{shown}"
+    );
+    assert_eq!(webhook.alerts.len(), 1);
+    assert!(webhook.alerts[0].is_firing());
+    assert!(webhook.notification_id.is_some() && webhook.sequence == Some(1));
     Ok(())
 }
