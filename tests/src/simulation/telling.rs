@@ -151,6 +151,14 @@ impl Telling {
                 entry.hold = None;
             }
         }
+        // The rule was gone and came back between two plans: it began anew.
+        for (labels, entry) in &mut self.entries {
+            let forgotten = entry.ended.is_none() && !firing.contains(labels);
+            if forgotten && entry.fired_by.remove(&number) && entry.fired_by.is_empty() {
+                entry.ended = Some((rule.cursor, "rule_changed"));
+                entry.hold = None;
+            }
+        }
     }
 
     fn fire(&mut self, labels: LabelSet, by: usize, starts_at: Millis, hold: Option<HoldDoc>) {
