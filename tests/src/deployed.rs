@@ -37,7 +37,7 @@ async fn a_storm_is_told_by_slack_and_by_email() -> Result<()> {
         demo.display()
     );
     let functions = tempfile::tempdir()?;
-    local_aws::built(functions.path())?;
+    local_aws::build(functions.path())?;
 
     let folder = tempfile::tempdir()?;
     let mut command = Command::new(&demo);

@@ -27,20 +27,16 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../demo/aws.py");
 /// Far longer than a start takes on a busy machine; only a server that hangs meets it.
 const START: Duration = Duration::from_secs(120);
 
-/// The functions as SAM CLI builds them, and their template, copied to `folder`: the folder that
-/// they are built in is the demo's and that of every test.
-pub(super) fn built(folder: &Path) -> Result<()> {
+/// Has SAM CLI build the functions and their template in `folder`. `make test` has compiled them
+/// before.
+pub(super) fn build(folder: &Path) -> Result<()> {
     let target = target()?;
-    let functions = target.join("functions");
+    // They pass through one place in the target folder.
     let lock = File::create(target.join("functions.lock"))?;
     lock.lock()?;
-    // `make test` has built them before; here it is only made sure that they are of this source.
-    let mut build = Command::new(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../demo/build-functions"
-    ));
-    run(build.arg(&functions).env("CARGO_TARGET_DIR", &target))?;
-    run(Command::new("cp").arg("-RT").arg(&functions).arg(folder))?;
+    let build = concat!(env!("CARGO_MANIFEST_DIR"), "/../demo/build-functions");
+    let mut build = Command::new(build);
+    run(build.arg(folder).env("CARGO_TARGET_DIR", &target))?;
     Ok(())
 }
 
@@ -116,15 +112,16 @@ impl LocalAws {
             folder,
         };
         let health = format!("{}/_ministack/health", aws.url);
+        let process = format!("/proc/{}", aws.pid());
         let is_up = async {
             while aws.http.get(&health).send().await.is_err() {
+                ensure!(Path::new(&process).exists(), "it ended: {}", aws.log_end());
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
+            Ok(())
         };
-        tokio::select! {
-            up = tokio::time::timeout(START, is_up) => up.with_context(|| aws.log_end())?,
-            _ = aws.process.ends() => anyhow::bail!("it ended: {}", aws.log_end()),
-        }
+        let up = tokio::time::timeout(START, is_up).await;
+        up.with_context(|| aws.log_end())??;
         Ok(aws)
     }
 

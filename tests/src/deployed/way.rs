@@ -67,31 +67,53 @@ impl Fault {
         matches!(self, Self::KilledBefore | Self::KilledAfter)
     }
 
-    /// What a throw of 0 to 99 means for a request.
+    /// What happens to how many requests of a kind, and to how many in all.
     ///
-    /// A kill while a notification is claimed holds its group up until the claim runs out, two
+    /// A kill while notifications are claimed holds their groups up until the claim runs out, two
     /// minutes later. So kills are rare enough that groups are left for the other faults.
-    fn drawn(step: Step, throw: u32) -> Option<Self> {
-        let odds: &[(Self, u32)] = match step {
-            Step::Load => &[(Self::KilledBefore, 2), (Self::Lost, 2)],
-            Step::Commit => &[
-                (Self::KilledBefore, 3),
-                (Self::KilledAfter, 3),
-                (Self::AnswerLost, 4),
-            ],
-            Step::Publish => &[
-                (Self::KilledBefore, 4),
-                (Self::KilledAfter, 4),
-                (Self::Lost, 6),
-                (Self::AnswerLost, 14),
-                (Self::Refused, 20),
-            ],
-        };
-        let mut below = 0;
-        odds.iter().find_map(|(fault, chance)| {
-            below += chance;
-            (throw < below).then_some(*fault)
-        })
+    fn deck(step: Step) -> (&'static [(Self, usize)], usize) {
+        match step {
+            Step::Load => (&[(Self::KilledBefore, 1), (Self::Lost, 2)], 90),
+            Step::Commit => (
+                &[
+                    (Self::KilledBefore, 1),
+                    (Self::KilledAfter, 2),
+                    (Self::AnswerLost, 3),
+                ],
+                60,
+            ),
+            Step::Publish => (
+                &[
+                    (Self::KilledBefore, 1),
+                    (Self::KilledAfter, 1),
+                    (Self::Lost, 1),
+                    (Self::AnswerLost, 3),
+                    (Self::Refused, 3),
+                ],
+                20,
+            ),
+        }
+    }
+}
+
+/// What happens to the requests to come: drawn from a deck, so that nothing stays away for long.
+struct Decks {
+    dice: fastrand::Rng,
+    left: BTreeMap<Step, Vec<Option<Fault>>>,
+}
+
+impl Decks {
+    fn draw(&mut self, step: Step) -> Option<Fault> {
+        let left = self.left.entry(step).or_default();
+        if left.is_empty() {
+            let (faults, size) = Fault::deck(step);
+            for (fault, count) in faults {
+                left.extend(std::iter::repeat_n(Some(*fault), *count));
+            }
+            left.resize(size, None);
+            self.dice.shuffle(left);
+        }
+        left.pop().flatten()
     }
 }
 
@@ -102,7 +124,7 @@ pub(super) struct Way {
 }
 
 struct State {
-    dice: fastrand::Rng,
+    decks: Decks,
     /// The process whose children run the functions.
     parent: u32,
     /// The ruler's name while it is to fail.
@@ -116,7 +138,10 @@ impl Way {
     /// A way to the AWS at `url`, whose process is `parent`.
     pub(super) async fn start(url: &str, parent: u32, seed: u64) -> Result<Self> {
         let state = Arc::new(Mutex::new(State {
-            dice: fastrand::Rng::with_seed(seed),
+            decks: Decks {
+                dice: fastrand::Rng::with_seed(seed),
+                left: BTreeMap::new(),
+            },
             parent,
             ruler: None,
             is_sns_down: false,
@@ -162,11 +187,10 @@ fn decide(request: &Request, shared: &Arc<Mutex<State>>) -> Fate {
     let mut guard = shared.lock().unwrap();
     let state = &mut *guard;
     let fault = state.ruler.as_ref().and_then(|ruler| {
-        let throw = state.dice.u32(0..100);
         let fault = if step == Step::Publish && state.is_sns_down {
             Fault::Refused
         } else {
-            Fault::drawn(step, throw)?
+            state.decks.draw(step)?
         };
         if !fault.kills() {
             return Some((fault, None));

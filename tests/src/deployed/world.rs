@@ -1,7 +1,8 @@
 //! The deployed stack with all that it stands between: nodes, Prometheus, SNS's subscriber and
 //! Slack, and proxies on the ways that are to fail.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use alerting::state::State;
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 
 use super::cast::{Cast, RULES};
 use super::ledger::{Alert, Told};
-use super::local_aws::{Invoked, LocalAws, built};
+use super::local_aws::{Invoked, LocalAws, build};
 use super::way::Way;
 use crate::parts;
 use crate::prometheus::Prometheus;
@@ -58,7 +59,10 @@ pub(super) struct World {
     /// The state as it is stored, looked at after each run.
     pub(super) state: watch::Sender<Option<State>>,
     pub(super) runs: Cell<Runs>,
+    /// The names of the runs that the test began and that answered.
+    pub(super) own_runs: RefCell<BTreeSet<String>>,
     under_way: Cell<usize>,
+    is_enough: Cell<bool>,
     _prometheus: Prometheus,
     _config: TempDir,
 }
@@ -73,7 +77,7 @@ impl World {
         };
         let stack = tempfile::tempdir()?;
         let to = stack.path().to_owned();
-        tokio::task::spawn_blocking(move || built(&to)).await??;
+        tokio::task::spawn_blocking(move || build(&to)).await??;
 
         let cast = Cast::start().await?;
         let setup = tools.server().config(&cast.scraped());
@@ -132,22 +136,29 @@ impl World {
             messages: watch::Sender::default(),
             state: watch::Sender::default(),
             runs: Cell::default(),
+            own_runs: RefCell::default(),
             under_way: Cell::default(),
+            is_enough: Cell::default(),
             _prometheus: prometheus,
             _config: config,
         }))
     }
 
-    /// Invokes the ruler once a second for ever, as a schedule does whose runs take longer than
-    /// that and are doubled.
+    /// Invokes the ruler once a second until it is enough, beside the schedule and whoever else
+    /// does so.
     pub(super) async fn invoke(&self) -> Result<()> {
-        loop {
+        while !self.is_enough.get() {
             next_second().await;
             self.count(|runs| runs.doubled += usize::from(self.under_way.get() > 0));
             self.under_way.set(self.under_way.get() + 1);
             let invoked = self.aws.invoke(&self.ruler).await;
             self.under_way.set(self.under_way.get() - 1);
-            match invoked? {
+            let invoked = invoked?;
+            if let Invoked::Answered(answer) = &invoked {
+                let run = answer["run"].as_str().context("a run")?;
+                self.own_runs.borrow_mut().insert(run.to_owned());
+            }
+            match invoked {
                 Invoked::Answered(answer) if answer["lost_race"] == true => {
                     self.count(|runs| runs.lost_races += 1);
                 }
@@ -166,6 +177,12 @@ impl World {
             }
             self.look().await?;
         }
+        Ok(())
+    }
+
+    /// From now on only the schedule invokes the ruler.
+    pub(super) fn is_enough(&self) {
+        self.is_enough.set(true);
     }
 
     fn count(&self, change: impl Fn(&mut Runs)) {
@@ -293,15 +310,27 @@ impl World {
         let mut dice = fastrand::Rng::with_seed(seed);
         self.way.fail(Some(&self.ruler));
         while !over() {
-            self.backend.set(match dice.u32(0..8) {
-                0 => Weather::Refuse,
-                1 => Weather::Cut(dice.usize(1..400)),
-                2 => Weather::Unavailable,
-                3 => Weather::AnswerLost,
-                _ => Weather::Fair,
-            });
-            self.way.sns_is_down(dice.u32(0..5) == 0);
-            tokio::time::sleep(Duration::from_millis(dice.u64(500..3000))).await;
+            let mut turns = [
+                (Weather::Refuse, false),
+                (Weather::Cut(dice.usize(1..400)), false),
+                (Weather::Unavailable, false),
+                (Weather::AnswerLost, false),
+                (Weather::Fair, true),
+                (Weather::Fair, true),
+                (Weather::Fair, false),
+                (Weather::Fair, false),
+                (Weather::Fair, false),
+                (Weather::Fair, false),
+            ];
+            dice.shuffle(&mut turns);
+            for (weather, is_sns_down) in turns {
+                self.backend.set(weather);
+                self.way.sns_is_down(is_sns_down);
+                tokio::time::sleep(Duration::from_millis(dice.u64(500..3000))).await;
+                if over() {
+                    break;
+                }
+            }
         }
         self.backend.set(Weather::Fair);
         self.way.fail(None);
@@ -336,7 +365,7 @@ async fn subscribe(aws: &LocalAws, topic: &str) -> Result<String> {
 }
 
 /// Waits for the next tick of a rule.
-async fn next_second() {
+pub(super) async fn next_second() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     tokio::time::sleep(Duration::from_millis(1001 - u64::from(now.subsec_millis()))).await;
 }
