@@ -3,6 +3,7 @@
 //! by e-mail, FIRING and RESOLVED. And then with everything failing that can.
 
 mod cast;
+mod deliveries;
 mod faults;
 mod ledger;
 mod local_aws;

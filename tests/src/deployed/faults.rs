@@ -16,6 +16,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::cast::{self, fingerprint};
+use super::deliveries::none_without_a_cause;
 use super::ledger::{Alert, judge};
 use super::way::{Fault, Step};
 use super::world::{CANARY, World, next_second};
@@ -26,7 +27,7 @@ const STORM: Duration = Duration::from_secs(60);
 /// And at most, if by then not everything has happened that is to happen.
 const LONGEST_STORM: Duration = Duration::from_secs(180);
 /// Only what will never come takes this long.
-const OVER: Duration = Duration::from_secs(6 * 60);
+const OVER: Duration = Duration::from_secs(4 * 60);
 /// How many nodes there are whose alerts go on until somebody was told that they fire.
 const PATIENT: usize = 14;
 /// And whose alerts end as soon as it is decided that somebody is to be told.
@@ -82,6 +83,7 @@ async fn story(world: &World, seed: u64, start: Instant) -> Result<()> {
         patient.len(),
         hasty.len()
     );
+    none_without_a_cause(&world.way.events())?;
     ensure!(summary.repeated > 0, "no answer of SNS was really lost");
     let ids: BTreeSet<&str> = told.iter().map(|told| told.id.as_str()).collect();
     ensure!(posted == ids.len(), "{posted} posted, {} told", ids.len());

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 
+use super::deliveries::{Event, Publish};
 use super::sandbox::Sandbox;
 use crate::front::{Fate, Front, Request};
 
@@ -127,11 +128,13 @@ struct State {
     decks: Decks,
     /// The process whose children run the functions.
     parent: u32,
-    /// The ruler's name while it is to fail.
-    ruler: Option<String>,
+    /// The ruler's name; none before it is deployed.
+    ruler: String,
+    is_failing: bool,
     is_sns_down: bool,
     faults: Faults,
     published: Vec<String>,
+    events: Vec<Event>,
 }
 
 impl Way {
@@ -143,10 +146,12 @@ impl Way {
                 left: BTreeMap::new(),
             },
             parent,
-            ruler: None,
+            ruler: String::new(),
+            is_failing: false,
             is_sns_down: false,
             faults: Faults::default(),
             published: Vec::new(),
+            events: Vec::new(),
         }));
         let shared = Arc::clone(&state);
         let front = Front::start(url, move |request| decide(request, &shared)).await?;
@@ -158,9 +163,14 @@ impl Way {
         &self.front.url
     }
 
-    /// From now on the requests of the function `ruler` fail; with None nothing does.
-    pub(super) fn fail(&self, ruler: Option<&str>) {
-        self.state.lock().unwrap().ruler = ruler.map(str::to_owned);
+    /// Which function is the ruler.
+    pub(super) fn is_of(&self, ruler: &str) {
+        ruler.clone_into(&mut self.state.lock().unwrap().ruler);
+    }
+
+    /// Whether requests of the ruler fail at all.
+    pub(super) fn fails(&self, is_failing: bool) {
+        self.state.lock().unwrap().is_failing = is_failing;
     }
 
     /// Whether SNS refuses everything, while requests fail at all.
@@ -171,6 +181,11 @@ impl Way {
     /// What was done so far.
     pub(super) fn faults(&self) -> Faults {
         self.state.lock().unwrap().faults.clone()
+    }
+
+    /// What SNS got and who was killed, in its order.
+    pub(super) fn events(&self) -> Vec<Event> {
+        self.state.lock().unwrap().events.clone()
     }
 
     /// The forms that SNS was sent to publish, as they were sent.
@@ -186,33 +201,35 @@ fn decide(request: &Request, shared: &Arc<Mutex<State>>) -> Fate {
     };
     let mut guard = shared.lock().unwrap();
     let state = &mut *guard;
-    let fault = state.ruler.as_ref().and_then(|ruler| {
-        let fault = if step == Step::Publish && state.is_sns_down {
-            Fault::Refused
-        } else {
-            state.decks.draw(step)?
-        };
-        if !fault.kills() {
-            return Some((fault, None));
-        }
-        let sandbox = Sandbox::behind(request.peer, state.parent, ruler)?;
-        Some((fault, Some(sandbox)))
-    });
+    let sandbox = Sandbox::behind(request.peer, state.parent, &state.ruler);
+    let mut fault = match step {
+        _ if !state.is_failing => None,
+        Step::Publish if state.is_sns_down => Some(Fault::Refused),
+        _ => state.decks.draw(step),
+    };
+    if sandbox.is_none() {
+        fault = fault.filter(|fault| !fault.kills());
+    }
     let is_done = !matches!(
         fault,
-        Some((Fault::Refused | Fault::Lost | Fault::KilledBefore, _))
+        Some(Fault::Refused | Fault::Lost | Fault::KilledBefore)
     );
     if step == Step::Publish && is_done {
+        let publish = Publish::read(request, sandbox, fault.is_none());
+        let publish = publish.unwrap_or_else(|error| panic!("{body}: {error:#}"));
+        state.events.push(Event::Published(publish));
         state.published.push(body.into_owned());
     }
-    let Some((fault, sandbox)) = fault else {
+    let Some(fault) = fault else {
         return Fate::Pass;
     };
     let done = Arc::clone(shared);
     let act = move || {
-        if sandbox.is_none_or(Sandbox::kill) {
+        let killed = sandbox.filter(|sandbox| fault.kills() && sandbox.kill());
+        if killed.is_some() || !fault.kills() {
             let mut state = done.lock().unwrap();
             *state.faults.0.entry((step, fault)).or_default() += 1;
+            state.events.extend(killed.map(Event::Killed));
         }
     };
     drop(guard);

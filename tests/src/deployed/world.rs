@@ -123,8 +123,10 @@ impl World {
         );
         std::fs::write(config.path().join("alertmanager.yml"), routing)?;
         let queue = subscribe(&aws, &topic).await?;
+        let ruler = output("RulerFunctionName")?;
+        way.is_of(&ruler);
         Ok(Some(Self {
-            ruler: output("RulerFunctionName")?,
+            ruler,
             table: output("StateTableName")?,
             aws,
             way,
@@ -308,7 +310,7 @@ impl World {
     /// Lets the backend and SNS fail in turns, each a moment long, until `over`.
     pub(super) async fn storm(&self, seed: u64, over: impl Fn() -> bool) {
         let mut dice = fastrand::Rng::with_seed(seed);
-        self.way.fail(Some(&self.ruler));
+        self.way.fails(true);
         while !over() {
             let mut turns = [
                 (Weather::Refuse, false),
@@ -333,7 +335,7 @@ impl World {
             }
         }
         self.backend.set(Weather::Fair);
-        self.way.fail(None);
+        self.way.fails(false);
     }
 }
 
