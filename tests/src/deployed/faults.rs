@@ -33,7 +33,7 @@ const PATIENT: usize = 14;
 /// And whose alerts end as soon as it is decided that somebody is to be told.
 const HASTY: usize = 6;
 /// How many runs are begun at a time beside the schedule's.
-const RUNS_AT_ONCE: usize = 3;
+const RUNS_AT_ONCE: u64 = 3;
 
 #[tokio::test]
 async fn nothing_is_lost_whatever_fails() -> Result<()> {
@@ -70,7 +70,7 @@ async fn nothing_is_lost_whatever_fails() -> Result<()> {
 }
 
 async fn story(world: &World, seed: u64, start: Instant) -> Result<()> {
-    let invoke = try_join_all((0..RUNS_AT_ONCE).map(|_| world.invoke()));
+    let invoke = try_join_all((0..RUNS_AT_ONCE).map(|n| world.invoke(seed.wrapping_add(n))));
     let ((patient, hasty), _) = try_join(storm(world, seed, start), invoke).await?;
     the_schedule_ran_it(world).await?;
     let posted = slack_posted(world).await?;

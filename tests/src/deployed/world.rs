@@ -147,10 +147,12 @@ impl World {
     }
 
     /// Invokes the ruler once a second until it is enough, beside the schedule and whoever else
-    /// does so.
-    pub(super) async fn invoke(&self) -> Result<()> {
+    /// does so: each time as much later than the others as a run takes, or less.
+    pub(super) async fn invoke(&self, seed: u64) -> Result<()> {
+        let mut dice = fastrand::Rng::with_seed(seed);
         while !self.is_enough.get() {
             next_second().await;
+            tokio::time::sleep(Duration::from_millis(dice.u64(0..60))).await;
             self.count(|runs| runs.doubled += usize::from(self.under_way.get() > 0));
             self.under_way.set(self.under_way.get() + 1);
             let invoked = self.aws.invoke(&self.ruler).await;
