@@ -7,6 +7,7 @@ mod deliveries;
 mod faults;
 mod ledger;
 mod local_aws;
+mod runs;
 mod sandbox;
 mod way;
 mod world;

@@ -175,3 +175,50 @@ pub(crate) async fn read(stream: &mut TcpStream) -> Result<Option<(String, Vec<u
     }
     Ok(Some((head, body)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_meets_its_fate() -> Result<()> {
+        let behind = Front::start("http://127.0.0.1:9", |_| {
+            Some((200, "text/plain", "done".to_owned()))
+        })
+        .await?;
+        let was_done = Arc::new(AtomicBool::new(false));
+        let then = Arc::clone(&was_done);
+        let front = Front::start(&behind.url, move |request| match request.line() {
+            "POST /pass" => Fate::Pass,
+            "POST /answered" => Fate::Answered((503, "text/plain", "away".to_owned())),
+            "POST /lost" => Fate::Lost,
+            _ => {
+                let then = Arc::clone(&then);
+                Fate::AnswerLost(Box::new(move || then.store(true, Ordering::SeqCst)))
+            }
+        })
+        .await?;
+        let http = backends::http::client(&backends::http::HttpOptions::default())?;
+        let mut reached = 0;
+        for (path, expected, is_done) in [
+            ("/pass", Some((200, "done")), true),
+            ("/answered", Some((503, "away")), false),
+            ("/lost", None, false),
+            ("/answer-lost", None, true),
+        ] {
+            let sent = http.post(format!("{}{path}", front.url)).body("?").send();
+            let answer = match sent.await {
+                Ok(answer) => Some((answer.status().as_u16(), answer.text().await?)),
+                Err(_) => None,
+            };
+            let answer = answer.as_ref().map(|(status, text)| (*status, &**text));
+            assert_eq!(answer, expected, "{path}");
+            reached += usize::from(is_done);
+            assert_eq!(behind.answered.lock().unwrap().len(), reached, "{path}");
+        }
+        assert!(was_done.load(Ordering::SeqCst));
+        Ok(())
+    }
+}

@@ -51,6 +51,12 @@ impl Publish {
     }
 }
 
+/// How many times SNS got a notification.
+pub(super) fn published(events: &[Event]) -> usize {
+    let published = |event: &&Event| matches!(event, Event::Published(_));
+    events.iter().filter(published).count()
+}
+
 /// Checks that a notification was published again only where whoever published it could not know
 /// that it had, or was killed before it could say so.
 pub(super) fn none_without_a_cause(events: &[Event]) -> Result<()> {
@@ -81,7 +87,7 @@ pub(super) fn none_without_a_cause(events: &[Event]) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn published(id: &str, by: u32, is_answered: bool) -> Event {
+    fn publish(id: &str, by: u32, is_answered: bool) -> Event {
         Event::Published(Publish {
             id: id.to_owned(),
             by: Some(Sandbox::of(by)),
@@ -99,14 +105,14 @@ mod tests {
     #[test]
     fn a_double_needs_a_cause() {
         let killed = |pid| Event::Killed(Sandbox::of(pid));
-        let (one, again) = (published("a", 1, true), published("a", 2, true));
-        check(&[one.clone(), published("b", 2, true)], true);
+        let (one, again) = (publish("a", 1, true), publish("a", 2, true));
+        check(&[one.clone(), publish("b", 2, true)], true);
         check(&[one.clone(), again.clone()], false);
         check(&[one.clone(), killed(1), again.clone()], true);
         check(&[one.clone(), killed(3), again.clone()], false);
         check(&[killed(1), one.clone(), again.clone()], false);
         check(&[one.clone(), killed(1), again.clone(), one], false);
-        check(&[published("a", 1, false), again], true);
+        check(&[publish("a", 1, false), again], true);
     }
 
     #[test]

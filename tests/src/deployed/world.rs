@@ -1,12 +1,11 @@
 //! The deployed stack with all that it stands between: nodes, Prometheus, SNS's subscriber and
 //! Slack, and proxies on the ways that are to fail.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::cell::RefCell;
+use std::time::Duration;
 
 use alerting::state::State;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use aws_sdk_sqs::types::QueueAttributeName;
 use backends::clock::SystemClock;
 use backends::state::{DynamoStore, StateStore as _};
@@ -16,7 +15,8 @@ use tokio::sync::watch;
 
 use super::cast::{Cast, RULES};
 use super::ledger::{Alert, Told};
-use super::local_aws::{Invoked, LocalAws, build};
+use super::local_aws::{LocalAws, build};
+use super::runs::Runs;
 use super::way::Way;
 use crate::parts;
 use crate::prometheus::Prometheus;
@@ -25,23 +25,6 @@ use crate::slack::server::Slack;
 
 /// What nobody may read but the Slack function and Slack: the webhook's path.
 pub(super) const CANARY: &str = "cAnArYb7Tq2";
-
-/// What became of the invocations that the test made beside the schedule's.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Runs {
-    /// That began while another one was under way.
-    pub(super) doubled: usize,
-    /// That came second, so that the work was another's.
-    pub(super) lost_races: usize,
-    /// That did their work.
-    pub(super) done: usize,
-    /// Whose process was gone before the answer: Lambda's word for it is `Runtime.ExitError`.
-    pub(super) died: usize,
-    /// That failed otherwise.
-    pub(super) failed: usize,
-    /// Of those done: whose rules could not be evaluated, with the backend away.
-    pub(super) blind: usize,
-}
 
 /// All of it.
 pub(super) struct World {
@@ -58,11 +41,7 @@ pub(super) struct World {
     pub(super) messages: watch::Sender<Vec<String>>,
     /// The state as it is stored, looked at after each run.
     pub(super) state: watch::Sender<Option<State>>,
-    pub(super) runs: Cell<Runs>,
-    /// The names of the runs that the test began and that answered.
-    pub(super) own_runs: RefCell<BTreeSet<String>>,
-    under_way: Cell<usize>,
-    is_enough: Cell<bool>,
+    pub(super) runs: RefCell<Runs>,
     _prometheus: Prometheus,
     _config: TempDir,
 }
@@ -137,65 +116,14 @@ impl World {
             told: watch::Sender::default(),
             messages: watch::Sender::default(),
             state: watch::Sender::default(),
-            runs: Cell::default(),
-            own_runs: RefCell::default(),
-            under_way: Cell::default(),
-            is_enough: Cell::default(),
+            runs: RefCell::default(),
             _prometheus: prometheus,
             _config: config,
         }))
     }
 
-    /// Invokes the ruler once a second until it is enough, beside the schedule and whoever else
-    /// does so: each time as much later than the others as a run takes, or less.
-    pub(super) async fn invoke(&self, seed: u64) -> Result<()> {
-        let mut dice = fastrand::Rng::with_seed(seed);
-        while !self.is_enough.get() {
-            next_second().await;
-            tokio::time::sleep(Duration::from_millis(dice.u64(0..60))).await;
-            self.count(|runs| runs.doubled += usize::from(self.under_way.get() > 0));
-            self.under_way.set(self.under_way.get() + 1);
-            let invoked = self.aws.invoke(&self.ruler).await;
-            self.under_way.set(self.under_way.get() - 1);
-            let invoked = invoked?;
-            if let Invoked::Answered(answer) = &invoked {
-                let run = answer["run"].as_str().context("a run")?;
-                self.own_runs.borrow_mut().insert(run.to_owned());
-            }
-            match invoked {
-                Invoked::Answered(answer) if answer["lost_race"] == true => {
-                    self.count(|runs| runs.lost_races += 1);
-                }
-                Invoked::Answered(answer) => self.count(|runs| {
-                    runs.done += 1;
-                    runs.blind += usize::from(answer["rules_behind"].as_u64() > Some(0));
-                }),
-                Invoked::Failed(kind, _) if kind == "Runtime.ExitError" => {
-                    self.count(|runs| runs.died += 1);
-                }
-                // Requests for the state that were lost.
-                Invoked::Failed(kind, _) if kind == "StateStore" => {
-                    self.count(|runs| runs.failed += 1);
-                }
-                Invoked::Failed(kind, error) => bail!("{kind}: {error}"),
-            }
-            self.look().await?;
-        }
-        Ok(())
-    }
-
-    /// From now on only the schedule invokes the ruler.
-    pub(super) fn is_enough(&self) {
-        self.is_enough.set(true);
-    }
-
-    fn count(&self, change: impl Fn(&mut Runs)) {
-        let mut runs = self.runs.get();
-        change(&mut runs);
-        self.runs.set(runs);
-    }
-
-    async fn look(&self) -> Result<()> {
+    /// Looks at the state as it is stored.
+    pub(super) async fn look(&self) -> Result<()> {
         if let Some((document, _)) = self.store().load().await? {
             self.state
                 .send_replace(Some(State::from_json(&document).context("the state")?));
@@ -316,7 +244,7 @@ impl World {
         while !over() {
             let mut turns = [
                 (Weather::Refuse, false),
-                (Weather::Cut(dice.usize(1..400)), false),
+                (Weather::Cut(dice.usize(1..300)), false),
                 (Weather::Unavailable, false),
                 (Weather::AnswerLost, false),
                 (Weather::Fair, true),
@@ -330,7 +258,10 @@ impl World {
             for (weather, is_sns_down) in turns {
                 self.backend.set(weather);
                 self.way.sns_is_down(is_sns_down);
-                tokio::time::sleep(Duration::from_millis(dice.u64(500..3000))).await;
+                // Some bad turns outlast the attempts at a query.
+                let longest = if weather == Weather::Fair { 2500 } else { 5500 };
+                let turn = Duration::from_millis(dice.u64(500..longest));
+                tokio::time::sleep(turn).await;
                 if over() {
                     break;
                 }
@@ -366,10 +297,4 @@ async fn subscribe(aws: &LocalAws, topic: &str) -> Result<String> {
     let subscribe = subscribe.topic_arn(topic).protocol("sqs").endpoint(arn);
     subscribe.send().await?;
     Ok(created.queue_url().context("a queue")?.to_owned())
-}
-
-/// Waits for the next tick of a rule.
-pub(super) async fn next_second() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    tokio::time::sleep(Duration::from_millis(1001 - u64::from(now.subsec_millis()))).await;
 }
