@@ -3,7 +3,9 @@
 export DNSWATCH_CACHE := $(abspath $(or $(DNSWATCH_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dnswatch))
 export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),$(DNSWATCH_CACHE)/target))
 
-SCRIPTS := .ci/run tests/run tests/doubled-stacks tests/parts/install
+SCRIPTS := .ci/run demo/build-functions tests/run tests/doubled-stacks tests/parts/install
+# What SAM builds for the demo and the tests.
+FUNCTIONS := $(CARGO_TARGET_DIR)/functions
 AGAIN := @$(MAKE) --no-print-directory
 
 .DEFAULT_GOAL := help
@@ -16,19 +18,32 @@ test: ## everything: lint, then all tests on the real parts, which it installs i
 	$(AGAIN) quick-lint
 # The parts are fetched while the tests compile.
 	$(AGAIN) --jobs=2 parts compile
+	$(AGAIN) functions
 	@tests/run
 
-.PHONY: demo demo-local
-demo: ## a DNS storm on a simulated cluster: the real Prometheus, alerts in the terminal
+.PHONY: demo demo-local functions
+demo: ## a DNS storm on a simulated cluster: the stack on a local AWS, told by Slack and e-mail
+	@tests/parts/install prometheus sam ministack
+	$(AGAIN) functions
+	@cargo build --quiet --locked --package dnswatch-demo
+	@$(CARGO_TARGET_DIR)/debug/dnswatch-demo --deploy $(FUNCTIONS)
+demo-local: ## the same storm without AWS: `dnswatch run`, alerts in the terminal
 	@tests/parts/install prometheus
 	@cargo build --quiet --locked --package dnswatch --package dnswatch-demo
 	@$(CARGO_TARGET_DIR)/debug/dnswatch-demo
-demo-local: demo ## the same
+functions: ## build the Lambda functions for the demo and the tests (for AWS: sam build)
+	@tests/parts/install sam
+	@demo/build-functions $(FUNCTIONS)
 
 .PHONY: soak
 SEEDS ?= 3000
 soak: ## the fault simulation over many more seeds: make soak SEEDS=10000
 	@DNSWATCH_SIM_SEEDS=$(SEEDS) cargo test --locked --package dnswatch-tests simulation -- --nocapture
+
+.PHONY: bench
+bench: ## the function's start, size and memory beside a bare one's (an optimised build: minutes)
+	@cargo build --quiet --locked --profile lambda --package ruler --bin ruler --example bare
+	@bench/start.py bare=$(CARGO_TARGET_DIR)/lambda/examples/bare ruler=$(CARGO_TARGET_DIR)/lambda/ruler
 
 .PHONY: lint quick-lint clippy
 lint: quick-lint clippy ## formatting, clippy, shellcheck, no doubled dependency stacks

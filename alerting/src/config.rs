@@ -1,31 +1,102 @@
 //! What a run is configured with, ready to be used.
 
-use crate::evaluation::EvaluationOptions;
-use crate::notify::Route;
-use crate::rules::{AlertingRule, Defaults, RuleFileError, RuleGroup, RuleKey, SourceFile, load};
+use serde::{Deserialize, Serialize};
 
-/// What is configured beside the rule files.
-#[derive(Debug, Clone, Default)]
+use crate::alertmanager;
+use crate::evaluation::EvaluationOptions;
+use crate::notify::{Receiver, Route};
+use crate::rules::{AlertingRule, Defaults, RuleGroup, RuleKey, SourceFile, load};
+use crate::source::{FileError, Place};
+
+/// The files that users write, together: as they are loaded, refused, and kept as the last good
+/// ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigFiles {
+    /// The rule files.
+    pub rules: Vec<SourceFile>,
+    /// `alertmanager.yml`, if there is one: it takes the place of [`Settings::route`] and
+    /// [`Settings::receivers`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alertmanager: Option<SourceFile>,
+}
+
+impl From<Vec<SourceFile>> for ConfigFiles {
+    /// Rule files alone.
+    fn from(rules: Vec<SourceFile>) -> Self {
+        Self {
+            rules,
+            alertmanager: None,
+        }
+    }
+}
+
+/// What is configured beside the files.
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// What notification ids are made unique by: the workspace, or the server's URL.
     pub workspace: String,
     /// What groups have that do not say otherwise.
     pub defaults: Defaults,
-    /// Where alerts go.
+    /// Where alerts go, where no file says it.
     pub route: Route,
+    /// Who can be told, where no file says it; the route's receiver is among them.
+    pub receivers: Vec<Receiver>,
     /// How rules are evaluated.
     pub evaluation: EvaluationOptions,
 }
 
+impl Default for Settings {
+    /// One receiver, named as the default route's, that is told in the terminal.
+    fn default() -> Self {
+        let route = Route::default();
+        Self {
+            workspace: String::new(),
+            defaults: Defaults::default(),
+            receivers: vec![Receiver::terminal(&route.receiver)],
+            route,
+            evaluation: EvaluationOptions::default(),
+        }
+    }
+}
+
 impl Settings {
-    /// The configuration with these rule files, or everything that is wrong with them.
-    pub fn load(&self, files: &[SourceFile]) -> Result<Config, Vec<RuleFileError>> {
-        Ok(Config {
-            workspace: self.workspace.clone(),
-            groups: load(files, self.defaults)?,
-            route: self.route.clone(),
-            evaluation: self.evaluation.clone(),
+    /// The routing that is configured beside the files. A route whose receiver is unknown is
+    /// refused: alerts would go nowhere, and nobody would know.
+    fn own_routing(&self) -> Result<(Route, Vec<Receiver>), FileError> {
+        let receiver = &self.route.receiver;
+        if self.receivers.iter().any(|known| known.name == *receiver) {
+            return Ok((self.route.clone(), self.receivers.clone()));
+        }
+        Err(FileError {
+            place: Place {
+                file: "route".to_owned(),
+                line: 0,
+                column: 0,
+            },
+            message: format!("there is no receiver {receiver:?}"),
         })
+    }
+
+    /// The configuration with these files, or everything that is wrong with them.
+    pub fn load(&self, files: &ConfigFiles) -> Result<Config, Vec<FileError>> {
+        let routing = match &files.alertmanager {
+            Some(file) => alertmanager::load(file).map(|file| (file.route, file.receivers)),
+            None => self.own_routing().map_err(|error| vec![error]),
+        };
+        match (load(&files.rules, self.defaults), routing) {
+            (Ok(groups), Ok((route, receivers))) => Ok(Config {
+                workspace: self.workspace.clone(),
+                groups,
+                route,
+                receivers,
+                evaluation: self.evaluation.clone(),
+            }),
+            (groups, routing) => {
+                let mut errors = groups.err().unwrap_or_default();
+                errors.extend(routing.err().unwrap_or_default());
+                Err(errors)
+            }
+        }
     }
 }
 
@@ -38,11 +109,18 @@ pub struct Config {
     pub groups: Vec<RuleGroup>,
     /// Where alerts go.
     pub route: Route,
+    /// Who can be told; the route's receiver is among them.
+    pub receivers: Vec<Receiver>,
     /// How rules are evaluated.
     pub evaluation: EvaluationOptions,
 }
 
 impl Config {
+    /// The receiver of that name, if there is one.
+    pub fn receiver(&self, name: &str) -> Option<&Receiver> {
+        self.receivers.iter().find(|receiver| receiver.name == name)
+    }
+
     /// The rule behind a key, with its group.
     pub fn rule(&self, key: &RuleKey) -> Option<(&RuleGroup, &AlertingRule)> {
         self.groups.iter().find_map(|group| {

@@ -68,6 +68,8 @@ pub struct Progress {
     pub evaluated: usize,
     /// Ticks that failed and count as evaluated.
     pub failed: usize,
+    /// Ticks that were too old to be evaluated and never will be.
+    pub skipped: u64,
     /// Rules that stopped before their last due tick.
     pub stopped: usize,
     /// Whether rules that were not stopped have more ticks due.
@@ -80,6 +82,7 @@ impl Progress {
         self.due += next.due;
         self.evaluated += next.evaluated;
         self.failed += next.failed;
+        self.skipped += next.skipped;
         self.stopped += next.stopped;
         self.more = next.more;
     }
@@ -143,6 +146,7 @@ impl<'a> Evaluation<'a> {
             progress.due += run.due;
             progress.evaluated += run.evaluated;
             progress.failed += run.failed;
+            progress.skipped += run.skipped;
             if run.evaluated < run.due {
                 progress.stopped += 1;
                 stopped.insert(run.rule.key.clone());
@@ -174,6 +178,13 @@ struct RuleRun<'a> {
     due: usize,
     evaluated: usize,
     failed: usize,
+    skipped: u64,
+}
+
+/// How many ticks there are from `first` to `last`, both counted.
+fn ticks_between(first: Timestamp, last: Timestamp, interval: Duration) -> u64 {
+    let steps = last.since(first).as_millis() / interval.as_millis().max(1);
+    u64::try_from(steps).unwrap_or(u64::MAX).saturating_add(1)
 }
 
 impl<'a> RuleRun<'a> {
@@ -184,6 +195,7 @@ impl<'a> RuleRun<'a> {
         now: Timestamp,
         options: &EvaluationOptions,
     ) -> Self {
+        let mut skipped = 0;
         let due = DueTicks::between(
             state.evaluated_until,
             now,
@@ -194,6 +206,7 @@ impl<'a> RuleRun<'a> {
         if let Some(due) = due
             && let Some((from, to)) = due.skipped
         {
+            skipped = ticks_between(from, to, group.interval);
             let from = state.health.skipped.map_or(from, |before| {
                 if before.to == state.evaluated_until {
                     before.from
@@ -226,6 +239,7 @@ impl<'a> RuleRun<'a> {
             asked: BTreeSet::new(),
             evaluated: 0,
             failed: 0,
+            skipped,
         }
     }
 

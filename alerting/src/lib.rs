@@ -13,10 +13,12 @@
 //! - [`notify`]: from alerts to notifications that are owed, and their text;
 //! - [`state`]: the document that is kept from run to run.
 //!
-//! [`config`] is what a run is configured with. [`labels`], [`timestamp`], [`duration`],
+//! [`config`] is what a run is configured with; [`alertmanager`] reads the part of it that says
+//! whom to tell, and [`source`] is a file that a user wrote. [`labels`], [`timestamp`], [`duration`],
 //! [`fingerprint`] and [`query`] are the words that the rest is written in.
 
 pub mod alert;
+pub mod alertmanager;
 pub mod config;
 pub mod duration;
 pub mod evaluation;
@@ -28,6 +30,7 @@ mod presence;
 pub mod promql;
 pub mod query;
 pub mod rules;
+pub mod source;
 pub mod state;
 pub mod state_machine;
 pub mod template;

@@ -9,11 +9,17 @@ use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_runtime_api::http::{Response, StatusCode};
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
+
+use crate::line::{chain, one_line};
+
+/// The most characters of a [`reason`].
+const MAX_REASON: usize = 300;
 
 /// What every service client of the SDK is made from.
 ///
@@ -103,4 +109,33 @@ fn failed(error: reqwest::Error) -> ConnectorError {
     } else {
         ConnectorError::io(error.into())
     }
+}
+
+/// Why an operation failed, in one short line without secrets: the service's code and the first
+/// line of its message (the lines that follow a refused signature repeat the request, its session
+/// token included), or what is wrong with the connection.
+pub fn reason<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: ProvideErrorMetadata,
+{
+    let text = match error {
+        SdkError::ServiceError(refused) => {
+            let message = refused.err().message().unwrap_or_default();
+            let message = message.lines().next().unwrap_or_default();
+            let code = refused.err().code().unwrap_or("the service refused");
+            match message {
+                "" => code.to_owned(),
+                message => format!("{code}: {message}"),
+            }
+        }
+        SdkError::TimeoutError(_) => "no answer in time".to_owned(),
+        SdkError::ResponseError(_) => "the answer cannot be read".to_owned(),
+        SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
+            Some(error) => chain(error),
+            None => "the request was not sent".to_owned(),
+        },
+        SdkError::ConstructionFailure(_) => "the request could not be made".to_owned(),
+        _ => "it failed".to_owned(),
+    };
+    one_line(&text, &[], MAX_REASON)
 }

@@ -1,9 +1,9 @@
-//! The rule files that loaded last, packed up for the day on which newer ones do not.
+//! The files that loaded last, packed up for the day on which newer ones do not.
 
 use std::io::{Read, Write};
 
+use alerting::config::ConfigFiles;
 use alerting::fingerprint::hash_128;
-use alerting::rules::SourceFile;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
@@ -14,9 +14,11 @@ use crate::state::StoreError;
 const MAX_UNPACKED: u64 = 256 * 1024 * 1024;
 
 /// The files in one compressed piece, and its name: a hash of what is in it.
-pub(crate) fn pack(files: &[SourceFile]) -> Result<(String, Vec<u8>), StoreError> {
+pub(crate) fn pack(files: &ConfigFiles) -> Result<(String, Vec<u8>), StoreError> {
     let parts: Vec<&str> = files
+        .rules
         .iter()
+        .chain(&files.alertmanager)
         .flat_map(|file| [file.name.as_str(), file.text.as_str()])
         .collect();
     let name = hash_128(&parts);
@@ -28,18 +30,18 @@ pub(crate) fn pack(files: &[SourceFile]) -> Result<(String, Vec<u8>), StoreError
     };
     match pack() {
         Ok(packed) => Ok((name, packed)),
-        Err(error) => Err(failed("packing the rule files", error)),
+        Err(error) => Err(failed("packing the configuration", error)),
     }
 }
 
 /// The files of a packed piece.
-pub(crate) fn unpack(packed: &[u8]) -> Result<Vec<SourceFile>, StoreError> {
+pub(crate) fn unpack(packed: &[u8]) -> Result<ConfigFiles, StoreError> {
     let mut json = Vec::new();
     GzDecoder::new(packed)
         .take(MAX_UNPACKED)
         .read_to_end(&mut json)
         .and_then(|_| Ok(serde_json::from_slice(&json)?))
-        .map_err(|error| failed("unpacking the last good rule files", error))
+        .map_err(|error| failed("unpacking the last good configuration", error))
 }
 
 fn failed(doing: &str, source: std::io::Error) -> StoreError {

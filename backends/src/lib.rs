@@ -4,12 +4,15 @@
 //! fetches what `alerting` asks for, commits, and publishes. Clock, connections and names are
 //! parameters, so whatever a test drives is what runs.
 
+pub mod amp;
 pub mod aws;
 pub mod clock;
 pub mod http;
 mod last_good;
+pub mod line;
 pub mod notify;
 pub mod prometheus;
 pub mod publish;
 pub mod run;
 pub mod state;
+pub mod sts;

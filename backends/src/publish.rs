@@ -1,7 +1,9 @@
 //! The second half of a run: what it claimed it publishes, and strikes off.
 
+use std::collections::BTreeMap;
+
 use alerting::config::Config;
-use alerting::notify::{Details, Message, Notification, Outbox};
+use alerting::notify::{Details, Notification, Outbox, Outgoing};
 use alerting::state::State;
 use alerting::timestamp::Timestamp;
 
@@ -9,6 +11,10 @@ use crate::clock::Clock;
 use crate::notify::{Notifier, PublishError};
 use crate::run::{Querier, Ruler, RunError};
 use crate::state::{CommitError, StateStore};
+
+/// After how many failures a channel is left alone for the rest of a run, so that one that does not
+/// answer takes no other's time.
+const MAX_FAILURES: usize = 2;
 
 /// How often a strike-off is tried again that another run's commit got in the way of.
 const MAX_RACES: usize = 20;
@@ -35,13 +41,31 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
     ) -> Published {
         let mut published = Published::default();
         let outbox = &state.notify.outbox;
+        let mut failures: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         for notification in outbox.claimed_by(run_id, self.clock.now()) {
             let id = &notification.id;
-            let outcome = if self.clock.now() < deadline {
-                let message = self.message(notification, config, state, deadline).await;
+            let channel = (
+                notification.receiver.as_str(),
+                notification.integration.as_str(),
+            );
+            let outcome = if failures.get(&channel).is_some_and(|n| *n >= MAX_FAILURES) {
+                Err(PublishError::Transient(format!(
+                    "{} of {} fails, and is left alone until the next run",
+                    notification.integration, notification.receiver
+                )))
+            } else if self.clock.now() < deadline {
+                let details = self.details(notification, config, state, deadline).await;
                 // Whatever took long until now, the claim must still be ours.
                 match self.still_claimed(run_id, id).await {
-                    Ok(true) => self.notifier.publish(notification, &message).await,
+                    Ok(true) => {
+                        let outgoing = Outgoing {
+                            notification,
+                            details: &details,
+                            config,
+                            now: self.clock.now(),
+                        };
+                        self.notifier.publish(&outgoing).await
+                    }
                     Ok(false) => {
                         published
                             .postponed
@@ -64,6 +88,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
                     .await
                 }
                 Err(PublishError::Transient(error)) => {
+                    *failures.entry(channel).or_default() += 1;
                     published.postponed.push(format!("{id}: {error}"));
                     self.settle(|outbox| outbox.release(id, run_id)).await
                 }
@@ -84,13 +109,13 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
         published
     }
 
-    async fn message(
+    async fn details(
         &self,
         notification: &Notification,
         config: &Config,
         state: &State,
         deadline: Timestamp,
-    ) -> Message {
+    ) -> Details {
         let mut details = Details::of(notification, config, state);
         let asks = details.asks().cloned().collect();
         for (ask, answer) in self.fetch(asks, deadline).await {
@@ -98,7 +123,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
                 details.answer(&ask, &answer, notification, config);
             }
         }
-        Message::of(notification, &details, self.clock.now())
+        details
     }
 
     async fn still_claimed(&self, run_id: &str, id: &str) -> Result<bool, RunError> {

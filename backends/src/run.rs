@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use alerting::config::{Config, Settings};
+use alerting::config::{Config, ConfigFiles, Settings};
 use alerting::evaluation::{Evaluation, Progress};
 use alerting::notify::{self, Trouble};
 use alerting::query::{Answer, Ask, FailureKind, QueryFailure};
-use alerting::rules::{RuleKey, SourceFile};
+use alerting::rules::RuleKey;
 use alerting::state::{State, StateError};
 use alerting::timestamp::Timestamp;
 use futures_util::{StreamExt, stream};
@@ -82,6 +82,27 @@ pub struct RunReport {
     pub config_refused: Option<String>,
     /// Rules with what they fail of.
     pub failing: Vec<String>,
+    /// How many notifications stay owed.
+    pub owed: usize,
+    /// For how long the oldest tick has been due that is not evaluated; zero if none is.
+    pub lag: Duration,
+    /// Where the time went.
+    pub took: Timings,
+}
+
+/// Where a run's time went, by its own clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Loading the state and the configuration.
+    pub load: Duration,
+    /// Waiting for answers to the rules' questions.
+    pub query: Duration,
+    /// Evaluating, without that waiting.
+    pub evaluate: Duration,
+    /// Planning notifications and committing the state.
+    pub commit: Duration,
+    /// Rendering and publishing notifications, and striking them off.
+    pub publish: Duration,
 }
 
 /// A run that could not do its work.
@@ -117,12 +138,12 @@ struct Committed {
 }
 
 impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
-    /// One run, known by `run_id`, which no other run has. `files` are the rule files as they
+    /// One run, known by `run_id`, which no other run has. `files` are the user's files as they
     /// are now, or why they cannot be read.
     pub async fn run(
         &self,
         run_id: &str,
-        files: Result<Vec<SourceFile>, String>,
+        files: Result<impl Into<ConfigFiles>, String>,
     ) -> Result<RunReport, RunError> {
         let now = self.clock.now();
         let deadline = now.plus(self.options.budget);
@@ -142,7 +163,10 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
             first: committed.version.is_none(),
             ..RunReport::default()
         };
-        let config = self.config(&mut state, files, &mut report).await?;
+        let config = self
+            .config(&mut state, files.map(Into::into), &mut report)
+            .await?;
+        report.took.load = self.since(now);
         let troubles: Vec<Trouble> = report
             .config_refused
             .iter()
@@ -153,6 +177,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
 
         let mut stopped = BTreeSet::new();
         loop {
+            let began = self.clock.now();
             let more = self
                 .evaluate(
                     &config,
@@ -163,28 +188,43 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
                     &mut report,
                 )
                 .await;
-            if !more || self.clock.now() >= evaluate_until {
+            let evaluated = self.clock.now();
+            report.took.evaluate += evaluated.since(began);
+            if !more || evaluated >= evaluate_until {
                 break;
             }
             self.commit(&state, &mut committed).await?;
+            report.took.commit += self.since(evaluated);
         }
+        report.took.evaluate = report.took.evaluate.saturating_sub(report.took.query);
         report.failing = failing(&state);
+        report.lag = lag(&state, &config, now);
 
+        let began = self.clock.now();
         notify::plan(&mut state, &config, &troubles, now);
         let claimed_at = self.clock.now();
         let until = claimed_at.plus(self.options.claim);
         state.notify.outbox.claim(run_id, claimed_at, until);
         self.commit(&state, &mut committed).await?;
+        let done = self.clock.now();
+        report.took.commit += done.since(began);
 
         report.published = self.publish(run_id, &config, &state, deadline).await;
+        let settled = report.published.delivered + report.published.refused.len();
+        report.owed = state.notify.outbox.owed().len().saturating_sub(settled);
+        report.took.publish = self.since(done);
         Ok(report)
+    }
+
+    fn since(&self, earlier: Timestamp) -> Duration {
+        self.clock.now().since(earlier)
     }
 
     /// The configuration in force: the one given, or the last good one.
     async fn config(
         &self,
         state: &mut State,
-        files: Result<Vec<SourceFile>, String>,
+        files: Result<ConfigFiles, String>,
         report: &mut RunReport,
     ) -> Result<Config, RunError> {
         let loaded = files.and_then(|files| {
@@ -240,9 +280,11 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
             if asks.is_empty() {
                 break;
             }
+            let began = self.clock.now();
             for (ask, answer) in self.fetch(asks, deadline).await {
                 chunk.answer(ask, answer);
             }
+            report.took.query += self.since(began);
         }
         let progress = chunk.finish(&mut state.rules, stopped);
         let more = progress.more;
@@ -295,4 +337,16 @@ fn failing(state: &State) -> Vec<String> {
             Some(format!("{}: {}", rule.id.alert, failure.error))
         })
         .collect()
+}
+
+fn lag(state: &State, config: &Config, now: Timestamp) -> Duration {
+    let lags = config.groups.iter().flat_map(|group| {
+        let last = now.align_down(group.interval);
+        group.rules.iter().filter_map(move |rule| {
+            let until = state.rules.get(&rule.key)?.evaluated_until;
+            let first = until.align_down(group.interval).plus(group.interval);
+            (first <= last).then(|| now.since(first))
+        })
+    });
+    lags.max().unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use alerting::config::Settings;
 use alerting::duration;
 use alerting::evaluation::EvaluationOptions;
 use alerting::labels::Labels;
-use alerting::notify::Route;
+use alerting::notify::{Receiver, Route};
 use alerting::rules::Defaults;
 use alerting::state_machine::{External, Semantics};
 use anyhow::{Context, Result};
@@ -154,6 +154,7 @@ fn settings(args: &Args) -> Settings {
             group_interval: args.group_interval,
             repeat_interval: args.repeat_interval,
         },
+        receivers: vec![Receiver::terminal("terminal")],
         evaluation: EvaluationOptions {
             semantics: Semantics {
                 ask_before_resolve: !args.resolve_vanished,

@@ -13,6 +13,10 @@ const AFTERGLOW: Duration = Duration::from_secs(165);
 /// The longest that the demo may take, as README.md promises.
 pub const DEADLINE: Duration = Duration::from_secs(360);
 
+/// The longest that it may take from the deployment on, where a schedule of a
+/// minute drives it.
+pub const DEPLOYED_DEADLINE: Duration = Duration::from_secs(540);
+
 /// What has been told so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Told {
@@ -48,6 +52,11 @@ impl Told {
 /// How long the show should take, whose storm ends after `storm_ends`.
 pub fn estimate(storm_ends: Duration) -> Duration {
     storm_ends + AFTERGLOW
+}
+
+/// The same from the deployment on: the schedule may have fired just before.
+pub fn estimate_deployed(storm_ends: Duration) -> Duration {
+    storm_ends + AFTERGLOW + Duration::from_secs(60)
 }
 
 #[cfg(test)]

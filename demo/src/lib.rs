@@ -10,7 +10,7 @@
 //! - [`pages`]: the state as the two kinds of page that a Prometheus scrapes,
 //!   written by [`exposition`].
 //! - [`server`] and [`scrape_config`]: those pages on a loopback port, and the
-//!   Prometheus configuration that finds them.
+//!   Prometheus configuration that finds them; [`listen`] is the server.
 //! - [`subject`] and [`acts`]: what the demo waits to be told, and in how long.
 //!
 //! The model has no clock, no randomness and no I/O; all of it is whole
@@ -22,6 +22,7 @@ pub mod coredns;
 pub mod eni;
 pub mod exposition;
 pub mod histogram;
+pub mod listen;
 pub mod pages;
 pub mod scenario;
 pub mod scrape_config;

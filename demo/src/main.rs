@@ -1,14 +1,23 @@
 //! `dnswatch-demo`: a DNS storm comes over a simulated cluster and goes again,
-//! a real Prometheus watches, and `dnswatch run` tells of it.
+//! a real Prometheus watches, and dnswatch tells of it: the stack, deployed to
+//! an AWS on this machine, or `dnswatch run`.
 //!
-//! [`show`] is the story; [`parts`] finds the programs, [`child`] runs them so
-//! that none outlives the demo, [`console`] prints.
+//! [`deployed`] and [`local`] are the stories, [`show`] what they share;
+//! [`parts`] finds the programs, [`child`] runs them so that none outlives the
+//! demo, [`ready`] waits for them, [`console`] prints. [`aws`] is the local AWS,
+//! [`recorder`] the way to it, [`slack`] stands in for Slack.
 
+mod aws;
 mod child;
 mod console;
+mod deployed;
+mod local;
 mod parts;
 mod prometheus;
+mod ready;
+mod recorder;
 mod show;
+mod slack;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -20,11 +29,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::show::Stage;
 
 /// Plays a DNS storm on a simulated EKS cluster under the eyes of a real
-/// Prometheus and of `dnswatch run`, and exits 0 only if both FIRING and
-/// RESOLVED were told.
+/// Prometheus and of dnswatch, and exits 0 only if both FIRING and RESOLVED
+/// were told.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
+    /// Deploy the stack that `demo/build-functions` built in this folder to a
+    /// local AWS [default: `dnswatch run` watches, without AWS]
+    #[arg(long, value_name = "FOLDER")]
+    deploy: Option<PathBuf>,
     /// The Prometheus to start [default: the one among the parts of `make
     /// parts`, else the one on PATH]
     #[arg(long, value_name = "PATH", env = "DNSWATCH_PROMETHEUS")]
@@ -43,9 +56,9 @@ struct Args {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let mut stage = Stage::default();
+    let mut stage = Stage::new();
     let outcome = tokio::select! {
-        outcome = show::play(&args, &mut stage) => outcome.map(|()| 0),
+        outcome = play(&args, &mut stage) => outcome.map(|()| 0),
         stopped = stop_signal() => stopped.map(|signal| 128 + signal),
     };
     stage.clear().await;
@@ -56,6 +69,13 @@ async fn main() -> ExitCode {
             let _ = writeln!(io::stderr(), "dnswatch-demo: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn play(args: &Args, stage: &mut Stage) -> anyhow::Result<()> {
+    match &args.deploy {
+        Some(built) => deployed::play(args, built, stage).await,
+        None => local::play(args, stage).await,
     }
 }
 

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use crate::aws::Programs;
+
 /// The Prometheus given, else the one among the parts, else the one on PATH.
 ///
 /// # Errors
@@ -20,6 +22,23 @@ pub(crate) fn prometheus(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     part.filter(|part| part.is_file())
         .or_else(|| on_path("prometheus"))
         .context("no Prometheus found: run `make parts`, or name one with --prometheus")
+}
+
+/// The programs of a local AWS, among the parts.
+///
+/// # Errors
+/// Where they are not there.
+pub(crate) fn local_aws() -> anyhow::Result<Programs> {
+    let part = |path: &str| {
+        parts_folder()
+            .map(|parts| parts.join(path))
+            .filter(|part| part.is_file())
+            .with_context(|| format!("no {path} found: run `make parts`"))
+    };
+    Ok(Programs {
+        ministack: part("ministack/bin/ministack")?,
+        sam: part("sam/bin/sam")?,
+    })
 }
 
 /// The dnswatch given, else the one beside this program.

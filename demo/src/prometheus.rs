@@ -4,16 +4,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{interval, timeout};
+use anyhow::Context as _;
+use tokio::net::TcpListener;
 
-use crate::child::Child;
+use crate::child::{Child, Program};
+use crate::ready;
 
 /// How long a start may take on a busy machine.
 const START: Duration = Duration::from_secs(60);
-const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// Starts Prometheus with the configuration `config` in `folder`; returns it
 /// with its address.
@@ -38,7 +36,14 @@ pub(crate) async fn start(
         format!("--storage.tsdb.path={}", folder.join("data").display()),
         format!("--web.listen-address={address}"),
     ];
-    let child = Child::start("Prometheus", program, &args, folder.join("prometheus.log"))?;
+    let program = Program {
+        name: "Prometheus",
+        path: program,
+        args: &args,
+        environment: None,
+        is_heard: false,
+    };
+    let child = Child::start(&program, folder.join("prometheus.log"))?;
     Ok((child, address))
 }
 
@@ -47,35 +52,5 @@ pub(crate) async fn start(
 /// # Errors
 /// Where it ends, or does not answer in a minute.
 pub(crate) async fn ready(child: &mut Child, address: SocketAddr) -> anyhow::Result<()> {
-    let looks = async {
-        let mut pause = interval(BETWEEN_LOOKS);
-        loop {
-            pause.tick().await;
-            if is_ready(address).await.unwrap_or(false) {
-                return;
-            }
-        }
-    };
-    let in_time = tokio::select! {
-        in_time = timeout(START, looks) => in_time,
-        error = child.ended() => return Err(error),
-    };
-    if in_time.is_err() {
-        bail!(
-            "Prometheus was not ready after {} s; the end of its log:\n{}",
-            START.as_secs(),
-            child.log_tail()
-        );
-    }
-    Ok(())
-}
-
-async fn is_ready(address: SocketAddr) -> std::io::Result<bool> {
-    let mut connection = TcpStream::connect(address).await?;
-    connection
-        .write_all(b"GET /-/ready HTTP/1.0\r\n\r\n")
-        .await?;
-    let mut status = [0; 12];
-    connection.read_exact(&mut status).await?;
-    Ok(status.ends_with(b" 200"))
+    ready::wait(child, address, "/-/ready", START).await
 }

@@ -13,16 +13,23 @@
 //!
 //! What they prove:
 //! - [`cli`]: `dnswatch check` and `dnswatch run --once`, as a user meets them
+//! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
 //! - [`outage`]: an outage of the backend loses no tick, and is no all-clear
 //! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
 //!   for rules that are hard to evaluate, one tick a run or many; the same failures
+//! - [`deployed`]: the stack on a local AWS: schedule, roles, queue; a storm told by Slack and e-mail
 //! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
 //!   narrowed expression gives the same samples
+//! - [`ruler_function`]: the function, from Prometheus to a queue behind the topic, on an AWS that is strict
 //! - [`rules`]: the rule catalogue is accepted by promtool, and passes its own unit tests
 //! - [`sigv4`]: every signature of the client is the one that botocore computes
 //! - [`simulation`]: the run keeps its invariants under every fault that a seed can think of
+//! - [`sns`]: SNS, as moto has it, accepts every notification and delivers it unchanged; what SNS
+//!   refuses is told apart from what may work later
+//! - [`stack`]: the template keeps the linters' rules, and allows what the code calls and no more
 //! - [`state_file`]: the state file under `kill -9`, and under two rulers at once
 //! - [`telemetry`]: telemetry that stops holds an alert, and nobody is told that it is over
+//! - [`slack`]: messages keep Slack's rules whatever they hold, and each is posted, once
 //!
 //! A test that needs a real part begins by asking for it, and ends there without it: in CI that
 //! is a failure, elsewhere it is told by name.
@@ -41,7 +48,9 @@
 )]
 
 mod cli;
+mod deployed;
 mod dnswatch;
+mod dynamodb;
 mod failing;
 mod history;
 mod leash;
@@ -54,10 +63,14 @@ mod promql_narrowing;
 mod promtool_test;
 mod proxy;
 mod ruler;
+mod ruler_function;
 mod rules;
 mod samples;
 mod sigv4;
 mod simulation;
+mod slack;
+mod sns;
+mod stack;
 mod state_file;
 mod telemetry;
 mod weather;

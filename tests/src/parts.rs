@@ -20,11 +20,42 @@ pub(crate) fn prometheus() -> Option<PrometheusTools> {
     })
 }
 
-/// A Python with the packages of `tests/parts/requirements.txt`. `None` is a skip, and has been
-/// told: the test ends there.
+/// A Python with the packages of `tests/parts/requirements-python.txt`. `None` is a skip, and has
+/// been told: the test ends there.
 #[track_caller]
 pub(crate) fn python() -> Option<PathBuf> {
     Some(part("python", Location::caller())?.join("bin/python"))
+}
+
+/// SAM CLI. What it calls (`cargo-lambda`, and zig by way of `python3`) is beside it: its folder
+/// must come first in the PATH.
+#[track_caller]
+pub(crate) fn sam() -> Option<PathBuf> {
+    Some(part("sam", Location::caller())?.join("bin/sam"))
+}
+
+/// cfn-lint, the lint of CloudFormation's own people.
+#[track_caller]
+pub(crate) fn cfn_lint() -> Option<PathBuf> {
+    Some(part("sam", Location::caller())?.join("bin/cfn-lint"))
+}
+
+/// `moto_server`, an AWS that is strict about what it is sent.
+#[track_caller]
+pub(crate) fn moto() -> Option<PathBuf> {
+    Some(part("moto", Location::caller())?.join("bin/moto_server"))
+}
+
+/// `ministack`, an AWS that deploys stacks and runs their functions.
+#[track_caller]
+pub(crate) fn ministack() -> Option<PathBuf> {
+    Some(part("ministack", Location::caller())?.join("bin/ministack"))
+}
+
+/// checkov, the security lint of templates.
+#[track_caller]
+pub(crate) fn checkov() -> Option<PathBuf> {
+    Some(part("checkov", Location::caller())?.join("bin/checkov"))
 }
 
 /// The folder of a part, if it is installed.
@@ -121,7 +152,7 @@ mod tests {
             .output()
             .unwrap();
         let version = String::from_utf8(said.stdout).unwrap();
-        let pinned = include_str!("../parts/requirements.txt");
+        let pinned = include_str!("../parts/requirements-python.txt");
         assert!(
             pinned
                 .lines()

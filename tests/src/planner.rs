@@ -170,9 +170,19 @@ pub(crate) async fn evaluate(case: &Comparison<'_>, url: &str) -> Result<Vec<See
         one_by_one.iter().map(|seen| (seen.tick, seen)).collect();
     for many in [from_first, from_second, outages, at_once].concat() {
         let one = by_tick[&many.tick];
+        let only = |these: &Seen, those: &Seen| -> Vec<Active> {
+            let these = these.active.iter();
+            let only = these.filter(|alert| !those.active.contains(alert));
+            only.cloned().collect()
+        };
         ensure!(
             many == *one,
-            "many ticks a run: {many:#?}, one tick a run: {one:#?}"
+            "at {}: only with many ticks a run: {:#?}, {:?}; only with one tick a run: {:#?}, {:?}",
+            one.tick,
+            only(&many, one),
+            many.failed,
+            only(one, &many),
+            one.failed
         );
     }
     Ok(one_by_one)

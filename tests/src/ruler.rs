@@ -9,7 +9,7 @@ use alerting::alert::AlertState;
 use alerting::config::Settings;
 use alerting::evaluation::EvaluationOptions;
 use alerting::labels::{ALERT_NAME, Labels};
-use alerting::notify::{Message, Notification, Route};
+use alerting::notify::{Message, Notification, Outgoing, Route};
 use alerting::rules::{Defaults, SourceFile};
 use alerting::state::State;
 use alerting::state_machine::Semantics;
@@ -49,15 +49,11 @@ pub(crate) struct Recorder {
 }
 
 impl Notifier for Recorder {
-    async fn publish(
-        &self,
-        notification: &Notification,
-        message: &Message,
-    ) -> Result<(), PublishError> {
+    async fn publish(&self, outgoing: &Outgoing<'_>) -> Result<(), PublishError> {
         let told = Told {
             at: self.clock.now(),
-            notification: notification.clone(),
-            message: message.clone(),
+            notification: outgoing.notification.clone(),
+            message: outgoing.text(),
         };
         let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         all.push(told);
@@ -113,6 +109,7 @@ pub(crate) fn as_prometheus() -> Settings {
             max_catch_up: FOR_EVER,
             ..EvaluationOptions::default()
         },
+        ..Settings::default()
     }
 }
 

@@ -25,7 +25,9 @@ groups:
   query_offset: 0s
   rules:
   - alert: EveryOtherSecond
-    expr: vector(time()) % 2 < 1
+    expr: vector(time()) and on () (vector(time()) % 2 < 1)
+    annotations:
+      summary: of tick {{ printf \"%.0f\" $value }}
   - alert: TwoOfFour
     expr: vector(time()) % 4 < 2
     for: 1h
@@ -93,16 +95,17 @@ fn sequence(state: &State) -> u64 {
     state.notify.nflog.iter().map(|entry| entry.sequence).sum()
 }
 
-/// How often each beginning and each end was told: the lines that name their ticks.
+/// How often each beginning and each end was told: the annotation names the tick.
 fn told(log: &str, into: &mut BTreeMap<String, usize>) {
+    let mut status = "";
     for line in log.lines().map(str::trim) {
-        let tick = line
-            .strip_prefix("since ")
-            .and_then(|rest| rest.split_once(' '))
-            .map(|(since, _)| format!("since {since}"))
-            .or_else(|| Some(line.strip_prefix("from ")?.split_once(';')?.0.to_owned()));
-        if let Some(tick) = tick {
-            *into.entry(tick).or_default() += 1;
+        for known in ["FIRING", "RESOLVED"] {
+            if line.starts_with(known) {
+                status = known;
+            }
+        }
+        if let Some(tick) = line.strip_prefix("of tick ") {
+            *into.entry(format!("{status} {tick}")).or_default() += 1;
         }
     }
 }

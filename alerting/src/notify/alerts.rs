@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::ruler_alerts;
 use crate::alert::{Alert, AlertState, Annotations, End, Hold};
 use crate::config::Config;
 use crate::labels::Labels;
@@ -76,7 +77,7 @@ pub(super) fn collect(state: &mut State, config: &Config, own: Vec<Alert>, now: 
             }
         }
     }
-    take_own(alerts, own, config, now);
+    take_own(alerts, own, &state.rules, config, now);
     for entry in alerts.values_mut() {
         entry
             .fired_by
@@ -145,6 +146,7 @@ fn take_news(
 fn take_own(
     alerts: &mut BTreeMap<Labels, AlertEntry>,
     own: Vec<Alert>,
+    rules: &BTreeMap<RuleKey, RuleState>,
     config: &Config,
     now: Timestamp,
 ) {
@@ -157,7 +159,7 @@ fn take_own(
     }
     for (labels, entry) in alerts.iter_mut() {
         if !firing.contains(labels) && entry.fired_by.remove(&key) && entry.fired_by.is_empty() {
-            entry.resolve(now, End::Cleared);
+            entry.resolve(now, ruler_alerts::how_it_ended(entry, rules));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::group::Flushed;
-use super::{AlertEntry, Notification, NotifyState, Route};
+use super::{AlertEntry, Integration, Notification, NotifyState, Receiver, Route};
 use crate::config::Config;
 use crate::fingerprint::{Fingerprint, hash_128};
 use crate::timestamp::Timestamp;
@@ -56,6 +56,9 @@ pub struct NflogEntry {
     pub group_key: String,
     /// The receiver.
     pub receiver: String,
+    /// The receiver's channel, `sns[0]` for example.
+    #[serde(default)]
+    pub integration: String,
     /// When it was told.
     pub timestamp: Timestamp,
     /// The alerts that fired then.
@@ -68,19 +71,41 @@ pub struct NflogEntry {
     pub sequence: u64,
 }
 
-/// Whether the flushed group is told, and if so the notification; it is logged as told, since
-/// the outbox that it goes into loses nothing.
-pub(super) fn decide(
+/// What each channel of the receiver is to be told of a flushed group.
+pub(super) fn decide_all(
     notify: &mut NotifyState,
     config: &Config,
+    receiver: &Receiver,
+    flushed: &Flushed,
+    now: Timestamp,
+) -> Vec<Notification> {
+    receiver
+        .integrations()
+        .filter_map(|(name, integration)| {
+            let told = (receiver.name.as_str(), name.as_str(), integration);
+            decide(notify, config, told, flushed, now)
+        })
+        .collect()
+}
+
+/// Whether a channel is told of the flushed group, and if so the notification; it is logged as
+/// told, since the outbox that it goes into loses nothing.
+///
+/// A channel that is not told what ended (`send_resolved: false`) gets no notification once
+/// everything did; that is logged all the same, so that the next alert is news to it.
+fn decide(
+    notify: &mut NotifyState,
+    config: &Config,
+    (receiver, integration_name, integration): (&str, &str, Integration<'_>),
     flushed: &Flushed,
     now: Timestamp,
 ) -> Option<Notification> {
-    let receiver = &config.route.receiver;
-    let at = notify
-        .nflog
-        .iter()
-        .position(|entry| entry.group_key == flushed.key && entry.receiver == *receiver);
+    let send_resolved = integration.send_resolved();
+    let at = notify.nflog.iter().position(|entry| {
+        entry.group_key == flushed.key
+            && entry.receiver == receiver
+            && entry.integration == integration_name
+    });
     let logged = at.and_then(|at| notify.nflog.get(at));
     let fingerprints = |labels: &[crate::labels::Labels]| -> BTreeSet<Fingerprint> {
         labels
@@ -97,18 +122,31 @@ pub(super) fn decide(
             .collect()
     };
     let firing_entries = entries(&flushed.firing);
-    let resolved_entries = entries(&flushed.resolved);
-    let reason = reason(logged, &firing, &resolved, &config.route, now).or_else(|| {
+    let resolved_entries = if send_resolved {
+        entries(&flushed.resolved)
+    } else {
+        Vec::new()
+    };
+    let told_resolved = resolved_entries.len();
+    let news = News {
+        firing: &firing,
+        resolved: &resolved,
+        send_resolved,
+    };
+    let reason = reason(logged, &news, &config.route, now).or_else(|| {
         resolved_entries
             .iter()
             .any(|entry| entry.past)
             .then_some(NotifyReason::EndedUnseen)
     })?;
 
-    let sequence = logged.map_or(notify.sequence_floor, |logged| logged.sequence) + 1;
+    let is_told = send_resolved || !firing.is_empty();
+    let sequence =
+        logged.map_or(notify.sequence_floor, |logged| logged.sequence) + u64::from(is_told);
     let logged = NflogEntry {
         group_key: flushed.key.clone(),
-        receiver: receiver.clone(),
+        receiver: receiver.to_owned(),
+        integration: integration_name.to_owned(),
         timestamp: now,
         firing,
         resolved,
@@ -118,6 +156,9 @@ pub(super) fn decide(
         Some(known) => *known = logged,
         None => notify.nflog.push(logged),
     }
+    if !is_told {
+        return None;
+    }
     let mut alerts = firing_entries;
     alerts.extend(resolved_entries);
     let truncated = alerts.len().saturating_sub(MAX_ALERTS);
@@ -126,16 +167,18 @@ pub(super) fn decide(
         id: hash_128(&[
             &config.workspace,
             receiver,
+            integration_name,
             &flushed.key,
             &sequence.to_string(),
         ]),
         sequence,
-        receiver: receiver.clone(),
+        receiver: receiver.to_owned(),
+        integration: integration_name.to_owned(),
         group_key: flushed.key.clone(),
         group_labels: flushed.labels.clone(),
         reason,
         firing: flushed.firing.len(),
-        resolved: flushed.resolved.len(),
+        resolved: told_resolved,
         alerts,
         truncated,
         created_at: now,
@@ -144,14 +187,21 @@ pub(super) fn decide(
     })
 }
 
+/// What there is to tell of a group.
+struct News<'a> {
+    firing: &'a BTreeSet<Fingerprint>,
+    resolved: &'a BTreeSet<Fingerprint>,
+    send_resolved: bool,
+}
+
 /// `needsUpdate`, case by case.
 fn reason(
     logged: Option<&NflogEntry>,
-    firing: &BTreeSet<Fingerprint>,
-    resolved: &BTreeSet<Fingerprint>,
+    news: &News<'_>,
     route: &Route,
     now: Timestamp,
 ) -> Option<NotifyReason> {
+    let firing = news.firing;
     let Some(logged) = logged else {
         return (!firing.is_empty()).then_some(NotifyReason::FirstNotification);
     };
@@ -165,7 +215,7 @@ fn reason(
     if firing.is_empty() {
         return (!logged.firing.is_empty()).then_some(NotifyReason::AllAlertsResolved);
     }
-    if !resolved.is_subset(&logged.resolved) {
+    if news.send_resolved && !news.resolved.is_subset(&logged.resolved) {
         return Some(NotifyReason::NewResolvedAlerts);
     }
     (logged.timestamp < now.minus(route.repeat_interval))

@@ -5,14 +5,22 @@
 //! state and met by the first run after them.
 
 mod alerts;
+mod common;
 mod dedup;
 mod detail;
+mod email;
 mod group;
 mod outbox;
+mod outgoing;
+mod receiver;
 mod route;
 mod ruler_alerts;
+mod size;
+mod sms;
 mod sparkline;
+mod subject;
 mod text;
+mod webhook;
 
 use std::collections::BTreeMap;
 
@@ -23,10 +31,14 @@ pub use dedup::{NflogEntry, NotifyReason};
 pub use detail::Details;
 pub use group::AggrGroup;
 pub use outbox::{Claim, DeadLetter, Notification, Outbox};
-pub use route::Route;
+pub use outgoing::Outgoing;
+pub use receiver::{Integration, Receiver, SnsConfig, TopicArn, TopicArnError};
+pub use route::{GROUP_BY_ALL, Route};
 pub use ruler_alerts::Trouble;
+pub use size::SnsMessage;
 pub use sparkline::sparkline;
 pub use text::Message;
+pub use webhook::{Webhook, WebhookAlert, WebhookHold};
 
 use crate::config::Config;
 use crate::labels::Labels;
@@ -46,7 +58,7 @@ pub struct NotifyState {
     /// The aggregation groups, by group key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, AggrGroup>,
-    /// What each group's receiver was told last.
+    /// What each channel of a receiver was told last of each group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nflog: Vec<NflogEntry>,
     /// The highest sequence number of forgotten log entries: those to come go on from it.
@@ -65,8 +77,10 @@ pub fn plan(state: &mut State, config: &Config, troubles: &[Trouble], now: Times
     let notify = &mut state.notify;
     group::assign(notify, &config.route, now);
     for flushed in group::flush(notify, &config.route, now) {
-        if let Some(notification) = dedup::decide(notify, config, &flushed, now) {
-            notify.outbox.put(notification, now);
+        if let Some(receiver) = config.receiver(&config.route.receiver) {
+            for notification in dedup::decide_all(notify, config, receiver, &flushed, now) {
+                notify.outbox.put(notification, now);
+            }
         }
         group::forget_resolved(notify, &flushed);
     }

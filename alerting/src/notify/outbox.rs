@@ -1,7 +1,7 @@
 //! The notifications that are owed: stored together with the state that owes them, claimed
 //! before they are published, struck off after.
 //!
-//! For each group and receiver at most one is claimed and at most one waits behind it, so they
+//! For each group and channel of a receiver at most one is claimed and at most one waits behind it, so they
 //! are published in their order.
 
 use serde::{Deserialize, Serialize};
@@ -13,15 +13,18 @@ use crate::timestamp::Timestamp;
 /// How many refused notifications are remembered.
 const MAX_DEAD_LETTERS: usize = 100;
 
-/// One notification of one group to one receiver.
+/// One notification of one group to one channel of one receiver.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Notification {
     /// The same for each try to deliver it, and for nothing else.
     pub id: String,
-    /// Counts up within group and receiver.
+    /// Counts up within group and channel.
     pub sequence: u64,
     /// The receiver's name.
     pub receiver: String,
+    /// The receiver's channel, `sns[0]` for example.
+    #[serde(default)]
+    pub integration: String,
     /// The group's key.
     pub group_key: String,
     /// The labels that the group's alerts share.
@@ -63,6 +66,9 @@ pub struct DeadLetter {
     pub id: String,
     /// The receiver that it was for.
     pub receiver: String,
+    /// The receiver's channel.
+    #[serde(default)]
+    pub integration: String,
     /// The group that it was about.
     pub group_labels: Labels,
     /// Why it was refused.
@@ -87,8 +93,13 @@ impl Notification {
         self.claim.as_ref().is_some_and(|claim| claim.until > now)
     }
 
+    /// What the order of notifications is kept within.
+    fn key(&self) -> (&str, &str, &str) {
+        (&self.group_key, &self.receiver, &self.integration)
+    }
+
     fn is_for_the_same(&self, other: &Self) -> bool {
-        self.group_key == other.group_key && self.receiver == other.receiver
+        self.key() == other.key()
     }
 
     /// Takes the place of `older`, which nobody may have got: what ended in it and does not
@@ -116,7 +127,7 @@ impl Outbox {
         &self.dead
     }
 
-    /// Adds a notification. Older ones of the same group and receiver that nobody has claimed
+    /// Adds a notification. Older ones of the same group and channel that nobody has claimed
     /// are superseded by it.
     pub(super) fn put(&mut self, mut notification: Notification, now: Timestamp) {
         let (waiting, rest) = std::mem::take(&mut self.owed)
@@ -131,7 +142,7 @@ impl Outbox {
     }
 
     /// Claims for `run`, until `until`, everything that may be published now: of each group and
-    /// receiver the newest that is owed, unless another run's claim is in force.
+    /// channel the newest that is owed, unless another run's claim is in force.
     pub fn claim(&mut self, run: &str, now: Timestamp, until: Timestamp) {
         for newest in std::mem::take(&mut self.owed) {
             if newest.is_claimed(now) {
@@ -140,17 +151,10 @@ impl Outbox {
                 self.put(newest, now);
             }
         }
-        let blocked: Vec<(String, String)> = self
-            .owed
-            .iter()
-            .filter(|owed| owed.is_claimed(now))
-            .map(|owed| (owed.group_key.clone(), owed.receiver.clone()))
-            .collect();
-        for owed in &mut self.owed {
-            let behind_another = blocked.iter().any(|(group_key, receiver)| {
-                *group_key == owed.group_key && *receiver == owed.receiver
-            });
-            if !behind_another {
+        let (claimed, free): (Vec<&mut Notification>, Vec<_>) =
+            self.owed.iter_mut().partition(|owed| owed.is_claimed(now));
+        for owed in free {
+            if !claimed.iter().any(|claimed| claimed.is_for_the_same(owed)) {
                 owed.attempts += 1;
                 owed.claim = Some(Claim {
                     run: run.to_owned(),
@@ -184,6 +188,7 @@ impl Outbox {
             self.dead.push(DeadLetter {
                 id: notification.id,
                 receiver: notification.receiver,
+                integration: notification.integration,
                 group_labels: notification.group_labels,
                 error,
                 at,

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use crate::labels::Labels;
 
+/// What stands in [`Route::group_by`], alone, where alerts are grouped by all their labels.
+pub const GROUP_BY_ALL: &str = "...";
+
 /// A route, with Alertmanager's words and defaults (`dispatch/route.go`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// The receiver's name.
     pub receiver: String,
-    /// The labels that alerts are grouped by.
+    /// The labels that alerts are grouped by; [`GROUP_BY_ALL`]: by all.
     pub group_by: Vec<String>,
     /// How long a new group waits for more alerts before it is told.
     pub group_wait: Duration,
@@ -34,6 +37,9 @@ impl Default for Route {
 impl Route {
     /// The labels of the group that an alert belongs to.
     pub fn group_labels(&self, alert: &Labels) -> Labels {
+        if self.group_by.iter().any(|name| name == GROUP_BY_ALL) {
+            return alert.clone();
+        }
         self.group_by
             .iter()
             .map(|name| (name.as_str(), alert.get(name)))

@@ -6,17 +6,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::alert::{Alert, AlertState};
+use super::AlertEntry;
+use super::DeadLetter;
+use super::text::clock;
+use crate::alert::{Alert, AlertState, End};
 use crate::config::Config;
 use crate::labels::{ALERT_NAME, Labels};
-use crate::rules::RuleId;
-use crate::state::State;
+use crate::rules::{RuleId, RuleKey};
+use crate::state::{RuleState, State};
 use crate::timestamp::Timestamp;
 
 /// How long a rule may fail for reasons that pass before it is told.
 const FAILING_FOR: Duration = Duration::from_secs(5 * 60);
 /// For how long it is told that ticks were skipped or a notification was refused.
 const TOLD_FOR: Duration = Duration::from_secs(15 * 60);
+
+const TELEMETRY_STOPPED: &str = "DnswatchTelemetryStopped";
 
 /// Something that only the shell can know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +62,7 @@ pub(super) fn of(
                 Some(&rule.id),
                 failure.since,
                 "A rule cannot be evaluated: its alerts stay as they are",
-                format!("Since {}: {}", failure.since, failure.error),
+                format!("Since {}: {}", clock(failure.since), failure.error),
             ));
         }
         if let Some(skipped) = rule.health.skipped
@@ -70,7 +75,8 @@ pub(super) fn of(
                 "Nobody looked for a while, too long ago to make up for it",
                 format!(
                     "The rule was not evaluated from {} to {}. Alerts of that time are unknown.",
-                    skipped.from, skipped.to
+                    clock(skipped.from),
+                    clock(skipped.to)
                 ),
             ));
         }
@@ -83,40 +89,68 @@ pub(super) fn of(
         let count = held.clone().count();
         if let Some(since) = held.map(|hold| hold.since).min() {
             alerts.push(alert(
-                "DnswatchTelemetryStopped",
+                TELEMETRY_STOPPED,
                 Some(&rule.id),
                 since,
                 "The samples that firing alerts depend on stopped: the alerts are held",
                 format!(
-                    "Since {since} the inputs of {count} firing alert(s) have no samples. Nobody \
+                    "Since {} the inputs of {count} firing alert(s) have no samples. Nobody \
                      knows whether the condition is over. Look at the exporters, the collector \
-                     and the workspace; they may depend on the DNS that is failing."
+                     and the workspace; they may depend on the DNS that is failing.",
+                    clock(since)
                 ),
             ));
         }
     }
     let dead = state.notify.outbox.dead_letters();
     let recent = dead.iter().filter(|dead| now.since(dead.at) < TOLD_FOR);
-    let mut by_receiver: BTreeMap<&str, (usize, &str, Timestamp)> = BTreeMap::new();
+    let mut by_receiver: BTreeMap<&str, (usize, &DeadLetter, Timestamp)> = BTreeMap::new();
     for dead in recent {
         let known = by_receiver
             .entry(&dead.receiver)
-            .or_insert((0, &dead.error, dead.at));
+            .or_insert((0, dead, dead.at));
         known.0 += 1;
-        known.1 = &dead.error;
+        known.1 = dead;
     }
-    for (receiver, (count, error, since)) in by_receiver {
+    for (receiver, (count, last, since)) in by_receiver {
         let mut alert = alert(
             "DnswatchNotificationRefused",
             None,
             since,
             "Notifications were refused and given up",
-            format!("{count} for the receiver {receiver}; the last one: {error}"),
+            format!(
+                "{count} for the receiver {receiver}; the last one, for its {}: {}",
+                last.integration, last.error
+            ),
         );
         alert.labels = alert.labels.with([("receiver", receiver)]);
         alerts.push(alert);
     }
     alerts
+}
+
+/// How an alert of the ruler ended that it no longer raises. Telemetry that stopped is not back
+/// when the alerts that were held for it are given up.
+pub(super) fn how_it_ended(entry: &AlertEntry, rules: &BTreeMap<RuleKey, RuleState>) -> End {
+    let label = |name| entry.labels.get(name);
+    let given_up = label(ALERT_NAME) == TELEMETRY_STOPPED
+        && rules
+            .values()
+            .filter(|rule| {
+                rule.id.alert == label("rule")
+                    && rule.id.group == label("rule_group")
+                    && rule.id.namespace == label("rule_namespace")
+            })
+            .flat_map(|rule| rule.active.values())
+            .any(|alert| {
+                alert.end == Some(End::NoLongerReported)
+                    && alert.resolved_at.is_some_and(|at| at >= entry.starts_at)
+            });
+    if given_up {
+        End::NoLongerReported
+    } else {
+        End::Cleared
+    }
 }
 
 fn alert(

@@ -1,9 +1,10 @@
-//! A notification in words, for a person who was asleep a minute ago.
+//! A notification in words, for a person who was asleep a minute ago. The terminal's text, and
+//! the pieces that e-mail and SMS are made of.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use super::detail::Detail;
-use super::{AlertEntry, Details, Notification, NotifyReason, sparkline};
+use super::{AlertEntry, Details, Notification, NotifyReason, common, sparkline};
 use crate::alert::End;
 use crate::labels::{ALERT_NAME, Labels};
 use crate::timestamp::Timestamp;
@@ -23,33 +24,31 @@ pub struct Message {
 impl Message {
     /// Writes a notification out.
     pub fn of(notification: &Notification, details: &Details, now: Timestamp) -> Self {
-        let (firing, ended): (Vec<_>, Vec<_>) = notification
-            .alerts
-            .iter()
-            .partition(|alert| alert.is_firing());
-        let common = common_labels(notification);
         let mut body = String::new();
         // Writing into a String cannot fail.
-        let _ = headline(&mut body, notification);
-        for alert in firing.iter().chain(&ended).take(SHOWN) {
-            let detail = details.get(&alert.labels);
-            let _ = write_alert(&mut body, alert, detail, &common, now);
-        }
-        let left_out = firing.len() + ended.len() + notification.truncated;
-        let left_out = left_out.saturating_sub(SHOWN.min(firing.len() + ended.len()));
-        if left_out > 0 {
-            let _ = writeln!(body, "\n… and {left_out} more, left out here.");
-        }
+        let _ = write_headline(&mut body, notification);
+        let _ = write_alerts(&mut body, notification, details, now, &|_| String::new());
         Self {
-            subject: subject(notification, &common),
+            subject: subject(notification),
             body,
         }
     }
 }
 
 /// Alertmanager's subject; what is not known to be over is not called resolved.
-fn subject(notification: &Notification, common: &Labels) -> String {
-    let status = if notification.firing > 0 {
+pub(super) fn subject(notification: &Notification) -> String {
+    let status = status_word(notification);
+    let words = group_words(notification);
+    let more = common::labels(notification).without(|name| notification.group_labels.has(name));
+    if more.is_empty() {
+        return clean_line(&format!("[{status}] {words}"));
+    }
+    clean_line(&format!("[{status}] {words} ({})", values(&more)))
+}
+
+/// `FIRING:2`, `RESOLVED`, `ENDED` or `PAST`.
+pub(super) fn status_word(notification: &Notification) -> String {
+    if notification.firing > 0 {
         format!("FIRING:{}", notification.firing)
     } else if notification.reason == NotifyReason::EndedUnseen {
         "PAST".to_owned()
@@ -61,53 +60,37 @@ fn subject(notification: &Notification, common: &Labels) -> String {
         "RESOLVED".to_owned()
     } else {
         "ENDED".to_owned()
-    };
-    let group = &notification.group_labels;
-    let mut words: Vec<&str> = Vec::new();
-    words.extend(Some(group.get(ALERT_NAME)).filter(|name| !name.is_empty()));
-    words.extend(
-        group
-            .iter()
-            .filter(|(name, _)| *name != ALERT_NAME)
-            .map(|(_, value)| value),
-    );
-    let more: Vec<&str> = common
-        .iter()
-        .filter(|(name, _)| !group.has(name))
-        .map(|(_, value)| value)
-        .collect();
-    if !more.is_empty() {
-        return one_line(&format!(
-            "[{status}] {} ({})",
-            words.join(" "),
-            more.join(" ")
-        ));
     }
-    one_line(&format!("[{status}] {}", words.join(" ")))
 }
 
-/// Labels may hold anything; a subject is one line without control characters.
-fn one_line(text: &str) -> String {
+/// The values of the group's labels, the alert's name first.
+pub(super) fn group_words(notification: &Notification) -> String {
+    let group = &notification.group_labels;
+    let name = group.get(ALERT_NAME);
+    let rest = values(&group.without(|name| name == ALERT_NAME));
+    match (name, rest.as_str()) {
+        ("", rest) => rest.to_owned(),
+        (name, "") => name.to_owned(),
+        (name, rest) => format!("{name} {rest}"),
+    }
+}
+
+/// Labels may hold anything: one line, without control characters and without those that change
+/// the direction of what follows.
+pub(super) fn clean_line(text: &str) -> String {
+    clean(text).replace('\n', " ")
+}
+
+fn clean(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .filter(|c| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+        .filter(|c| !matches!(c, '\u{fffe}' | '\u{ffff}'))
+        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
         .collect()
 }
 
-fn common_labels(notification: &Notification) -> Labels {
-    let mut alerts = notification.alerts.iter();
-    let Some(first) = alerts.next() else {
-        return Labels::default();
-    };
-    alerts.fold(first.labels.clone(), |common, alert| {
-        let labels = &alert.labels;
-        common
-            .iter()
-            .filter(|(name, value)| labels.get(name) == *value)
-            .collect()
-    })
-}
-
-fn headline(body: &mut String, notification: &Notification) -> std::fmt::Result {
+/// Why it is told, in a sentence.
+pub(super) fn write_headline(body: &mut String, notification: &Notification) -> fmt::Result {
     let told = match notification.reason {
         NotifyReason::FirstNotification => "New.",
         NotifyReason::NewAlertsInGroup => "More alerts than before.",
@@ -121,27 +104,52 @@ fn headline(body: &mut String, notification: &Notification) -> std::fmt::Result 
     writeln!(body, "{told}")
 }
 
+/// The alerts, those that fire first; `link` gives an alert's link to its expression, or nothing.
+pub(super) fn write_alerts(
+    body: &mut String,
+    notification: &Notification,
+    details: &Details,
+    now: Timestamp,
+    link: &dyn Fn(&AlertEntry) -> String,
+) -> fmt::Result {
+    let common = common::labels(notification);
+    let (firing, ended): (Vec<_>, Vec<_>) = notification
+        .alerts
+        .iter()
+        .partition(|alert| alert.is_firing());
+    for alert in firing.iter().chain(&ended).take(SHOWN) {
+        let of = own_labels(alert, &common);
+        writeln!(body, "\n{}  {}", status(alert), clean_line(&pairs(&of)))?;
+        write_alert(body, alert, details.get(&alert.labels), now)?;
+        let link = link(alert);
+        if !link.is_empty() {
+            writeln!(body, "  graph: {link}")?;
+        }
+    }
+    let left_out = notification.alerts.len().saturating_sub(SHOWN) + notification.truncated;
+    if left_out > 0 {
+        writeln!(body, "\n… and {left_out} more, left out here.")?;
+    }
+    Ok(())
+}
+
+/// What tells the alert from the others; all that it has, if nothing does.
+pub(super) fn own_labels(alert: &AlertEntry, common: &Labels) -> Labels {
+    let own = alert.labels.without(|name| common.has(name));
+    if own.is_empty() {
+        alert.labels.without(|name| name == ALERT_NAME)
+    } else {
+        own
+    }
+}
+
 fn write_alert(
     body: &mut String,
     alert: &AlertEntry,
     detail: Option<&Detail>,
-    common: &Labels,
     now: Timestamp,
-) -> std::fmt::Result {
-    let own = alert.labels.without(|name| common.has(name));
-    let of = if own.is_empty() {
-        alert.labels.without(|name| name == ALERT_NAME)
-    } else {
-        own
-    };
-    writeln!(body, "\n{}  {}", status(alert), one_line(&pairs(&of)))?;
-    for name in ["summary", "description", "message"] {
-        if let Some(text) = alert.annotations.get(name).filter(|text| !text.is_empty()) {
-            for line in text.trim_end().lines() {
-                writeln!(body, "  {line}")?;
-            }
-        }
-    }
+) -> fmt::Result {
+    write_annotation(body, alert, "summary")?;
     if let Some(detail) = detail
         && detail.points.iter().any(Option::is_some)
     {
@@ -153,12 +161,14 @@ fn write_alert(
     }
     let value = number(alert.value);
     match (alert.ends_at, alert.hold) {
-        (None, None) => writeln!(
-            body,
-            "  since {} ({}), value {value}",
-            alert.starts_at,
-            ago(alert.starts_at, now)
-        )?,
+        (None, None) => {
+            let since = clock(alert.starts_at);
+            write!(body, "  since {since} ({})", ago(alert.starts_at, now))?;
+            match detail.and_then(|detail| detail.now) {
+                Some(_) => writeln!(body)?,
+                None => writeln!(body, ", value {value}")?,
+            }
+        }
         (None, Some(hold)) => {
             let what = match hold.gone_since {
                 None => "its telemetry stopped",
@@ -167,9 +177,9 @@ fn write_alert(
             writeln!(
                 body,
                 "  since {} ({}); held since {}: {what}; last value {value}",
-                alert.starts_at,
+                clock(alert.starts_at),
                 ago(alert.starts_at, now),
-                hold.since
+                clock(hold.since)
             )?;
         }
         (Some(ends_at), _) => {
@@ -183,9 +193,16 @@ fn write_alert(
             };
             writeln!(
                 body,
-                "  from {} to {ends_at}; {how}; last firing value {value}",
-                alert.starts_at
+                "  from {} to {}; {how}; last firing value {value}",
+                clock(alert.starts_at),
+                clock(ends_at)
             )?;
+        }
+    }
+    // What ended needs no instructions.
+    if alert.is_firing() {
+        for name in ["description", "message"] {
+            write_annotation(body, alert, name)?;
         }
     }
     for name in ["runbook_url", "runbook", "dashboard_url"] {
@@ -194,9 +211,17 @@ fn write_alert(
                 body,
                 "  {}: {}",
                 name.trim_end_matches("_url"),
-                one_line(link)
+                clean_line(link)
             )?;
         }
+    }
+    Ok(())
+}
+
+fn write_annotation(body: &mut String, alert: &AlertEntry, name: &str) -> fmt::Result {
+    let text = alert.annotations.get(name).map_or("", String::as_str);
+    for line in clean(text).trim_end().lines() {
+        writeln!(body, "  {line}")?;
     }
     Ok(())
 }
@@ -212,12 +237,28 @@ fn status(alert: &AlertEntry) -> &'static str {
     }
 }
 
-fn pairs(labels: &Labels) -> String {
+/// `node=a zone=b`.
+pub(super) fn pairs(labels: &Labels) -> String {
     let pairs: Vec<String> = labels
         .iter()
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     pairs.join(" ")
+}
+
+/// The values alone.
+pub(super) fn values(labels: &Labels) -> String {
+    let values: Vec<&str> = labels.iter().map(|(_, value)| value).collect();
+    values.join(" ")
+}
+
+/// `2026-11-23 06:13 UTC`: seconds help nobody at night.
+pub(super) fn clock(at: Timestamp) -> String {
+    let text = at.to_string();
+    match (text.get(..10), text.get(11..16)) {
+        (Some(day), Some(time)) if text.ends_with('Z') => format!("{day} {time} UTC"),
+        _ => text,
+    }
 }
 
 /// Four significant digits at most where there is a fraction: enough at 3 a.m.

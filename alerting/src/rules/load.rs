@@ -7,23 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde_saphyr::{Location, Spanned, from_str_with_options};
+use serde_saphyr::{Location, Spanned};
 
 use super::file::{Group, Pairs, Rule, RuleFile};
-use super::{AlertingRule, Place, RuleGroup, RuleId};
+use super::{AlertingRule, RuleGroup, RuleId};
 use crate::duration;
 use crate::labels::{Labels, METRIC_NAME};
 use crate::promql::Expression;
+use crate::source::{FileError, Place, SourceFile, read_yaml};
 use crate::template::Template;
-
-/// A rule file's name and text.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct SourceFile {
-    /// The path, as the user knows it; its base name is the groups' namespace.
-    pub name: String,
-    /// The text.
-    pub text: String,
-}
 
 /// What a group has that does not say otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,22 +35,9 @@ impl Default for Defaults {
     }
 }
 
-/// One thing that is wrong with a rule file.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-#[error("{place}: {message}")]
-pub struct RuleFileError {
-    /// Where.
-    pub place: Place,
-    /// What, and what to write instead.
-    pub message: String,
-}
-
 /// Validates rule files and makes them ready to run, or says everything that is wrong with them,
 /// in the order of files and lines.
-pub fn load(
-    files: &[SourceFile],
-    defaults: Defaults,
-) -> Result<Vec<RuleGroup>, Vec<RuleFileError>> {
+pub fn load(files: &[SourceFile], defaults: Defaults) -> Result<Vec<RuleGroup>, Vec<FileError>> {
     let mut groups = Vec::new();
     let mut errors = Vec::new();
     let mut namespaces: BTreeMap<String, &str> = BTreeMap::new();
@@ -100,41 +79,27 @@ struct Loader<'a> {
     file: &'a str,
     namespace: &'a str,
     defaults: Defaults,
-    errors: &'a mut Vec<RuleFileError>,
+    errors: &'a mut Vec<FileError>,
 }
 
 impl Loader<'_> {
     fn place(&self, at: Option<Location>) -> Place {
-        let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-        Place {
-            file: self.file.to_owned(),
-            line: at.map_or(0, |at| number(at.line())),
-            column: at.map_or(0, |at| number(at.column())),
-        }
+        Place::of(self.file, at)
     }
 
     fn error(&mut self, at: Option<Location>, message: impl Into<String>) {
         let place = self.place(at);
-        self.errors.push(RuleFileError {
+        self.errors.push(FileError {
             place,
             message: message.into(),
         });
     }
 
-    /// Prometheus reads the first document of a file and leaves the others alone.
     fn parse(&mut self, text: &str) -> Option<RuleFile> {
-        let options = || serde_saphyr::options! { with_snippet: false };
-        let read = |text| from_str_with_options::<Option<RuleFile>>(text, options());
-        let parsed = match read(text) {
-            Err(serde_saphyr::Error::MultipleDocuments { location, .. }) => {
-                read(first_document(text, location.line()))
-            }
-            other => other,
-        };
-        match parsed {
+        match read_yaml(text) {
             Ok(file) => Some(file.unwrap_or_default()),
-            Err(error) => {
-                self.error(error.location(), yaml_message(&error));
+            Err((at, message)) => {
+                self.error(at, message);
                 None
             }
         }
@@ -325,32 +290,4 @@ fn merge(group: &[(String, Template)], own: Vec<(String, Template)>) -> Vec<(Str
     let mut merged: BTreeMap<String, Template> = group.iter().cloned().collect();
     merged.extend(own);
     merged.into_iter().collect()
-}
-
-/// The text before the `---` line that comes before the line `second`, where the second document
-/// has its first content.
-fn first_document(text: &str, second: u64) -> &str {
-    let mut end = 0;
-    let mut at = 0;
-    for (line, number) in text.split_inclusive('\n').zip(1..second) {
-        if number > 1 && line.starts_with("---") {
-            end = at;
-        }
-        at += line.len();
-    }
-    text.get(..end).unwrap_or(text)
-}
-
-/// The parser's own message without its advice to programmers and without the place, which is
-/// told in front.
-fn yaml_message(error: &serde_saphyr::Error) -> String {
-    let text = error.to_string();
-    let text = text
-        .rsplit_once(" at line ")
-        .map_or(text.as_str(), |(message, _)| message);
-    let text = text
-        .split_once(", set DuplicateKeyPolicy")
-        .map_or(text, |(message, _)| message);
-    text.strip_prefix("duplicate mapping key: ")
-        .map_or_else(|| text.to_owned(), |key| format!("`{key}` is set twice"))
 }

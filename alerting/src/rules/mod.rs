@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use load::{Defaults, RuleFileError, SourceFile, load};
-
 use crate::fingerprint::hash_128;
 use crate::labels::Labels;
 use crate::promql::Expression;
+pub use crate::source::{Place, SourceFile};
 use crate::template::Template;
+pub use load::{Defaults, load};
 
 /// A group of rules that are evaluated at the same ticks.
 #[derive(Debug, Clone)]
@@ -105,25 +105,5 @@ impl RuleKey {
     /// The key under which the ruler tells of itself; no rule has it.
     pub fn ruler() -> Self {
         Self("dnswatch".to_owned())
-    }
-}
-
-/// A place in a file that a user wrote; line and column count from 1.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The file, named as the user named it.
-    pub file: String,
-    /// The line; 0 where the whole file is meant.
-    pub line: usize,
-    /// The column, in characters.
-    pub column: usize,
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.line {
-            0 => f.write_str(&self.file),
-            _ => write!(f, "{}:{}:{}", self.file, self.line, self.column),
-        }
     }
 }

@@ -6,6 +6,8 @@
     reason = "a test that cannot go on must say so"
 )]
 
+mod alertmanager;
+mod messages;
 mod notification;
 mod rule_files;
 mod state_format;

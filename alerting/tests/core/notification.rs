@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use alerting::config::Config;
-use alerting::notify::{self, Details, Message, Notification, Trouble};
+use alerting::notify::{self, Details, Message, Notification, Receiver, SnsConfig, Trouble};
 use alerting::state::State;
 use alerting::timestamp::Timestamp;
 
@@ -153,6 +153,22 @@ fn telemetry_that_stops_holds_the_alert_and_is_told() {
 }
 
 #[test]
+fn telemetry_that_never_comes_back_resolves_nothing_not_even_its_own_alert() {
+    let silence = "x".repeat(70);
+    check(
+        "",
+        &format!("666{silence}"),
+        &"r".repeat(73),
+        &[
+            "2 [FIRING:1] A (a x): first notification",
+            "5 [FIRING:1] DnswatchTelemetryStopped (A g test warning): first notification",
+            "65 [ENDED] DnswatchTelemetryStopped (A g test warning): all alerts resolved",
+            "67 [ENDED] A (a x): all alerts resolved",
+        ],
+    );
+}
+
+#[test]
 fn a_node_that_is_gone_is_not_called_resolved() {
     check(
         "",
@@ -222,4 +238,91 @@ fn a_refused_configuration_is_told() {
         "[FIRING:1] DnswatchConfigRefused (warning)"
     );
     assert!(message.body.contains("rules.yml:3:4: `expr` is set twice"));
+}
+
+/// The same as [`check`] for a receiver with two topics, of which the second is told only of
+/// what fires; each line begins with the channel.
+#[track_caller]
+fn check_two_topics(seen: &str, expected: &[&str]) {
+    let mut config = config("");
+    let arn = "arn:aws:sns:eu-central-1:123456789012:alerts";
+    let sns = [true, false].map(|send_resolved| SnsConfig {
+        topic_arn: arn.parse().expect("an ARN"),
+        send_resolved,
+    });
+    config.receivers = vec![Receiver {
+        name: "default".to_owned(),
+        sns: sns.to_vec(),
+        terminal: false,
+    }];
+    let world = letters(&config, seen);
+    let mut state = State::default();
+    run(&config, &mut state, &world, start(), &[]);
+    let mut told = Vec::new();
+    let mut now = start().plus(LAG);
+    for _ in seen.chars() {
+        now = now.plus(MINUTE);
+        for notification in run(&config, &mut state, &world, now, &[]) {
+            assert!(notification.integration == "sns[0]" || notification.resolved == 0);
+            told.push(format!(
+                "{} {} #{}",
+                notification.integration,
+                line(&notification, now),
+                notification.sequence
+            ));
+        }
+    }
+    assert_eq!(told, expected, "of {seen}");
+}
+
+#[test]
+fn a_topic_that_is_not_told_what_ended_is_told_when_it_fires_again() {
+    check_two_topics(
+        "6661111111116666",
+        &[
+            "sns[0] 2 [FIRING:1] A (a x): first notification #1",
+            "sns[1] 2 [FIRING:1] A (a x): first notification #1",
+            "sns[0] 7 [RESOLVED] A (a x): all alerts resolved #2",
+            "sns[0] 14 [FIRING:1] A (a x): first notification #3",
+            "sns[1] 14 [FIRING:1] A (a x): first notification #2",
+        ],
+    );
+}
+
+#[test]
+fn a_receiver_without_channels_is_told_nothing() {
+    let mut config = config("");
+    config.receivers = vec![Receiver {
+        name: "default".to_owned(),
+        sns: Vec::new(),
+        terminal: false,
+    }];
+    let world = letters(&config, "66666");
+    let mut state = State::default();
+    let mut now = start();
+    for _ in 0..6 {
+        assert!(run(&config, &mut state, &world, now, &[]).is_empty());
+        now = now.plus(MINUTE);
+    }
+    assert!(!state.notify.alerts.is_empty() && state.notify.nflog.is_empty());
+}
+
+#[test]
+fn dots_group_by_all_labels() {
+    let mut config = config("");
+    config.route.group_by = vec!["...".to_owned()];
+    let world = letters(&config, "666");
+    let mut state = State::default();
+    run(&config, &mut state, &world, start(), &[]);
+    for minute in 1..=2 {
+        run(
+            &config,
+            &mut state,
+            &world,
+            start().plus(MINUTE * minute).plus(LAG),
+            &[],
+        );
+    }
+    let groups: Vec<&String> = state.notify.groups.keys().collect();
+    assert_eq!(groups, [r#"{}:{alertname="A", node="a", type="x"}"#]);
 }

@@ -21,7 +21,9 @@ pub(crate) fn config(rule: &str) -> Config {
         name: "test.yml".to_owned(),
         text,
     };
-    let mut config = Settings::default().load(&[file]).expect("the rule loads");
+    let mut config = Settings::default()
+        .load(&vec![file].into())
+        .expect("the rule loads");
     config.evaluation.max_catch_up = Duration::from_secs(3 * 60 * 60);
     // Small enough that holds and `for` reach over several chunks.
     config.evaluation.chunk = 7;

@@ -1,9 +1,12 @@
 //! Where notifications are published.
 
+mod sns;
+pub mod subscriptions;
 mod terminal;
 
-use alerting::notify::{Message, Notification};
+use alerting::notify::Outgoing;
 
+pub use sns::{SnsNotifier, SnsOptions};
 pub use terminal::Terminal;
 
 /// A notification was not published, or it is not known whether it was.
@@ -21,9 +24,5 @@ pub enum PublishError {
 pub trait Notifier {
     /// Publishes one notification. After a [`PublishError::Transient`] it may have been
     /// published all the same; then it comes again with the same id.
-    fn publish(
-        &self,
-        notification: &Notification,
-        message: &Message,
-    ) -> impl Future<Output = Result<(), PublishError>>;
+    fn publish(&self, outgoing: &Outgoing<'_>) -> impl Future<Output = Result<(), PublishError>>;
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Mutex;
 
-use alerting::notify::{Message, Notification};
+use alerting::notify::Outgoing;
 
 use super::{Notifier, PublishError};
 
@@ -22,11 +22,8 @@ impl<W: Write> Terminal<W> {
 }
 
 impl<W: Write> Notifier for Terminal<W> {
-    async fn publish(
-        &self,
-        _notification: &Notification,
-        message: &Message,
-    ) -> Result<(), PublishError> {
+    async fn publish(&self, outgoing: &Outgoing<'_>) -> Result<(), PublishError> {
+        let message = outgoing.text();
         let text = printable(&format!("{}\n{}\n", message.subject, message.body));
         let mut out = self.out.lock().unwrap_or_else(|broken| broken.into_inner());
         out.write_all(text.as_bytes())

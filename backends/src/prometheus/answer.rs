@@ -22,9 +22,9 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 
 use super::failure::Failure;
-use super::line::one_line;
 use super::refusal::{self, ErrorBody};
 use super::series::{self, Outcome, Shape};
+use crate::line::one_line;
 
 /// The most characters of what a server or the JSON parser says.
 const MAX_WORDS: usize = 300;

@@ -16,11 +16,11 @@ use super::backoff::{Backoff, retry_after};
 use super::endpoint::Endpoint;
 use super::failure::{Failure, Repeat};
 use super::form;
-use super::line::{chain, one_line};
 use super::options::{Auth, ClientError, ClientOptions, Clock};
 use super::refusal;
 use super::sign::Signer;
 use super::usage::{Counters, Usage};
+use crate::line::{chain, one_line};
 
 /// The most bytes that are read of an answer that is not a 200.
 const MAX_ERROR_BYTES: usize = 64 << 10;

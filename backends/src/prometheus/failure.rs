@@ -12,7 +12,7 @@ pub(super) struct Failure {
     /// Whether to ask again in this run.
     pub(super) repeat: Repeat,
     /// What happened, as far as it is our own words or has gone through
-    /// [`one_line`](super::line::one_line).
+    /// [`one_line`](crate::line::one_line).
     pub(super) message: String,
 }
 

@@ -15,7 +15,6 @@ mod client;
 mod endpoint;
 mod failure;
 mod form;
-mod line;
 mod options;
 mod querier;
 mod refusal;

@@ -14,7 +14,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 
 use super::failure::Failure;
-use super::line::one_line;
+use crate::line::one_line;
 
 /// The most characters of a server's own words.
 const MAX_WORDS: usize = 300;

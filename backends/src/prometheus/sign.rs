@@ -11,8 +11,8 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use tokio::sync::Mutex;
 
 use super::form;
-use super::line::chain;
 use super::options::SigV4;
+use crate::line::chain;
 
 /// How long before they expire credentials are asked for anew.
 const REFRESH_BEFORE: Duration = Duration::from_secs(5 * 60);

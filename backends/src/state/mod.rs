@@ -1,7 +1,9 @@
 //! Where the state document is kept.
 
+mod dynamodb;
 mod file;
 
+pub use dynamodb::{CHUNK_LIFE, DynamoStore};
 pub use file::FileStore;
 
 /// Which write of the document this is. Whoever writes names the version that it read; only one

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use alerting::labels::Labels;
-use alerting::notify::{Message, Notification};
+use alerting::notify::Outgoing;
 use alerting::query::{Answer, Ask, At, QueryFailure, ResultType, Sample, Series};
 use alerting::timestamp::Timestamp;
 use backends::clock::Clock;
@@ -212,14 +212,10 @@ impl Querier for Connection {
 }
 
 impl Notifier for Connection {
-    async fn publish(
-        &self,
-        notification: &Notification,
-        message: &Message,
-    ) -> Result<(), PublishError> {
+    async fn publish(&self, outgoing: &Outgoing<'_>) -> Result<(), PublishError> {
         let planted = &self.0;
         planted.just_published.set(true);
-        match planted.line.publish(notification, message).await {
+        match planted.line.publish(outgoing).await {
             Err(PublishError::Transient(_)) if planted.has(Bug::DroppedWhenFailed) => Ok(()),
             result => result,
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alerting::config::Settings;
 use alerting::evaluation::EvaluationOptions;
-use alerting::notify::Route;
+use alerting::notify::{Receiver, Route};
 use alerting::state_machine::Semantics;
 use backends::run::RunOptions;
 use fastrand::Rng;
@@ -113,6 +113,7 @@ impl Setup {
     pub(super) fn settings(&self) -> Settings {
         Settings {
             workspace: "ws-simulated".to_owned(),
+            receivers: vec![Receiver::terminal("ops")],
             route: Route {
                 receiver: "ops".to_owned(),
                 group_by: self

@@ -83,7 +83,23 @@ impl Telling {
         }
         for (labels, entry) in &mut self.entries {
             if !own.contains_key(labels) && entry.fired_by.remove(&OWN) {
-                entry.ended = Some((now, "cleared"));
+                // Telemetry that never came back is not back because its alerts were given up.
+                let of = |label: &str| labels.get(label).map(String::as_str);
+                let given_up = of("alertname") == Some("DnswatchTelemetryStopped")
+                    && rules.iter().zip(RULES).any(|(rule, known)| {
+                        of("rule") == Some(known.alert)
+                            && of("rule_group") == Some(known.group)
+                            && rule.alerts.values().any(|alert| {
+                                alert.end == Some("no_longer_reported")
+                                    && alert.ended_at.is_some_and(|at| at >= entry.starts_at)
+                            })
+                    });
+                let end = if given_up {
+                    "no_longer_reported"
+                } else {
+                    "cleared"
+                };
+                entry.ended = Some((now, end));
             }
         }
         for entry in self.entries.values_mut() {
@@ -132,6 +148,14 @@ impl Telling {
             entry.fired_by.remove(&number);
             if entry.fired_by.is_empty() {
                 entry.ended = Some((episode.ended_at, episode.end));
+                entry.hold = None;
+            }
+        }
+        // The rule was gone and came back between two plans: it began anew.
+        for (labels, entry) in &mut self.entries {
+            let forgotten = entry.ended.is_none() && !firing.contains(labels);
+            if forgotten && entry.fired_by.remove(&number) && entry.fired_by.is_empty() {
+                entry.ended = Some((rule.cursor, "rule_changed"));
                 entry.hold = None;
             }
         }

@@ -9,7 +9,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use alerting::notify::{Message, Notification};
+use alerting::notify::Outgoing;
 use alerting::query::{Answer, Ask, FailureKind, QueryFailure};
 use alerting::timestamp::Timestamp;
 use backends::clock::Clock;
@@ -230,14 +230,11 @@ impl Querier for Line {
 }
 
 impl Notifier for Line {
-    async fn publish(
-        &self,
-        notification: &Notification,
-        message: &Message,
-    ) -> Result<(), PublishError> {
+    async fn publish(&self, outgoing: &Outgoing<'_>) -> Result<(), PublishError> {
         let request = Request::Publish {
-            notification: serde_json::to_value(notification).expect("it is stored as JSON"),
-            subject: message.subject.clone(),
+            notification: serde_json::to_value(outgoing.notification)
+                .expect("it is stored as JSON"),
+            subject: outgoing.text().subject,
         };
         match self.call(request).await {
             Response::Published => Ok(()),

@@ -304,7 +304,7 @@ fn windows(rng: &mut Rng, length: Millis, every: Millis, lengths: &[Millis]) -> 
         let until = if endless {
             Millis::MAX
         } else {
-            at + lengths[rng.usize(..lengths.len())]
+            (at + lengths[rng.usize(..lengths.len())]).min(START + length)
         };
         windows.push((at, until));
         if endless {

@@ -223,8 +223,9 @@ impl Checker {
             })
             .count()
         };
-        let heard = new.rules.iter().any(|(key, rule)| {
-            rule.ended.is_empty() && old.rules.get(key).is_some_and(|old| !old.ended.is_empty())
+        let heard = self.rules.iter().enumerate().any(|(number, rule)| {
+            let stored = new.rule(number);
+            !rule.ended.is_empty() && stored.is_some_and(|stored| stored.ended.is_empty())
         });
         let visible = old.notify.alerts != new.notify.alerts
             || old.notify.groups != new.notify.groups

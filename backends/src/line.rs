@@ -10,7 +10,7 @@ const SHORTEST_SECRET: usize = 4;
 
 /// `text` without `secrets`, without line breaks and other control characters, and of at most
 /// `max` characters.
-pub(super) fn one_line(text: &str, secrets: &[String], max: usize) -> String {
+pub fn one_line(text: &str, secrets: &[String], max: usize) -> String {
     let mut hidden = text.to_owned();
     for secret in secrets
         .iter()
@@ -39,7 +39,7 @@ pub(super) fn one_line(text: &str, secrets: &[String], max: usize) -> String {
 }
 
 /// An error and what caused it, in one line: `error sending request: connection refused`.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {

@@ -1,0 +1,87 @@
+//! A notification on its way out, with what a channel renders its message from.
+
+use super::size::{self, SnsMessage};
+use super::{AlertEntry, Details, Integration, Message, Notification, email, sms, text};
+use crate::config::Config;
+use crate::timestamp::Timestamp;
+
+/// A notification that is about to be published.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// The notification.
+    pub notification: &'a Notification,
+    /// What was found out about its alerts' values.
+    pub details: &'a Details,
+    /// The configuration in force, which may be a later one than the notification's.
+    pub config: &'a Config,
+    /// The time of sending, which ages are told by.
+    pub now: Timestamp,
+}
+
+impl<'a> Outgoing<'a> {
+    /// The channel that it goes out by; None if the configuration no longer has it.
+    pub fn integration(&self) -> Option<Integration<'a>> {
+        self.config
+            .receiver(&self.notification.receiver)?
+            .integration(&self.notification.integration)
+    }
+
+    /// The message as text, for a terminal.
+    pub fn text(&self) -> Message {
+        Message::of(self.notification, self.details, self.now)
+    }
+
+    /// The message as one publish to an SNS topic.
+    pub fn sns(&self) -> SnsMessage {
+        size::fit(self)
+    }
+
+    /// The text of an e-mail.
+    pub(super) fn email(&self) -> String {
+        email::body(self)
+    }
+
+    /// The one line of an SMS.
+    pub(super) fn sms(&self) -> String {
+        sms::line(self)
+    }
+
+    /// The one line to triage by.
+    pub(super) fn subject(&self) -> String {
+        text::subject(self.notification)
+    }
+
+    /// The URL that the product is reached by, as templates see it, without a slash at its end;
+    /// empty if there is none.
+    pub(super) fn external_url(&self) -> &'a str {
+        self.config.evaluation.external.url.trim_end_matches('/')
+    }
+
+    /// Where an alert's expression can be looked at: Prometheus's link to its table view. Empty
+    /// without an external URL, and for alerts without an expression.
+    pub(super) fn generator_url(&self, alert: &AlertEntry) -> String {
+        let base = self.external_url();
+        match self.config.rule(&alert.rule) {
+            Some((_, rule)) if !base.is_empty() => {
+                let expr = query_escaped(rule.expr.text());
+                format!("{base}/graph?g0.expr={expr}&g0.tab=1")
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+/// As Go's `url.QueryEscape` does it.
+fn query_escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                escaped.push(char::from(byte));
+            }
+            b' ' => escaped.push('+'),
+            other => escaped.push_str(&format!("%{other:02X}")),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,99 @@
+//! Files that a user wrote: their text, the places in it, and what is wrong there.
+
+use serde::de::DeserializeOwned;
+use serde_saphyr::{Location, from_str_with_options};
+
+/// A file's name and text.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SourceFile {
+    /// The path, as the user knows it; of a rule file its base name is the groups' namespace.
+    pub name: String,
+    /// The text.
+    pub text: String,
+}
+
+/// A place in a file that a user wrote; line and column count from 1.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The file, named as the user named it.
+    pub file: String,
+    /// The line; 0 where the whole file is meant.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+}
+
+impl Place {
+    /// A place that the YAML parser knows; None means the whole file.
+    pub(crate) fn of(file: &str, at: Option<Location>) -> Self {
+        let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        Self {
+            file: file.to_owned(),
+            line: at.map_or(0, |at| number(at.line())),
+            column: at.map_or(0, |at| number(at.column())),
+        }
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            0 => f.write_str(&self.file),
+            _ => write!(f, "{}:{}:{}", self.file, self.line, self.column),
+        }
+    }
+}
+
+/// One thing that is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("{place}: {message}")]
+pub struct FileError {
+    /// Where.
+    pub place: Place,
+    /// What, and what to write instead.
+    pub message: String,
+}
+
+/// Reads the first document of a YAML text and leaves the others alone, as Prometheus and
+/// Alertmanager do; None if there is nothing in it.
+pub(crate) fn read_yaml<T: DeserializeOwned>(
+    text: &str,
+) -> Result<Option<T>, (Option<Location>, String)> {
+    let options = || serde_saphyr::options! { with_snippet: false };
+    let read = |text| from_str_with_options::<Option<T>>(text, options());
+    let parsed = match read(text) {
+        Err(serde_saphyr::Error::MultipleDocuments { location, .. }) => {
+            read(first_document(text, location.line()))
+        }
+        other => other,
+    };
+    parsed.map_err(|error| (error.location(), yaml_message(&error)))
+}
+
+/// The text before the `---` line that comes before the line `second`, where the second document
+/// has its first content.
+fn first_document(text: &str, second: u64) -> &str {
+    let mut end = 0;
+    let mut at = 0;
+    for (line, number) in text.split_inclusive('\n').zip(1..second) {
+        if number > 1 && line.starts_with("---") {
+            end = at;
+        }
+        at += line.len();
+    }
+    text.get(..end).unwrap_or(text)
+}
+
+/// The parser's own message without its advice to programmers and without the place, which is
+/// told in front.
+fn yaml_message(error: &serde_saphyr::Error) -> String {
+    let text = error.to_string();
+    let text = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(message, _)| message);
+    let text = text
+        .split_once(", set DuplicateKeyPolicy")
+        .map_or(text, |(message, _)| message);
+    text.strip_prefix("duplicate mapping key: ")
+        .map_or_else(|| text.to_owned(), |key| format!("`{key}` is set twice"))
+}

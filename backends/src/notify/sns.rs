@@ -1,0 +1,143 @@
+//! Notifications published to SNS topics, one publish each.
+//!
+//! **What is refused for good.** Only what SNS finds wrong with the message itself: the same
+//! message will be refused again, whatever anybody does, so it becomes a dead letter and an
+//! alert. All else can be mended without the message changing: a missing permission, a disabled
+//! key, a topic that was deleted, a throttle, an outage. Then the notification stays owed and is
+//! tried again by each run; what is owed does not pile up, since a newer notification of the
+//! same group takes the older one's place. Giving up instead would lose an alert for a typing
+//! error in a policy. Until it is mended each run says so in its report.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use alerting::notify::{Integration, Outgoing, TopicArn};
+use aws_sdk_sns::Client;
+use aws_sdk_sns::config::retry::RetryConfig;
+use aws_sdk_sns::config::timeout::TimeoutConfig;
+use aws_sdk_sns::config::{Builder, Region};
+use aws_sdk_sns::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sns::operation::publish::PublishError as Refusal;
+use aws_types::SdkConfig;
+
+use super::{Notifier, PublishError};
+
+/// How long and how often one publish is tried.
+#[derive(Debug, Clone)]
+pub struct SnsOptions {
+    /// How long one publish may take, with all that is tried again. A run starts none after its
+    /// budget, so budget and this together must end within the function's time.
+    pub timeout: Duration,
+    /// How long one try may take.
+    pub attempt_timeout: Duration,
+    /// How often it is tried in all.
+    pub attempts: u32,
+}
+
+impl Default for SnsOptions {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(8),
+            attempt_timeout: Duration::from_secs(3),
+            attempts: 3,
+        }
+    }
+}
+
+/// Publishes to the topics of the configuration, each in its own region.
+#[derive(Debug)]
+pub struct SnsNotifier {
+    sdk: SdkConfig,
+    options: SnsOptions,
+    clients: Mutex<BTreeMap<String, Client>>,
+}
+
+impl SnsNotifier {
+    /// Publishes with the connections and credentials of `sdk`.
+    pub fn new(sdk: SdkConfig, options: SnsOptions) -> Self {
+        Self {
+            sdk,
+            options,
+            clients: Mutex::default(),
+        }
+    }
+
+    /// The client for a region: made once, without any I/O.
+    fn client(&self, region: &str) -> Client {
+        let mut clients = self
+            .clients
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner());
+        if let Some(client) = clients.get(region) {
+            return client.clone();
+        }
+        let options = &self.options;
+        let timeouts = TimeoutConfig::builder()
+            .operation_timeout(options.timeout)
+            .operation_attempt_timeout(options.attempt_timeout)
+            .build();
+        let retries = RetryConfig::standard()
+            .with_max_attempts(options.attempts.max(1))
+            .with_initial_backoff(Duration::from_millis(200))
+            .with_max_backoff(Duration::from_secs(2));
+        let config = Builder::from(&self.sdk)
+            .region(Region::new(region.to_owned()))
+            .timeout_config(timeouts)
+            .retry_config(retries)
+            .build();
+        let client = Client::from_conf(config);
+        clients.insert(region.to_owned(), client.clone());
+        client
+    }
+}
+
+impl Notifier for SnsNotifier {
+    async fn publish(&self, outgoing: &Outgoing<'_>) -> Result<(), PublishError> {
+        let topic = match outgoing.integration() {
+            Some(Integration::Sns(config)) => &config.topic_arn,
+            Some(Integration::Terminal) | None => {
+                let notification = outgoing.notification;
+                return Err(PublishError::Refused(format!(
+                    "the configuration no longer has a topic for {} of the receiver {}",
+                    notification.integration, notification.receiver
+                )));
+            }
+        };
+        let message = outgoing.sns();
+        self.client(topic.region())
+            .publish()
+            .topic_arn(topic.as_str())
+            .subject(message.subject)
+            .message_structure("json")
+            .message(message.document)
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| failure(topic, &error))
+    }
+}
+
+/// Whether it may work later, and what SNS said. Its words name principals and resources, never
+/// a secret.
+fn failure<R>(topic: &TopicArn, error: &SdkError<Refusal, R>) -> PublishError
+where
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    let Some(refusal) = error.as_service_error() else {
+        let what = DisplayErrorContext(error);
+        return PublishError::Transient(format!("publishing to {topic}: {what}"));
+    };
+    let code = refusal.code().unwrap_or("an error without a code");
+    let said = refusal.message().unwrap_or_default();
+    let text = format!("publishing to {topic}: {code}: {said}");
+    let about_the_message = refusal.is_invalid_parameter_exception()
+        || refusal.is_invalid_parameter_value_exception()
+        || refusal.is_validation_exception();
+    // The topic is configuration, which can be mended.
+    if about_the_message && !said.contains("TopicArn") {
+        PublishError::Refused(text)
+    } else {
+        PublishError::Transient(text)
+    }
+}

@@ -1,0 +1,244 @@
+//! A run in one line of the log.
+
+use std::time::Duration;
+
+use backends::prometheus::Usage;
+use backends::run::RunReport;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::log::Level;
+
+/// How many texts of one kind a line holds.
+const MAX_TEXTS: usize = 20;
+/// How many characters of a text.
+const MAX_TEXT: usize = 500;
+
+/// What there is to tell of a run that did its work.
+#[derive(Debug)]
+pub(crate) struct Told<'a> {
+    /// The run's id.
+    pub(crate) run: &'a str,
+    /// What the run itself says.
+    pub(crate) report: &'a RunReport,
+    /// What went wrong with reading the configuration, though there is one.
+    pub(crate) configuration: Option<&'a str>,
+    /// How long reading it took.
+    pub(crate) configuration_took: Duration,
+    /// How long all of it took.
+    pub(crate) took: Duration,
+    /// What asking has cost.
+    pub(crate) usage: Usage,
+}
+
+impl Told<'_> {
+    /// Whether a person should look at it.
+    pub(crate) fn level(&self) -> Level {
+        let report = self.report;
+        let is_well = report.failing.is_empty()
+            && report.config_refused.is_none()
+            && report.published.refused.is_empty()
+            && report.published.postponed.is_empty()
+            && report.evaluated.skipped == 0
+            && self.configuration.is_none();
+        if is_well { Level::Info } else { Level::Warn }
+    }
+
+    /// The line's fields. Those that tell of trouble are there only with it.
+    pub(crate) fn fields(&self) -> Value {
+        let report = self.report;
+        let took = &report.took;
+        let mut fields = Map::new();
+        let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+        put("run", json!(self.run));
+        if report.first {
+            put("first", json!(true));
+        }
+        put("due", json!(report.evaluated.due));
+        put("evaluated", json!(report.evaluated.evaluated));
+        put("failed", json!(report.evaluated.failed));
+        put("skipped", json!(report.evaluated.skipped));
+        put("rules_behind", json!(report.evaluated.stopped));
+        put("lag_seconds", json!(report.lag.as_secs()));
+        put("sent", json!(report.published.delivered));
+        put("owed", json!(report.owed));
+        put(
+            "ms",
+            json!({
+                "total": ms(self.took),
+                "configuration": ms(self.configuration_took),
+                "load": ms(took.load),
+                "query": ms(took.query),
+                "evaluate": ms(took.evaluate),
+                "commit": ms(took.commit),
+                "publish": ms(took.publish),
+            }),
+        );
+        put(
+            "queries",
+            json!({
+                "requests": self.usage.requests,
+                "retries": self.usage.retries,
+                "answer_bytes": self.usage.answer_bytes,
+            }),
+        );
+        for (name, text) in [
+            ("configuration_refused", report.config_refused.as_deref()),
+            ("configuration_not_refreshed", self.configuration),
+        ] {
+            if let Some(text) = text {
+                put(name, json!(short(text)));
+            }
+        }
+        for (name, texts) in [
+            ("failing", &report.failing),
+            ("postponed", &report.published.postponed),
+            ("refused", &report.published.refused),
+        ] {
+            if !texts.is_empty() {
+                put(name, list(texts));
+            }
+        }
+        Value::Object(fields)
+    }
+}
+
+/// What was done from one count to the next.
+pub(crate) fn usage_between(before: Usage, after: Usage) -> Usage {
+    Usage {
+        requests: after.requests.saturating_sub(before.requests),
+        retries: after.retries.saturating_sub(before.retries),
+        answer_bytes: after.answer_bytes.saturating_sub(before.answer_bytes),
+    }
+}
+
+/// Whole milliseconds.
+pub(crate) fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn list(texts: &[String]) -> Value {
+    #[derive(Serialize)]
+    struct List {
+        count: usize,
+        texts: Vec<String>,
+    }
+    json!(List {
+        count: texts.len(),
+        texts: texts
+            .iter()
+            .take(MAX_TEXTS)
+            .map(|text| short(text))
+            .collect(),
+    })
+}
+
+pub(crate) fn short(text: &str) -> String {
+    backends::line::one_line(text, &[], MAX_TEXT)
+}
+
+#[cfg(test)]
+mod tests {
+    use alerting::evaluation::Progress;
+    use backends::publish::Published;
+    use backends::run::Timings;
+
+    use super::*;
+    use crate::log::tests::written;
+
+    fn line(report: &RunReport, configuration: Option<&str>) -> String {
+        let millis = Duration::from_millis;
+        let told = Told {
+            run: "00000000000000ff",
+            report,
+            configuration,
+            configuration_took: millis(1),
+            took: millis(250),
+            usage: usage_between(
+                Usage {
+                    requests: 10,
+                    retries: 1,
+                    answer_bytes: 100,
+                },
+                Usage {
+                    requests: 13,
+                    retries: 1,
+                    answer_bytes: 4196,
+                },
+            ),
+        };
+        written(|log| log.line(told.level(), "run", told.fields()))
+    }
+
+    #[test]
+    fn a_run_is_one_line() {
+        let millis = Duration::from_millis;
+        let mut report = RunReport {
+            evaluated: Progress {
+                due: 6,
+                evaluated: 6,
+                ..Progress::default()
+            },
+            published: Published {
+                delivered: 2,
+                ..Published::default()
+            },
+            took: Timings {
+                load: millis(20),
+                query: millis(100),
+                evaluate: millis(3),
+                commit: millis(25),
+                publish: millis(90),
+            },
+            ..RunReport::default()
+        };
+        let expected = concat!(
+            r#"{"level":"INFO","message":"run","due":6,"evaluated":6,"failed":0,"lag_seconds":0,"#,
+            r#""ms":{"commit":25,"configuration":1,"evaluate":3,"load":20,"publish":90,"#,
+            r#""query":100,"total":250},"owed":0,"#,
+            r#""queries":{"answer_bytes":4096,"requests":3,"retries":0},"#,
+            r#""rules_behind":0,"run":"00000000000000ff","sent":2,"skipped":0}"#,
+            "\n"
+        );
+        assert_eq!(line(&report, None), expected);
+
+        report.first = true;
+        report.evaluated.due = 7;
+        report.evaluated.failed = 1;
+        report.evaluated.skipped = 12;
+        report.evaluated.stopped = 1;
+        report.lag = Duration::from_secs(90);
+        report.owed = 1;
+        report.config_refused = Some("rules/a.yml:3:5: bad\nindeed".to_owned());
+        report.failing = vec!["A: down".to_owned(); 30];
+        report.failing[1] = "é".repeat(MAX_TEXT + 1);
+        report.published.postponed = vec!["id1: throttled".to_owned()];
+        report.published.refused = vec!["id2: too long".to_owned()];
+        let told: Value = serde_json::from_str(&line(&report, Some("AMP is away"))).expect("JSON");
+        assert_eq!(told["level"], "WARN");
+        assert_eq!(told["failing"]["count"], 30);
+        let texts = told["failing"]["texts"].as_array().expect("a list");
+        assert_eq!(texts.len(), MAX_TEXTS);
+        let long = texts[1].as_str().expect("a text");
+        assert_eq!(long.chars().count(), MAX_TEXT + 1);
+        for (name, expected) in [
+            ("first", json!(true)),
+            ("skipped", json!(12)),
+            ("rules_behind", json!(1)),
+            ("lag_seconds", json!(90)),
+            ("owed", json!(1)),
+            (
+                "configuration_refused",
+                json!("rules/a.yml:3:5: bad indeed"),
+            ),
+            ("configuration_not_refreshed", json!("AMP is away")),
+            (
+                "postponed",
+                json!({"count": 1, "texts": ["id1: throttled"]}),
+            ),
+            ("refused", json!({"count": 1, "texts": ["id2: too long"]})),
+        ] {
+            assert_eq!(told[name], expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Where notifications go: to their topics, or with `NOTIFY` off into the log.
+
+use alerting::notify::Outgoing;
+use backends::notify::{Notifier, PublishError, SnsNotifier};
+use serde_json::json;
+
+use crate::log::{Level, Log};
+
+/// What a run publishes by.
+pub(crate) enum Channel<'a> {
+    /// The topics.
+    Sns(&'a SnsNotifier),
+    /// The log, which is told what a topic would have been.
+    Shadow(&'a Log),
+}
+
+impl Notifier for Channel<'_> {
+    async fn publish(&self, outgoing: &Outgoing<'_>) -> Result<(), PublishError> {
+        match self {
+            Self::Sns(sns) => sns.publish(outgoing).await,
+            Self::Shadow(log) => {
+                let notification = outgoing.notification;
+                let text = outgoing.text();
+                log.line(
+                    Level::Info,
+                    "NOTIFY is off: this would have been sent",
+                    json!({
+                        "notification_id": notification.id,
+                        "receiver": notification.receiver,
+                        "integration": notification.integration,
+                        "reason": notification.reason,
+                        "subject": text.subject,
+                        "body": text.body,
+                    }),
+                );
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! One alert as blocks: what and whether it fires, what its rule says of it, since when, how much.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::block_kit::{Block, Text};
+use crate::escape::{self, Lines};
+use crate::how_it_ended::{self, End};
+use crate::links;
+use crate::message::Alert;
+
+/// The longest line of labels, summary and description, and value; a message has room for one
+/// alert at least that has all of them and three links.
+const LABELS: usize = 900;
+const SUMMARY: usize = 400;
+const DESCRIPTION: usize = 900;
+const VALUE: usize = 40;
+const SPARKLINE: usize = 80;
+
+/// The blocks of one alert of a group whose alerts have `common` in common.
+pub fn of(alert: &Alert, common: &BTreeMap<String, String>) -> Vec<Block> {
+    let mut blocks = vec![
+        Block::Section {
+            text: Some(Text::markup(line(alert, common))),
+            fields: Vec::new(),
+        },
+        Block::Section {
+            text: words(alert),
+            fields: fields(alert),
+        },
+    ];
+    let links = links(alert);
+    if !links.is_empty() {
+        blocks.push(Block::Context { elements: links });
+    }
+    blocks
+}
+
+/// `FIRING` and what tells this alert from the others.
+fn line(alert: &Alert, common: &BTreeMap<String, String>) -> String {
+    let end = End::of(alert);
+    let mut line = format!("*{}*", end.word());
+    if end == End::Firing
+        && let Some(held) = how_it_ended::held(alert)
+    {
+        line.push_str(&format!(" ({held})"));
+    } else if let Some(remark) = end.remark() {
+        line.push_str(&format!(" ({remark})"));
+    }
+    let own = |with_common: bool| -> BTreeMap<String, String> {
+        let kept = alert.labels.iter().filter(|(name, value)| {
+            *name != "alertname" && (with_common || common.get(*name) != Some(value))
+        });
+        kept.map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    };
+    let mut shown = own(false);
+    if shown.is_empty() {
+        shown = own(true);
+    }
+    if !shown.is_empty() {
+        line.push_str("  ");
+        line.push_str(&labels(&shown, LABELS));
+    }
+    line
+}
+
+/// Labels as code, in which nothing is markup. What does not fit into `limit` is counted.
+pub fn labels(labels: &BTreeMap<String, String>, limit: usize) -> String {
+    const LONGEST: usize = 200;
+    // For the remark that some are missing.
+    const REMARK: usize = 24;
+    let mut line = String::new();
+    for (index, (name, value)) in labels.iter().enumerate() {
+        let pair = escape::code(&format!("{name}={value}"), LONGEST);
+        if escape::length(&line) + escape::length(&pair) + 1 > limit.saturating_sub(REMARK) {
+            line.push_str(&format!(" +{} more labels", labels.len() - index));
+            break;
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(&pair);
+    }
+    line
+}
+
+/// The summary and the description, shown as they are.
+fn words(alert: &Alert) -> Option<Text> {
+    let annotation = |name: &str, limit| {
+        let text = alert.annotations.get(name)?.trim();
+        let text = escape::plain(text, limit, Lines::Many);
+        (!text.trim().is_empty()).then_some(text)
+    };
+    let description =
+        annotation("description", DESCRIPTION).or_else(|| annotation("message", DESCRIPTION));
+    let words: Vec<String> = annotation("summary", SUMMARY)
+        .into_iter()
+        .chain(description)
+        .collect();
+    (!words.is_empty()).then(|| Text::plain(words.join("\n")))
+}
+
+/// Since when, until when, the values; never empty.
+fn fields(alert: &Alert) -> Vec<Text> {
+    let is_firing = alert.is_firing();
+    let mut fields = vec![field(
+        if is_firing { "Since" } else { "From" },
+        &when(&alert.starts_at),
+    )];
+    if !is_firing {
+        fields.push(field("To", &when(&alert.ends_at)));
+    }
+    let now = value(&alert.value_now);
+    let last = value(&alert.value);
+    let sparkline = alert.sparkline.as_deref();
+    let sparkline = sparkline.filter(|bars| !bars.trim().is_empty());
+    let last_name = match (is_firing, alert.hold.is_some()) {
+        (true, false) => "Value",
+        (true, true) => "Last value",
+        (false, _) => "Last firing value",
+    };
+    // Of what fires and is reported, the value now says it all.
+    let last = last.filter(|_| now.is_none() || last_name != "Value");
+    fields.extend(last.map(|value| field(last_name, &value)));
+    fields.extend(now.map(|value| field("Value now", &value)));
+    fields.extend(sparkline.map(|bars| field("Course", &escape::code(bars, SPARKLINE))));
+    fields
+}
+
+fn field(name: &str, markup: &str) -> Text {
+    Text::markup(format!("*{name}*\n{markup}"))
+}
+
+/// A moment, in the reader's own time zone.
+pub fn moment(at: Timestamp) -> String {
+    let second = at.as_second();
+    format!(
+        "<!date^{second}^{{date_short_pretty}} {{time_secs}}|{}>",
+        at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    )
+}
+
+fn when(rfc3339: &str) -> String {
+    match rfc3339.parse::<Timestamp>() {
+        // Slack's dates begin with the epoch; Go's zero time lies before it.
+        Ok(at) if at.as_second() > 0 => moment(at),
+        _ => "not known".to_owned(),
+    }
+}
+
+/// A number at four significant digits where it has a fraction; anything else as it is.
+fn value(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::Number(number) => number.as_f64().map_or_else(|| number.to_string(), short),
+        Value::String(text) if !text.trim().is_empty() => match text.trim().parse::<f64>() {
+            Ok(number) if number.is_finite() => short(number),
+            _ => text.clone(),
+        },
+        _ => return None,
+    };
+    Some(escape::code(&text, VALUE))
+}
+
+fn short(value: f64) -> String {
+    if value == value.trunc() {
+        if value.abs() < 1e15 {
+            return format!("{value}");
+        }
+        return format!("{value:e}");
+    }
+    let digits = value.abs().log10().floor();
+    if !(-6.0..15.0).contains(&digits) {
+        return format!("{value:.3e}");
+    }
+    let places = (3.0 - digits).clamp(0.0, 12.0);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and 12"
+    )]
+    let places = places as usize;
+    let text = format!("{value:.places$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+fn links(alert: &Alert) -> Vec<Text> {
+    let annotation = |names: [&str; 2]| {
+        let mut found = names.iter().filter_map(|name| alert.annotations.get(*name));
+        found.find(|address| !address.trim().is_empty())
+    };
+    let runbook = annotation(["runbook_url", "runbook"]);
+    let dashboard = annotation(["dashboard_url", "dashboard"]);
+    [
+        ("Runbook", runbook),
+        ("Dashboard", dashboard),
+        ("Query", Some(&alert.generator_url)),
+    ]
+    .into_iter()
+    .filter_map(|(label, address)| links::link(label, address?))
+    .map(Text::markup)
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(given: &Value, expected: Option<&str>) {
+        assert_eq!(value(given).as_deref(), expected);
+    }
+
+    #[test]
+    fn values_are_short() {
+        check(&json!(1024), Some("`1024`"));
+        check(&json!(0.012345), Some("`0.01235`"));
+        check(&json!(1234.5678), Some("`1235`"));
+        check(&json!("12.50"), Some("`12.5`"));
+        check(&json!("NaN"), Some("`NaN`"));
+        check(&json!("+Inf"), Some("`+Inf`"));
+        check(&json!(1e300), Some("`1e300`"));
+        check(&json!(-1.234567e-9), Some("`-1.235e-9`"));
+        check(&json!("<!here>"), Some("`&lt;!here&gt;`"));
+        check(&json!(null), None);
+        check(&json!({}), None);
+    }
+}

@@ -1,0 +1,252 @@
+//! From the topic to Slack by a real queue, table and secret: each message once, the bad one by
+//! itself into the dead letters, nothing lost when Slack or the function fails in between.
+
+use anyhow::{Context as _, Result, ensure};
+use jiff::{Timestamp, ToSpan as _};
+use serde_json::{Value, json};
+
+use super::aws::{CANARY, MAX_RECEIVE, World};
+use super::messages::{alert, webhook};
+use super::server::Instead;
+
+const FIRING: &str = "[FIRING:1] LinkLocalThrottling prod";
+const RESOLVED: &str = "[RESOLVED] LinkLocalThrottling prod";
+
+fn notification(status: &str, id: &str, sequence: u64) -> String {
+    let mut message = webhook(&[alert(status, "a")]);
+    message["notificationId"] = json!(id);
+    message["sequence"] = json!(sequence);
+    message.to_string()
+}
+
+fn errors(log: &[Value]) -> Vec<&str> {
+    log.iter()
+        .filter_map(|line| line["error"].as_str())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_bad_record_costs_only_itself() -> Result<()> {
+    let Some(mut world) = World::start().await? else {
+        return Ok(());
+    };
+    let malformed = r#"{"version": "4", "alerts": "none"}"#;
+    world.publish(malformed).await?;
+    world.publish(&notification("firing", "id-1", 1)).await?;
+    world
+        .publish_text("A subject", "Of <!channel> & text")
+        .await?;
+    world.send_raw(&notification("resolved", "id-2", 2)).await?;
+
+    let ran = world.run().await?;
+    ensure!((ran.received, ran.failed) == (4, 1));
+    let mut posted = world.slack.posted();
+    posted.sort();
+    ensure!(posted == ["A subject", FIRING, RESOLVED], "{posted:?}");
+    ensure!(world.slack.texts().contains("\nOf <!channel> & text\n"));
+    let why = "the message has `alerts`, but is no Alertmanager webhook of version 4: \
+               invalid type: string \"none\", expected a sequence";
+    ensure!(errors(&ran.log) == [why], "{:?}", ran.log);
+
+    for _ in 1..MAX_RECEIVE {
+        let ran = world.run().await?;
+        ensure!((ran.received, ran.failed) == (1, 1));
+        ensure!(
+            ran.log[0]["level"] == "ERROR" && ran.log[0]["retry_in_s"] == 0,
+            "{:?}",
+            ran.log
+        );
+    }
+    // Whoever looks for it once more finds it gone.
+    ensure!(world.is_empty().await?);
+    let dead = world.dead_letters().await?;
+    let dead: Value = serde_json::from_str(dead.first().context("a dead letter")?)?;
+    ensure!(dead["Message"] == malformed, "{dead}");
+    ensure!(world.slack.posted().len() == 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_notification_is_posted_once_and_never_lost() -> Result<()> {
+    let Some(mut world) = World::start().await? else {
+        return Ok(());
+    };
+    // Twice in a batch, and again in another; a plain text has no id but SNS's.
+    world.publish(&notification("firing", "id-1", 1)).await?;
+    world.publish(&notification("firing", "id-1", 1)).await?;
+    let ran = world.run().await?;
+    ensure!((ran.received, ran.failed) == (2, 0));
+    ensure!(ran.log[1]["message"] == "posted before", "{:?}", ran.log);
+    world.publish(&notification("firing", "id-1", 1)).await?;
+    ensure!(world.run().await?.failed == 0);
+    ensure!(world.slack.posted() == [FIRING]);
+
+    // Another run is at it: it is left alone, and comes again when that claim runs out, which
+    // the queue is told.
+    world
+        .claimed("id-2", Timestamp::now().checked_add(3.seconds())?)
+        .await?;
+    world.publish(&notification("resolved", "id-2", 2)).await?;
+    let ran = world.run().await?;
+    ensure!((ran.received, ran.failed) == (1, 1));
+    ensure!(ran.log[0]["message"] == "not tried", "{:?}", ran.log);
+    ensure!(
+        ran.log[0]["retry_in_s"]
+            .as_u64()
+            .is_some_and(|wait| (1..=3).contains(&wait))
+    );
+    ensure!(world.slack.posted() == [FIRING]);
+    // That run died before it posted, or after: then this is the one message too many.
+    let ran = world.run().await?;
+    ensure!((ran.received, ran.failed) == (1, 0), "{:?}", ran.log);
+    ensure!(world.slack.posted() == [FIRING, RESOLVED]);
+
+    // Slack took it and the answer was lost: it comes again, once too often rather than never.
+    world.slack.then(&[Instead::TakeAndBreak]);
+    world.publish(&notification("firing", "id-3", 3)).await?;
+    let ran = world.run().await?;
+    ensure!(ran.failed == 1);
+    ensure!(errors(&ran.log) == ["the connection to Slack broke; it may have the message"]);
+    ensure!(ran.log[0]["retry_in_s"] == 15, "{:?}", ran.log);
+    world.publish(&notification("firing", "id-3", 3)).await?;
+    ensure!(world.run().await?.failed == 0);
+    ensure!(world.slack.posted() == [FIRING, RESOLVED, FIRING, FIRING]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_older_message_does_not_pass_for_news() -> Result<()> {
+    let Some(mut world) = World::start().await? else {
+        return Ok(());
+    };
+    world.publish(&notification("resolved", "id-2", 2)).await?;
+    ensure!(world.run().await?.failed == 0);
+    world.publish(&notification("firing", "id-1", 1)).await?;
+    let ran = world.run().await?;
+    ensure!(ran.log[0]["message"] == "posted as late", "{:?}", ran.log);
+    let late = "[LATE, was FIRING:1] LinkLocalThrottling prod";
+    ensure!(world.slack.posted() == [RESOLVED, late]);
+
+    // Within a batch the order is restored; nothing is late.
+    world.publish(&notification("resolved", "id-4", 4)).await?;
+    world.publish(&notification("firing", "id-3", 3)).await?;
+    ensure!(world.run().await?.received == 2);
+    ensure!(world.slack.posted() == [RESOLVED, late, FIRING, RESOLVED]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn retry_after_is_kept_by_the_queue() -> Result<()> {
+    let Some(mut world) = World::start().await? else {
+        return Ok(());
+    };
+    for number in 1..=3 {
+        world
+            .publish(&notification("firing", &format!("id-{number}"), number))
+            .await?;
+    }
+    world.slack.then(&[Instead::Wait(1)]);
+    let ran = world.run().await?;
+    ensure!((ran.received, ran.failed) == (3, 3));
+    ensure!(world.slack.requests() == 1, "the others were tried as well");
+    ensure!(
+        ran.log.iter().all(|line| line["retry_in_s"] == 1),
+        "{:?}",
+        ran.log
+    );
+    // By its own time-out the queue would keep them for half a day.
+    let mut left = 3;
+    while left > 0 {
+        let ran = world.run().await?;
+        ensure!(ran.received > 0 && ran.failed == 0, "{:?}", ran.log);
+        left -= ran.received;
+    }
+    ensure!(world.slack.posted() == [FIRING, FIRING, FIRING]);
+
+    // A run that has no time left takes on nothing.
+    world.publish(&notification("resolved", "id-4", 4)).await?;
+    let ran = world.run_within(4).await?;
+    ensure!(ran.failed == 1 && world.slack.requests() == 4);
+    ensure!(errors(&ran.log) == ["the run's time is used"]);
+    let ran = world.run().await?;
+    ensure!((ran.received, ran.failed) == (1, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_webhook_can_be_changed_while_it_runs() -> Result<()> {
+    let Some(mut world) = World::start().await? else {
+        return Ok(());
+    };
+    let publish = async |world: &World, n: u64| {
+        world
+            .publish(&notification("firing", &format!("id-{n}"), n))
+            .await
+    };
+    publish(&world, 1).await?;
+    ensure!(world.run().await?.failed == 0);
+
+    // Revoked, with no new one: refused, and told so.
+    let path = format!("/services/T0/B1/{CANARY}");
+    world.slack.move_to(&path);
+    publish(&world, 2).await?;
+    let ran = world.run().await?;
+    ensure!(ran.failed == 1 && errors(&ran.log) == ["Slack refused it: 404 no_service"]);
+    ensure!(ran.log[0]["level"] == "ERROR", "{:?}", ran.log);
+
+    // A new one, found at the refusal.
+    let url = format!("{}{path}", world.slack.origin);
+    world.put_secret(&json!({"url": url}).to_string()).await?;
+    publish(&world, 3).await?;
+    ensure!(world.run().await?.failed == 0);
+
+    // What Slack says is told, unless it is no word: a page could hold the address.
+    for (instead, level, why) in [
+        (
+            Instead::Say(400, "invalid_payload"),
+            "ERROR",
+            "Slack refused it: 400 invalid_payload",
+        ),
+        (
+            Instead::Say(500, "rollup_error"),
+            "WARN",
+            "Slack failed: 500 rollup_error",
+        ),
+        (
+            Instead::Say(502, "<html>/services/T0/B1/cAnArY7f3a</html>"),
+            "WARN",
+            "Slack failed: 502 (with an answer that is no word of Slack's)",
+        ),
+        (
+            Instead::Say(302, "found"),
+            "ERROR",
+            "Slack refused it: 302 found",
+        ),
+    ] {
+        world.slack.then(&[instead]);
+        publish(&world, 4).await?;
+        let ran = world.run().await?;
+        ensure!(
+            ran.failed == 1 && errors(&ran.log) == [why],
+            "{:?}",
+            ran.log
+        );
+        ensure!(ran.log[0]["level"] == level, "{:?}", ran.log);
+    }
+
+    // A secret that leads elsewhere is refused: nothing is posted to it. The refusal of the old
+    // one makes it be read.
+    world
+        .put_secret(&format!("https://example.com/{CANARY}"))
+        .await?;
+    world.slack.then(&[Instead::Say(403, "action_prohibited")]);
+    publish(&world, 5).await?;
+    ensure!(errors(&world.run().await?.log) == ["Slack refused it: 403 action_prohibited"]);
+    publish(&world, 5).await?;
+    let ran = world.run().await?;
+    let origin = &world.slack.origin;
+    let why = format!("the URL in the webhook's secret does not begin with {origin}/");
+    ensure!(errors(&ran.log) == [why], "{:?}", ran.log);
+    ensure!(world.slack.posted() == [FIRING, FIRING]);
+    Ok(())
+}
