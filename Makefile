@@ -42,8 +42,8 @@ soak: ## the fault simulation over many more seeds: make soak SEEDS=10000
 
 .PHONY: bench
 bench: ## the function's start, size and memory beside a bare one's (an optimised build: minutes)
-	@cargo build --quiet --locked --profile lambda --package ruler --bin ruler --example bare
-	@bench/start.py bare=$(CARGO_TARGET_DIR)/lambda/examples/bare ruler=$(CARGO_TARGET_DIR)/lambda/ruler
+	@cargo build --quiet --locked --release --package ruler --bin ruler --example bare
+	@bench/start.py bare=$(CARGO_TARGET_DIR)/release/examples/bare ruler=$(CARGO_TARGET_DIR)/release/ruler
 
 .PHONY: lint quick-lint clippy
 lint: quick-lint clippy ## formatting, clippy, shellcheck, no doubled dependency stacks
