@@ -1,12 +1,20 @@
 //! The whole of it, as `make demo` shows it: built and deployed by SAM CLI to an AWS on this
 //! machine that holds each role to its policies; fired by its schedule; a storm told by Slack and
-//! by e-mail, FIRING and RESOLVED.
+//! by e-mail, FIRING and RESOLVED. And then with everything failing that can.
+
+mod cast;
+mod faults;
+mod ledger;
+mod local_aws;
+mod sandbox;
+mod way;
+mod world;
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::leash::Leash;
 use crate::parts;
@@ -22,35 +30,21 @@ async fn a_storm_is_told_by_slack_and_by_email() -> Result<()> {
     else {
         return Ok(());
     };
-    let test = std::env::current_exe()?;
-    let debug = test.ancestors().nth(2).context("target/debug")?;
-    let target = debug.parent().context("target")?;
-    let demo = debug.join("dnswatch-demo");
+    let demo = local_aws::target()?.join("debug/dnswatch-demo");
     ensure!(
         demo.is_file(),
         "{}: cargo build --package dnswatch-demo",
         demo.display()
     );
-
-    // `make test` has built them before; here it is only made sure that they are of this source.
-    let functions = target.join("functions");
-    let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("../demo/build-functions");
-    let built = Command::new(build)
-        .arg(&functions)
-        .env("CARGO_TARGET_DIR", target)
-        .output()?;
-    ensure!(
-        built.status.success(),
-        "{}",
-        String::from_utf8_lossy(&built.stderr)
-    );
+    let functions = tempfile::tempdir()?;
+    local_aws::build(functions.path())?;
 
     let folder = tempfile::tempdir()?;
     let mut command = Command::new(&demo);
     command
         .arg("--keep")
         .arg("--deploy")
-        .arg(&functions)
+        .arg(functions.path())
         .arg("--prometheus")
         .arg(&tools.prometheus)
         .env("TMPDIR", folder.path());

@@ -7,7 +7,7 @@
 //! - [`prometheus`]: the real server on a history, a configuration or rules of the test's choosing
 //! - [`history`]: the same history for promtool as well; [`weather`] and [`nasty`] make them up
 //! - [`promtool_test`]: what we say of each tick, put to promtool
-//! - [`proxy`]: a network that fails when it is told to
+//! - [`proxy`]: a network that fails when it is told to; [`front`] decides request by request
 //! - [`ruler`]: the whole ruler on a clock that is turned by hand
 //! - [`dnswatch`]: the program as a user has it
 //!
@@ -17,7 +17,8 @@
 //! - [`outage`]: an outage of the backend loses no tick, and is no all-clear
 //! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
 //!   for rules that are hard to evaluate, one tick a run or many; the same failures
-//! - [`deployed`]: the stack on a local AWS: schedule, roles, queue; a storm told by Slack and e-mail
+//! - [`deployed`]: the stack on a local AWS: schedule, roles, queue; a storm told by Slack and
+//!   e-mail; nothing lost while the function is killed and all around it fails
 //! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
 //!   narrowed expression gives the same samples
 //! - [`ruler_function`]: the function, from Prometheus to a queue behind the topic, on an AWS that is strict
@@ -52,6 +53,7 @@ mod deployed;
 mod dnswatch;
 mod dynamodb;
 mod failing;
+mod front;
 mod history;
 mod leash;
 mod nasty;

@@ -1,12 +1,15 @@
 //! A network that fails when it is told to: between a client and a server on this machine.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use crate::front;
 
 /// What becomes of connections, those that are open included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +22,10 @@ pub(crate) enum Weather {
     Hang,
     /// They go through, but end after so many bytes of an answer.
     Cut(usize),
+    /// What is asked is answered with 503 in the server's place.
+    Unavailable,
+    /// What is asked reaches the server, but the connection ends when the answer begins.
+    AnswerLost,
 }
 
 /// A proxy in front of one server, until it is dropped.
@@ -26,6 +33,7 @@ pub(crate) enum Weather {
 pub(crate) struct Proxy {
     url: String,
     weather: watch::Sender<Weather>,
+    met: Arc<Mutex<Vec<Weather>>>,
     task: JoinHandle<()>,
 }
 
@@ -36,16 +44,23 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let (weather, seen) = watch::channel(Weather::Fair);
+        let met = Arc::new(Mutex::new(Vec::new()));
+        let meets = Arc::clone(&met);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let seen = seen.clone();
+                let (seen, meets) = (seen.clone(), Arc::clone(&meets));
                 tokio::spawn(async move {
                     // However a connection ends, the client sees it.
-                    let _ = connect(client, server, seen).await;
+                    let _ = connect(client, server, seen, &meets).await;
                 });
             }
         });
-        Ok(Self { url, weather, task })
+        Ok(Self {
+            url,
+            weather,
+            met,
+            task,
+        })
     }
 
     /// Where it answers.
@@ -56,6 +71,11 @@ impl Proxy {
     /// Changes the weather.
     pub(crate) fn set(&self, weather: Weather) {
         self.weather.send_replace(weather);
+    }
+
+    /// The bad weather that connections have met so far, once for each.
+    pub(crate) fn met(&self) -> Vec<Weather> {
+        self.met.lock().unwrap().clone()
     }
 }
 
@@ -69,12 +89,35 @@ async fn connect(
     mut client: TcpStream,
     server: SocketAddr,
     mut seen: watch::Receiver<Weather>,
+    met: &Mutex<Vec<Weather>>,
 ) -> Result<()> {
     let weather = *seen.borrow_and_update();
+    let meet = || met.lock().unwrap().push(weather);
     let exchange = async {
         match weather {
-            Weather::Refuse => {}
-            Weather::Hang => std::future::pending().await,
+            Weather::Refuse => meet(),
+            Weather::Hang => {
+                meet();
+                std::future::pending::<()>().await;
+            }
+            Weather::Unavailable => {
+                if front::read(&mut client).await?.is_some() {
+                    meet();
+                    let answer = "HTTP/1.1 503 As Told\r\nConnection: close\r\n\
+                                  Content-Length: 0\r\n\r\n";
+                    client.write_all(answer.as_bytes()).await?;
+                    client.shutdown().await?;
+                }
+            }
+            Weather::AnswerLost => {
+                let mut server = TcpStream::connect(server).await?;
+                let (mut from_server, mut to_server) = server.split();
+                let mut first = [0];
+                tokio::select! {
+                    read = from_server.read(&mut first) => if read? > 0 { meet() },
+                    done = tokio::io::copy(&mut client, &mut to_server) => { done?; }
+                }
+            }
             Weather::Fair => {
                 let mut server = TcpStream::connect(server).await?;
                 copy_bidirectional(&mut client, &mut server).await?;
@@ -85,7 +128,9 @@ async fn connect(
                 let (from_server, mut to_server) = server.split();
                 let answer = async {
                     let mut start = from_server.take(u64::try_from(bytes)?);
-                    tokio::io::copy(&mut start, &mut to_client).await?;
+                    if tokio::io::copy(&mut start, &mut to_client).await? == u64::try_from(bytes)? {
+                        meet();
+                    }
                     to_client.shutdown().await?;
                     anyhow::Ok(())
                 };

@@ -2,13 +2,12 @@
 //! events come to, what it logs, and that no secret gets out.
 
 mod amp;
-mod front;
 mod ground;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use front::Front;
+use crate::front::Front;
 use ground::{Ground, REGION, SECRET, TOKEN, invoke, next_second, run_until, with};
 
 fn sent(answer: &Value) -> bool {

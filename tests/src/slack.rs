@@ -5,4 +5,4 @@ mod aws;
 mod delivery;
 mod judge;
 mod messages;
-mod server;
+pub(crate) mod server;

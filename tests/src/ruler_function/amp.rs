@@ -12,9 +12,9 @@ use backends::amp::Amp;
 use backends::sts::AssumedRole;
 use serde_json::{Value, json};
 
-use super::front::{Answer, Front, Request};
 use super::ground::{self, Ground, invoke, run_until};
 use super::sent;
+use crate::front::{Answer, Front, Request};
 use crate::parts;
 
 const JUDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/oracles/amp/parse.py");

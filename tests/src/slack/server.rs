@@ -38,15 +38,15 @@ struct State {
 }
 
 /// The server; it ends when this is dropped.
-pub(super) struct Slack {
-    pub(super) origin: String,
+pub(crate) struct Slack {
+    pub(crate) origin: String,
     state: Arc<Mutex<State>>,
     task: JoinHandle<()>,
 }
 
 impl Slack {
     /// Starts with one webhook.
-    pub(super) async fn start(path: &str) -> Result<Self> {
+    pub(crate) async fn start(path: &str) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let origin = format!("http://{}", listener.local_addr()?);
         let state = Arc::new(Mutex::new(State {
@@ -97,7 +97,7 @@ impl Slack {
 
     /// The headers of what was posted, in order. Fails if anything broke a rule of Slack's.
     #[track_caller]
-    pub(super) fn posted(&self) -> Vec<String> {
+    pub(crate) fn posted(&self) -> Vec<String> {
         let state = self.state();
         assert!(state.refused.is_empty(), "{:?}", state.refused);
         let header = |shown: &Shown| {

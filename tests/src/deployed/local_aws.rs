@@ -1,0 +1,287 @@
+//! An AWS on this machine that holds each role to its policies, and the stack that SAM CLI deploys
+//! to it.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result, ensure};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use aws_types::SdkConfig;
+use backends::aws::sdk_config;
+use backends::http::{self, HttpOptions};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::leash::Leash;
+
+pub(super) const REGION: &str = "eu-central-1";
+const STACK: &str = "dnswatch";
+/// Tells the outputs of a stack.
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../demo/aws.py");
+/// Far longer than a start takes on a busy machine; only a server that hangs meets it.
+const START: Duration = Duration::from_secs(120);
+
+/// Has SAM CLI build the functions and their template in `folder`. `make test` has compiled them
+/// before.
+pub(super) fn build(folder: &Path) -> Result<()> {
+    let target = target()?;
+    // They pass through one place in the target folder.
+    let lock = File::create(target.join("functions.lock"))?;
+    lock.lock()?;
+    let build = concat!(env!("CARGO_MANIFEST_DIR"), "/../demo/build-functions");
+    let mut build = Command::new(build);
+    run(build.arg(folder).env("CARGO_TARGET_DIR", &target))?;
+    Ok(())
+}
+
+/// Cargo's target folder, which this test was built in.
+pub(super) fn target() -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let target = test.ancestors().nth(3).context("target/debug/deps")?;
+    Ok(target.to_owned())
+}
+
+/// What a command prints on standard output; an error with all that it said where it fails.
+fn run(command: &mut Command) -> Result<String> {
+    let said = command
+        .output()
+        .with_context(|| format!("starting {command:?}"))?;
+    ensure!(
+        said.status.success(),
+        "{command:?}: {}\n{}{}",
+        said.status,
+        String::from_utf8_lossy(&said.stdout),
+        String::from_utf8_lossy(&said.stderr)
+    );
+    Ok(String::from_utf8(said.stdout)?)
+}
+
+/// The AWS, until it is dropped.
+pub(super) struct LocalAws {
+    pub(super) url: String,
+    sam: PathBuf,
+    http: reqwest::Client,
+    // Before the folder, so that it has ended when its files go.
+    process: Leash,
+    folder: TempDir,
+}
+
+/// What became of an invocation.
+#[derive(Debug)]
+pub(super) enum Invoked {
+    /// The function answered.
+    Answered(Value),
+    /// The function failed, with this type of error and this message.
+    Failed(String, String),
+}
+
+impl LocalAws {
+    pub(super) async fn start(ministack: &Path, sam: &Path) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        // It must be told a port: one is found free and let go. Who takes it in between makes it
+        // end and say so.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let own = folder.path().display().to_string();
+        let mut command = Command::new("sh");
+        // It says more than a leash keeps.
+        command
+            .args(["-c", "exec \"$0\" >\"$TMPDIR/log\" 2>&1"])
+            .arg(ministack)
+            .env("HOME", &own)
+            .env("TMPDIR", &own)
+            .env("AUTH", "true")
+            .env("AWS_DEFAULT_REGION", REGION)
+            .env("MINISTACK_REGION", REGION)
+            .env("BIND_HOST", address.ip().to_string())
+            .env("MINISTACK_HOST", address.ip().to_string())
+            .env("GATEWAY_PORT", address.port().to_string())
+            .env("IOT_MTLS_ENABLED", "0")
+            .env_remove("AWS_ENDPOINT_URL")
+            .current_dir(folder.path());
+        let aws = Self {
+            url: format!("http://{address}"),
+            sam: sam.to_owned(),
+            http: http::client(&HttpOptions::default())?,
+            process: Leash::start(&command)?,
+            folder,
+        };
+        let health = format!("{}/_ministack/health", aws.url);
+        let process = format!("/proc/{}", aws.pid());
+        let is_up = async {
+            while aws.http.get(&health).send().await.is_err() {
+                ensure!(Path::new(&process).exists(), "it ended: {}", aws.log_end());
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Ok(())
+        };
+        let up = tokio::time::timeout(START, is_up).await;
+        up.with_context(|| aws.log_end())??;
+        Ok(aws)
+    }
+
+    /// Its process, whose children run the functions.
+    pub(super) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// All that it has said.
+    pub(super) fn log(&self) -> String {
+        let log = std::fs::read(self.folder.path().join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// The last lines that it has said.
+    pub(super) fn log_end(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(60)..].join("\n")
+    }
+
+    /// For the SDK's clients.
+    pub(super) fn sdk(&self) -> SdkConfig {
+        let credentials = SharedCredentialsProvider::new(account());
+        sdk_config(self.http.clone(), REGION, credentials, Some(&self.url))
+    }
+
+    /// Deploys the stack that was built in `built`; its outputs.
+    pub(super) async fn deploy(
+        &self,
+        built: &Path,
+        parameters: &[(&str, String)],
+    ) -> Result<Value> {
+        let mut deploy = self.command(&self.sam);
+        deploy
+            .args(["deploy", "--stack-name", STACK, "--resolve-s3"])
+            .args(["--capabilities", "CAPABILITY_IAM", "--no-progressbar"])
+            .args(["--no-confirm-changeset", "--template-file"])
+            .arg(built.join("template.yaml"))
+            .arg("--parameter-overrides");
+        for (name, value) in parameters {
+            deploy.arg(format!("{name}={value}"));
+        }
+        let mut outputs = self.command(&self.sam.with_file_name("python"));
+        outputs.args([SCRIPT, "outputs", STACK]);
+        let outputs = tokio::task::spawn_blocking(move || {
+            run(&mut deploy)?;
+            run(&mut outputs)
+        });
+        Ok(serde_json::from_str(&outputs.await??)?)
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env("AWS_ENDPOINT_URL", &self.url)
+            .env("AWS_DEFAULT_REGION", REGION)
+            // Whatever account the user has is not for tests.
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env_remove("AWS_SESSION_TOKEN")
+            .env_remove("AWS_PROFILE")
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .env("NO_PROXY", "127.0.0.1")
+            .env("SAM_CLI_TELEMETRY", "0")
+            .current_dir(self.folder.path());
+        command
+    }
+
+    /// Invokes a function with what the schedule sends, and waits for what becomes of it.
+    pub(super) async fn invoke(&self, function: &str) -> Result<Invoked> {
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        let event = json!({"scheduled_time": "2026-01-01T00:00:00Z"});
+        let (failed, answer) = self.call("lambda", &path, &[], &event).await?;
+        Ok(match failed {
+            None => Invoked::Answered(answer),
+            Some(_) => {
+                let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
+                Invoked::Failed(text("errorType"), text("errorMessage"))
+            }
+        })
+    }
+
+    /// All lines of all functions' logs.
+    pub(super) async fn function_logs(&self) -> Result<Vec<String>> {
+        let groups = self.logs("DescribeLogGroups", &json!({})).await?;
+        let groups = groups["logGroups"].as_array().context("groups")?;
+        let mut lines = Vec::new();
+        for group in groups {
+            let mut ask = json!({"logGroupName": group["logGroupName"]});
+            loop {
+                let events = self.logs("FilterLogEvents", &ask).await?;
+                let messages = events["events"].as_array().context("events")?;
+                lines.extend(
+                    messages
+                        .iter()
+                        .filter_map(|event| Some(event["message"].as_str()?.trim().to_owned())),
+                );
+                match &events["nextToken"] {
+                    Value::Null => break,
+                    token => ask["nextToken"] = token.clone(),
+                }
+            }
+        }
+        Ok(lines)
+    }
+
+    async fn logs(&self, operation: &str, ask: &Value) -> Result<Value> {
+        let target = format!("Logs_20140328.{operation}");
+        let headers = [
+            ("content-type", "application/x-amz-json-1.1"),
+            ("x-amz-target", &target),
+        ];
+        Ok(self.call("logs", "/", &headers, ask).await?.1)
+    }
+
+    /// A signed request; whether the function failed, and the answer.
+    async fn call(
+        &self,
+        service: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Result<(Option<String>, Value)> {
+        let url = format!("{}{path}", self.url);
+        let body = body.to_string();
+        let identity = account().into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(REGION)
+            .name(service)
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()?
+            .into();
+        let signable = SignableRequest::new(
+            "POST",
+            &url,
+            headers.iter().copied(),
+            SignableBody::Bytes(body.as_bytes()),
+        )?;
+        let (signed, _) = sign(signable, &params)?.into_parts();
+        let mut request = self.http.post(&url).timeout(START);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        for header in signed.into_parts().0 {
+            request = request.header(header.name(), header.value());
+        }
+        let answer = request.body(body).send().await?;
+        let status = answer.status();
+        let failed = answer.headers().get("x-amz-function-error").cloned();
+        let failed = failed.map(|failed| String::from_utf8_lossy(failed.as_bytes()).into_owned());
+        let text = answer.text().await?;
+        ensure!(status.is_success(), "{service}{path}: {status}: {text}");
+        Ok((failed, serde_json::from_str(&text).context(text)?))
+    }
+}
+
+fn account() -> Credentials {
+    Credentials::new("test", "test", None, None, "test")
+}

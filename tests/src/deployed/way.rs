@@ -1,0 +1,252 @@
+//! The way from the functions to AWS, on which a seed decides what becomes of each of the ruler's
+//! requests: it or its answer is lost, SNS refuses it, or the ruler is killed with -9 before or
+//! after it.
+//!
+//! A run that is killed between two requests has done the same to the world as one that is killed
+//! at the end of the first: so what is drawn for each request covers every moment.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use anyhow::Result;
+
+use super::sandbox::Sandbox;
+use crate::front::{Fate, Front, Request};
+
+/// What a request of the ruler is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    Load,
+    Commit,
+    Publish,
+}
+
+/// What was done to a request of the ruler, or at it to the ruler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fault {
+    /// It was answered with 503 and went no further.
+    Refused,
+    /// It went nowhere, and was not answered.
+    Lost,
+    /// It was done, and not answered.
+    AnswerLost,
+    /// It went nowhere, and the ruler was killed.
+    KilledBefore,
+    /// It was done, and the ruler was killed before the answer.
+    KilledAfter,
+}
+
+/// How often what was done to which requests.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Faults(BTreeMap<(Step, Fault), usize>);
+
+impl Faults {
+    /// How often it was done.
+    pub(super) fn count(&self, step: Step, fault: Fault) -> usize {
+        self.0.get(&(step, fault)).copied().unwrap_or_default()
+    }
+
+    /// How often the ruler was killed.
+    pub(super) fn kills(&self) -> usize {
+        let kills = self.0.iter().filter(|((_, fault), _)| fault.kills());
+        kills.map(|(_, count)| count).sum()
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults = self.0.iter();
+        let faults = faults.map(|((step, fault), count)| format!("{step:?} {fault:?} {count}"));
+        f.write_str(&faults.collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl Fault {
+    fn kills(self) -> bool {
+        matches!(self, Self::KilledBefore | Self::KilledAfter)
+    }
+
+    /// What happens to how many requests of a kind, and to how many in all.
+    ///
+    /// A kill while notifications are claimed holds their groups up until the claim runs out, two
+    /// minutes later. So kills are rare enough that groups are left for the other faults.
+    fn deck(step: Step) -> (&'static [(Self, usize)], usize) {
+        match step {
+            Step::Load => (&[(Self::KilledBefore, 1), (Self::Lost, 2)], 90),
+            Step::Commit => (
+                &[
+                    (Self::KilledBefore, 1),
+                    (Self::KilledAfter, 2),
+                    (Self::AnswerLost, 3),
+                ],
+                60,
+            ),
+            Step::Publish => (
+                &[
+                    (Self::KilledBefore, 1),
+                    (Self::KilledAfter, 1),
+                    (Self::Lost, 1),
+                    (Self::AnswerLost, 3),
+                    (Self::Refused, 3),
+                ],
+                20,
+            ),
+        }
+    }
+}
+
+/// What happens to the requests to come: drawn from a deck, so that nothing stays away for long.
+struct Decks {
+    dice: fastrand::Rng,
+    left: BTreeMap<Step, Vec<Option<Fault>>>,
+}
+
+impl Decks {
+    fn draw(&mut self, step: Step) -> Option<Fault> {
+        let left = self.left.entry(step).or_default();
+        if left.is_empty() {
+            let (faults, size) = Fault::deck(step);
+            for (fault, count) in faults {
+                left.extend(std::iter::repeat_n(Some(*fault), *count));
+            }
+            left.resize(size, None);
+            self.dice.shuffle(left);
+        }
+        left.pop().flatten()
+    }
+}
+
+/// The way, until it is dropped. At first nothing fails on it.
+pub(super) struct Way {
+    front: Front,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    decks: Decks,
+    /// The process whose children run the functions.
+    parent: u32,
+    /// The ruler's name while it is to fail.
+    ruler: Option<String>,
+    is_sns_down: bool,
+    faults: Faults,
+    published: Vec<String>,
+}
+
+impl Way {
+    /// A way to the AWS at `url`, whose process is `parent`.
+    pub(super) async fn start(url: &str, parent: u32, seed: u64) -> Result<Self> {
+        let state = Arc::new(Mutex::new(State {
+            decks: Decks {
+                dice: fastrand::Rng::with_seed(seed),
+                left: BTreeMap::new(),
+            },
+            parent,
+            ruler: None,
+            is_sns_down: false,
+            faults: Faults::default(),
+            published: Vec::new(),
+        }));
+        let shared = Arc::clone(&state);
+        let front = Front::start(url, move |request| decide(request, &shared)).await?;
+        Ok(Self { front, state })
+    }
+
+    /// Where it begins.
+    pub(super) fn url(&self) -> &str {
+        &self.front.url
+    }
+
+    /// From now on the requests of the function `ruler` fail; with None nothing does.
+    pub(super) fn fail(&self, ruler: Option<&str>) {
+        self.state.lock().unwrap().ruler = ruler.map(str::to_owned);
+    }
+
+    /// Whether SNS refuses everything, while requests fail at all.
+    pub(super) fn sns_is_down(&self, is_down: bool) {
+        self.state.lock().unwrap().is_sns_down = is_down;
+    }
+
+    /// What was done so far.
+    pub(super) fn faults(&self) -> Faults {
+        self.state.lock().unwrap().faults.clone()
+    }
+
+    /// The forms that SNS was sent to publish, as they were sent.
+    pub(super) fn published(&self) -> Vec<String> {
+        self.state.lock().unwrap().published.clone()
+    }
+}
+
+fn decide(request: &Request, shared: &Arc<Mutex<State>>) -> Fate {
+    let body = String::from_utf8_lossy(&request.body);
+    let Some(step) = step(&request.head, &body) else {
+        return Fate::Pass;
+    };
+    let mut guard = shared.lock().unwrap();
+    let state = &mut *guard;
+    let fault = state.ruler.as_ref().and_then(|ruler| {
+        let fault = if step == Step::Publish && state.is_sns_down {
+            Fault::Refused
+        } else {
+            state.decks.draw(step)?
+        };
+        if !fault.kills() {
+            return Some((fault, None));
+        }
+        let sandbox = Sandbox::behind(request.peer, state.parent, ruler)?;
+        Some((fault, Some(sandbox)))
+    });
+    let is_done = !matches!(
+        fault,
+        Some((Fault::Refused | Fault::Lost | Fault::KilledBefore, _))
+    );
+    if step == Step::Publish && is_done {
+        state.published.push(body.into_owned());
+    }
+    let Some((fault, sandbox)) = fault else {
+        return Fate::Pass;
+    };
+    let done = Arc::clone(shared);
+    let act = move || {
+        if sandbox.is_none_or(Sandbox::kill) {
+            let mut state = done.lock().unwrap();
+            *state.faults.0.entry((step, fault)).or_default() += 1;
+        }
+    };
+    drop(guard);
+    match fault {
+        Fault::AnswerLost | Fault::KilledAfter => return Fate::AnswerLost(Box::new(act)),
+        _ => act(),
+    }
+    match fault {
+        Fault::Refused => Fate::Answered((503, "text/xml", UNAVAILABLE.to_owned())),
+        _ => Fate::Lost,
+    }
+}
+
+const UNAVAILABLE: &str = "<ErrorResponse><Error><Type>Receiver</Type><Code>ServiceUnavailable\
+    </Code><Message>As told</Message></Error><RequestId>1</RequestId></ErrorResponse>";
+
+/// What the ruler asks for with this request; None if it is somebody else's.
+fn step(head: &str, body: &str) -> Option<Step> {
+    if body.starts_with("Action=Publish&") {
+        return Some(Step::Publish);
+    }
+    // The Slack function's items are named so.
+    if body.contains("\"slack#") {
+        return None;
+    }
+    let is = |operation: &str| {
+        let target = format!("x-amz-target: DynamoDB_20120810.{operation}\r\n").to_lowercase();
+        format!("{head}\r\n").to_lowercase().contains(&target)
+    };
+    if is("PutItem") {
+        Some(Step::Commit)
+    } else if is("GetItem") || is("BatchGetItem") {
+        Some(Step::Load)
+    } else {
+        None
+    }
+}
