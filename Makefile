@@ -3,7 +3,7 @@
 export DNSWATCH_CACHE := $(abspath $(or $(DNSWATCH_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dnswatch))
 export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),$(DNSWATCH_CACHE)/target))
 
-SCRIPTS := .ci/run demo/build-functions tests/run tests/doubled-stacks tests/parts/install
+SCRIPTS := .ci/run bench/build demo/build-functions tests/run tests/doubled-stacks tests/parts/install
 # What SAM builds for the demo and the tests.
 FUNCTIONS := $(CARGO_TARGET_DIR)/functions
 AGAIN := @$(MAKE) --no-print-directory
@@ -41,9 +41,10 @@ soak: ## the fault simulation over many more seeds: make soak SEEDS=10000
 	@DNSWATCH_SIM_SEEDS=$(SEEDS) cargo test --locked --package dnswatch-tests simulation -- --nocapture
 
 .PHONY: bench
-bench: ## the function's start, size and memory beside a bare one's (an optimised build: minutes)
-	@cargo build --quiet --locked --profile lambda --package ruler --bin ruler --example bare
-	@bench/start.py bare=$(CARGO_TARGET_DIR)/lambda/examples/bare ruler=$(CARGO_TARGET_DIR)/lambda/ruler
+bench: ## the ruler's start, size and memory beside other functions' (optimised builds: ten minutes)
+	@tests/parts/install sam boto3
+	@bench/build $(CARGO_TARGET_DIR)/bench
+	@bench/start.py $(CARGO_TARGET_DIR)/bench $(DNSWATCH_CACHE)/parts/boto3/bin/python
 
 .PHONY: lint quick-lint clippy
 lint: quick-lint clippy ## formatting, clippy, shellcheck, no doubled dependency stacks

@@ -63,6 +63,11 @@ impl SnsNotifier {
         }
     }
 
+    /// Makes the client for a region before it is needed, without any I/O.
+    pub fn prepare(&self, region: &str) {
+        self.client(region);
+    }
+
     /// The client for a region: made once, without any I/O.
     fn client(&self, region: &str) -> Client {
         let mut clients = self

@@ -151,6 +151,9 @@ impl Function {
             configuration,
             sdk,
         };
+        if let Some(topic) = &function.environment.topic_arn {
+            function.sns.prepare(topic.region());
+        }
         if let Some(url) = &function.environment.prometheus_url {
             function.querier.set(function.asking(url)?).ok();
         }
