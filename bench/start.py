@@ -94,6 +94,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.send_response(200)
+        self.send_header("Content-Length", "6")
         self.end_headers()
         self.wfile.write(b"ready\n")
 
@@ -122,7 +123,7 @@ def handshakes(programs, runs, folder):
         for name, command in programs.items():
             # The interpreter's own variables are not wanted, nor is a proxy.
             said = subprocess.run(
-                [*command, url, certificate], env=ENVIRONMENT | {"HOME": "/"}, check=True, capture_output=True, text=True
+                [*command, url, certificate], env=ENVIRONMENT | {"HOME": "/"}, check=True, stdout=subprocess.PIPE, text=True
             )
             measured[name].append([float(line) for line in said.stdout.split()])
     server.shutdown()
