@@ -37,13 +37,16 @@ functions: ## build the Lambda functions for the demo and the tests (for AWS: sa
 
 .PHONY: soak
 SEEDS ?= 3000
-soak: ## the fault simulation over many more seeds: make soak SEEDS=10000
+soak: ## the deployed stack under faults, and the fault simulation over many more seeds: make soak SEEDS=10000
+	@tests/parts/install prometheus sam ministack
+	$(AGAIN) functions
+	@cargo test --locked --package dnswatch-tests --test product -- --ignored --nocapture deployed::faults
 	@DNSWATCH_SIM_SEEDS=$(SEEDS) cargo test --locked --package dnswatch-tests simulation -- --nocapture
 
 .PHONY: bench
 bench: ## the function's start, size and memory beside a bare one's (an optimised build: minutes)
-	@cargo build --quiet --locked --profile lambda --package ruler --bin ruler --example bare
-	@bench/start.py bare=$(CARGO_TARGET_DIR)/lambda/examples/bare ruler=$(CARGO_TARGET_DIR)/lambda/ruler
+	@cargo build --quiet --locked --release --package ruler --bin ruler --example bare
+	@bench/start.py bare=$(CARGO_TARGET_DIR)/release/examples/bare ruler=$(CARGO_TARGET_DIR)/release/ruler
 
 .PHONY: lint quick-lint clippy
 lint: quick-lint clippy ## formatting, clippy, shellcheck, no doubled dependency stacks

@@ -7,6 +7,7 @@
 pub mod amp;
 pub mod aws;
 pub mod clock;
+pub mod config_files;
 pub mod http;
 mod last_good;
 pub mod line;

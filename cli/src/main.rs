@@ -1,7 +1,6 @@
 //! `dnswatch`: Prometheus rules evaluated against any Prometheus API, alerts told once.
 
 mod check;
-mod rule_files;
 mod run;
 
 use std::process::ExitCode;
@@ -19,7 +18,8 @@ struct Cli {
 enum Command {
     /// Evaluate rules against a Prometheus or an AMP workspace and tell alerts in the terminal.
     Run(Box<run::Args>),
-    /// Say what is wrong with rule files, with line and column. Exits 1 if anything is.
+    /// Say what is wrong with rule files and alertmanager.yml, with line and column. Exits 1 if
+    /// anything is.
     Check(check::Args),
 }
 

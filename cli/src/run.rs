@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use alerting::config::Settings;
+use alerting::config::{ConfigFiles, Settings};
 use alerting::duration;
 use alerting::evaluation::EvaluationOptions;
 use alerting::labels::Labels;
@@ -15,6 +15,7 @@ use alerting::state_machine::{External, Semantics};
 use anyhow::{Context, Result};
 use aws_credential_types::Credentials;
 use backends::clock::SystemClock;
+use backends::config_files;
 use backends::http::{self, HttpOptions};
 use backends::notify::Terminal;
 use backends::prometheus::{Auth, Client, ClientOptions, PrometheusQuerier, SigV4};
@@ -22,8 +23,6 @@ use backends::run::{Ruler, RunError, RunOptions, RunReport};
 use backends::state::FileStore;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
-
-use crate::rule_files;
 
 /// What `dnswatch run` takes.
 #[derive(clap::Args)]
@@ -186,6 +185,20 @@ fn credentials() -> Result<Credentials> {
     ))
 }
 
+/// The rule files as they are now.
+fn files(args: &Args) -> Result<ConfigFiles, String> {
+    let files = config_files::read(&args.rules).map_err(|error| error.to_string())?;
+    match &files.alertmanager {
+        // Without effect it would only seem to be in force.
+        Some(file) => Err(format!(
+            "{}: `dnswatch run` tells in its terminal and reads no Alertmanager configuration; \
+             name the rule files alone",
+            file.name
+        )),
+        None => Ok(files),
+    }
+}
+
 async fn schedule(args: &Args, ruler: &LocalRuler) -> Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
@@ -197,7 +210,7 @@ async fn schedule(args: &Args, ruler: &LocalRuler) -> Result<ExitCode> {
             _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
             _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
         }
-        let files = rule_files::read(&args.rules).map_err(|error| format!("{error:#}"));
+        let files = files(args);
         let run_id = format!("{:016x}", fastrand::u64(..));
         let result = ruler.run(&run_id, files).await;
         match &result {

@@ -74,6 +74,39 @@ fn check_says_where_and_exits_1() {
     check(&[("missing/none.yml", "")][..0], 2, &["PATH"]);
 }
 
+/// A route to a receiver, with what the receiver has beside its topic.
+fn alertmanager(more: &str) -> String {
+    format!(
+        "route: {{receiver: ops}}\nreceivers:\n- name: ops\n  sns_configs:\n  \
+         - topic_arn: arn:aws:sns:eu-west-1:123456789012:alerts\n{more}"
+    )
+}
+
+#[test]
+fn check_reads_alertmanagers_file_too() {
+    check(
+        &[("good.yml", GOOD), ("alertmanager.yml", &alertmanager(""))],
+        0,
+        &[
+            "1 alerting rule(s): all well",
+            "one route, to \"ops\"; 1 receiver(s): all well",
+        ],
+    );
+    check(
+        &[("alertmanager.yml", &alertmanager("  slack_configs: []\n"))],
+        1,
+        &["alertmanager.yml:6:3: ", "slack_configs", "1 error(s)."],
+    );
+}
+
+#[test]
+fn check_reads_the_stacks_folder() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/dnswatch");
+    let output = output(dnswatch().arg("check").arg(folder));
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("all well"), "{}", said(&output));
+}
+
 #[test]
 fn the_shipped_rules_are_well() {
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules");

@@ -66,6 +66,7 @@ pub(super) fn collect(state: &mut State, config: &Config, own: Vec<Alert>, now: 
         .map(|entry| entry.labels.clone())
         .collect();
     let mut up_to_date: BTreeSet<RuleKey> = BTreeSet::new();
+    let mut ends = Ends::new();
     for group in &config.groups {
         for rule in &group.rules {
             let Some(rule_state) = state.rules.get_mut(&rule.key) else {
@@ -73,7 +74,7 @@ pub(super) fn collect(state: &mut State, config: &Config, own: Vec<Alert>, now: 
             };
             if rule_state.evaluated_until >= now.align_down(group.interval) {
                 up_to_date.insert(rule.key.clone());
-                take_news(alerts, &fired, &rule.key, rule_state, config);
+                take_news(alerts, &fired, &mut ends, &rule.key, rule_state, config);
             }
         }
     }
@@ -97,10 +98,21 @@ fn sent_labels(alert: &Labels, config: &Config) -> Labels {
     external.with(alert.iter())
 }
 
-/// `fired` are the alerts that fired when last told: what ends of them has been seen.
+/// When and how alerts ended at the last of the rules that fired them.
+type Ends = BTreeMap<Labels, (Timestamp, End)>;
+
+/// Of two rules that fired one alert the later end counts, and of two at once the one that is no
+/// all-clear.
+fn later(one: (Timestamp, End), other: (Timestamp, End)) -> (Timestamp, End) {
+    std::cmp::max_by_key(one, other, |(at, end)| (*at, *end != End::Cleared))
+}
+
+/// `fired` are the alerts that fired when last told: what ends of them has been seen. `ends` are
+/// the ends that other rules have told of.
 fn take_news(
     alerts: &mut BTreeMap<Labels, AlertEntry>,
     fired: &BTreeSet<Labels>,
+    ends: &mut Ends,
     key: &RuleKey,
     rule: &mut RuleState,
     config: &Config,
@@ -126,10 +138,12 @@ fn take_news(
             continue;
         }
         entry.fired_by.remove(key);
+        let last = ends.entry(labels).or_insert((at, end));
+        *last = later(*last, (at, end));
         if entry.fired_by.is_empty() {
             entry.value = alert.value;
             entry.annotations = alert.annotations.clone();
-            entry.resolve(at, end);
+            entry.resolve(last.0, last.1);
         }
     }
     // It fired when last told, fires no more, and never ended: `for` was raised under it, or

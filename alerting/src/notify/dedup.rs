@@ -224,7 +224,10 @@ fn reason(
 
 /// Forgets what was told too long ago to matter; the sequence numbers go on above it.
 pub(super) fn expire(notify: &mut NotifyState, route: &Route, now: Timestamp) {
-    let ttl = RETENTION.min(route.repeat_interval.saturating_mul(2));
+    // Twice the time to the next notification, which comes at a flush: Alertmanager leaves
+    // `group_interval` out and, where it is the longer by far, forgets to tell what is over.
+    let next = route.repeat_interval.max(route.group_interval);
+    let ttl = RETENTION.min(next.saturating_mul(2));
     let floor = &mut notify.sequence_floor;
     notify.nflog.retain(|entry| {
         let keep = now.since(entry.timestamp) < ttl;

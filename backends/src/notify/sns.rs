@@ -17,11 +17,12 @@ use aws_sdk_sns::Client;
 use aws_sdk_sns::config::retry::RetryConfig;
 use aws_sdk_sns::config::timeout::TimeoutConfig;
 use aws_sdk_sns::config::{Builder, Region};
-use aws_sdk_sns::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::operation::publish::PublishError as Refusal;
 use aws_types::SdkConfig;
 
 use super::{Notifier, PublishError};
+use crate::aws;
 
 /// How long and how often one publish is tried.
 #[derive(Debug, Clone)]
@@ -118,24 +119,20 @@ impl Notifier for SnsNotifier {
     }
 }
 
-/// Whether it may work later, and what SNS said. Its words name principals and resources, never
-/// a secret.
-fn failure<R>(topic: &TopicArn, error: &SdkError<Refusal, R>) -> PublishError
-where
-    R: std::fmt::Debug + Send + Sync + 'static,
-{
+/// Whether it may work later, and what SNS said, in one line.
+fn failure<R>(topic: &TopicArn, error: &SdkError<Refusal, R>) -> PublishError {
+    let text = format!("publishing to {topic}: {}", aws::reason(error));
     let Some(refusal) = error.as_service_error() else {
-        let what = DisplayErrorContext(error);
-        return PublishError::Transient(format!("publishing to {topic}: {what}"));
+        return PublishError::Transient(text);
     };
-    let code = refusal.code().unwrap_or("an error without a code");
-    let said = refusal.message().unwrap_or_default();
-    let text = format!("publishing to {topic}: {code}: {said}");
     let about_the_message = refusal.is_invalid_parameter_exception()
         || refusal.is_invalid_parameter_value_exception()
         || refusal.is_validation_exception();
     // The topic is configuration, which can be mended.
-    if about_the_message && !said.contains("TopicArn") {
+    let about_the_topic = refusal
+        .message()
+        .is_some_and(|said| said.contains("TopicArn"));
+    if about_the_message && !about_the_topic {
         PublishError::Refused(text)
     } else {
         PublishError::Transient(text)

@@ -1,13 +1,11 @@
 //! Where rule files and `alertmanager.yml` come from: a layer's folder, or the workspace.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use alerting::config::ConfigFiles;
-use alerting::rules::SourceFile;
 use backends::amp::{Amp, AmpError};
+use backends::config_files;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -53,7 +51,9 @@ impl Configuration {
     /// there are none.
     pub(crate) async fn read(&self) -> Result<(ConfigFiles, Option<String>), String> {
         match self {
-            Self::Folder(folder) => Ok((folder_files(folder)?, None)),
+            Self::Folder(folder) => config_files::read_folder(folder)
+                .map(|files| (files, None))
+                .map_err(|error| error.to_string()),
             Self::Workspace(workspace) => workspace.read().await,
         }
     }
@@ -93,44 +93,4 @@ impl Workspace {
             alertmanager: self.amp.alert_manager_definition().await?,
         })
     }
-}
-
-fn folder_files(folder: &Path) -> Result<ConfigFiles, String> {
-    let rules = folder.join("rules");
-    let failed = |path: &Path, error: &io::Error| format!("reading {}: {error}", path.display());
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(&rules).map_err(|error| failed(&rules, &error))? {
-        let path = entry.map_err(|error| failed(&rules, &error))?.path();
-        let is_yaml = path
-            .extension()
-            .is_some_and(|extension| extension == "yml" || extension == "yaml");
-        if is_yaml && path.is_file() {
-            paths.push(path);
-        }
-    }
-    if paths.is_empty() {
-        return Err(format!("{} holds no .yml or .yaml file", rules.display()));
-    }
-    paths.sort();
-    let read = |path: &Path| match fs::read_to_string(path) {
-        Ok(text) => Ok(SourceFile {
-            name: path.display().to_string(),
-            text,
-        }),
-        Err(error) => Err(error),
-    };
-    let alertmanager = folder.join("alertmanager.yml");
-    let alertmanager = match read(&alertmanager) {
-        Ok(file) => Some(file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(failed(&alertmanager, &error)),
-    };
-    let rules = paths
-        .iter()
-        .map(|path| read(path).map_err(|error| failed(path, &error)))
-        .collect::<Result<_, _>>()?;
-    Ok(ConfigFiles {
-        rules,
-        alertmanager,
-    })
 }

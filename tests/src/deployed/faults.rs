@@ -28,7 +28,7 @@ const STORM: Duration = Duration::from_secs(60);
 /// And at most, if by then not everything has happened that is to happen.
 const LONGEST_STORM: Duration = Duration::from_secs(180);
 /// Only what will never come takes this long.
-const OVER: Duration = Duration::from_secs(10 * 60);
+const OVER: Duration = Duration::from_secs(7 * 60);
 /// How many nodes there are whose alerts go on until somebody was told that they fire.
 const PATIENT: usize = 14;
 /// And whose alerts end as soon as it is decided that somebody is to be told.
@@ -37,6 +37,7 @@ const HASTY: usize = 6;
 const RUNS_AT_ONCE: u64 = 3;
 
 #[tokio::test]
+#[ignore = "minutes of faults, on a machine of its own: make soak"]
 async fn nothing_is_lost_whatever_fails() -> Result<()> {
     let seed = match std::env::var("DNSWATCH_SEED") {
         Ok(seed) => seed.parse().context("DNSWATCH_SEED is a number")?,

@@ -17,6 +17,7 @@ use backends::aws::sdk_config;
 use backends::http::{self, HttpOptions};
 use backends::state::DynamoStore;
 
+use super::WORKSPACE;
 use super::time::HandClock;
 use crate::leash::Leash;
 use crate::parts;
@@ -82,6 +83,9 @@ impl Dynamo {
             _process: process,
         };
         server.create_table().await.context(name)?;
+        // moto's threads make a partition at its first use, unguarded: of chunks that are written
+        // at once into a new one it may lose some. Whatever asks for an item makes it.
+        server.delete(WORKSPACE, "nothing").await.context(name)?;
         Ok(server)
     }
 

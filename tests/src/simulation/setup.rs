@@ -96,7 +96,7 @@ impl Setup {
             .to_vec(),
             group_wait: one(rng, &[0, 30 * SECOND, 30 * SECOND, 90 * SECOND]),
             group_interval: one(rng, &[MINUTE, 5 * MINUTE, 5 * MINUTE]),
-            repeat_interval: one(rng, &[12 * MINUTE, 30 * MINUTE, 240 * MINUTE]),
+            repeat_interval: one(rng, &[MINUTE, 12 * MINUTE, 30 * MINUTE, 240 * MINUTE]),
             stale_hold: 12 * MINUTE,
             gone_hold: 5 * MINUTE,
             max_catch_up: one(rng, &[10 * MINUTE, 30 * MINUTE, 60 * MINUTE]),

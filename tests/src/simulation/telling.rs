@@ -73,9 +73,10 @@ impl Telling {
             .filter(|(_, entry)| entry.ended.is_none())
             .map(|(labels, _)| labels.clone())
             .collect();
+        let mut ends = BTreeMap::new();
         for (number, rule) in rules.iter_mut().enumerate() {
             if rule.exists && rule.cursor >= last_tick(&RULES[number], now) {
-                self.hear(number, rule, &fired);
+                self.hear(number, rule, &fired, &mut ends);
             }
         }
         for (labels, since) in own {
@@ -114,7 +115,13 @@ impl Telling {
         self.flush(setup, now)
     }
 
-    fn hear(&mut self, number: usize, rule: &mut ModelRule, fired: &BTreeSet<LabelSet>) {
+    fn hear(
+        &mut self,
+        number: usize,
+        rule: &mut ModelRule,
+        fired: &BTreeSet<LabelSet>,
+        ends: &mut BTreeMap<LabelSet, Vec<(Millis, &'static str)>>,
+    ) {
         let mut firing = BTreeSet::new();
         for (node, alert) in &rule.alerts {
             if alert.stage == Stage::Firing {
@@ -146,8 +153,16 @@ impl Telling {
                 continue;
             }
             entry.fired_by.remove(&number);
+            let ended = ends.entry(labels).or_default();
+            ended.push((episode.ended_at, episode.end));
             if entry.fired_by.is_empty() {
-                entry.ended = Some((episode.ended_at, episode.end));
+                // Nobody may take a late "not reported" for an earlier all-clear.
+                let at = ended.iter().map(|(at, _)| *at).max();
+                let at = at.expect("one was just put in");
+                let mut how = ended.iter().filter(|(when, _)| *when == at);
+                let end = how.clone().find(|(_, how)| *how != "cleared");
+                let (_, end) = end.or_else(|| how.next()).expect("one ended last");
+                entry.ended = Some((at, end));
                 entry.hold = None;
             }
         }
@@ -230,7 +245,8 @@ impl Telling {
                 self.entries.remove(&member);
             }
         }
-        let kept = (120 * 60 * MINUTE).min(2 * setup.repeat_interval);
+        let kept = setup.repeat_interval.max(setup.group_interval);
+        let kept = (120 * 60 * MINUTE).min(2 * kept);
         self.told.retain(|_, told| now - told.at < kept);
         expected
     }
