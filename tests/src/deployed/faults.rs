@@ -30,9 +30,9 @@ const LONGEST_STORM: Duration = Duration::from_secs(180);
 /// Only what will never come takes this long.
 const OVER: Duration = Duration::from_secs(7 * 60);
 /// How many nodes there are whose alerts go on until somebody was told that they fire.
-const PATIENT: usize = 14;
+const PATIENT: usize = 18;
 /// And whose alerts end as soon as it is decided that somebody is to be told.
-const HASTY: usize = 6;
+const HASTY: usize = 8;
 /// How many runs are begun at a time beside the schedule's.
 const RUNS_AT_ONCE: u64 = 3;
 

@@ -74,14 +74,14 @@ impl Fault {
     /// minutes later. So kills are rare enough that groups are left for the other faults.
     fn deck(step: Step) -> (&'static [(Self, usize)], usize) {
         match step {
-            Step::Load => (&[(Self::KilledBefore, 1), (Self::Lost, 2)], 90),
+            Step::Load => (&[(Self::KilledBefore, 1), (Self::Lost, 2)], 120),
             Step::Commit => (
                 &[
                     (Self::KilledBefore, 1),
                     (Self::KilledAfter, 2),
-                    (Self::AnswerLost, 3),
+                    (Self::AnswerLost, 4),
                 ],
-                60,
+                80,
             ),
             Step::Publish => (
                 &[
@@ -89,9 +89,9 @@ impl Fault {
                     (Self::KilledAfter, 1),
                     (Self::Lost, 1),
                     (Self::AnswerLost, 3),
-                    (Self::Refused, 3),
+                    (Self::Refused, 2),
                 ],
-                20,
+                18,
             ),
         }
     }

@@ -253,13 +253,15 @@ impl World {
                 (Weather::Fair, false),
                 (Weather::Fair, false),
                 (Weather::Fair, false),
+                (Weather::Fair, false),
+                (Weather::Fair, false),
             ];
             dice.shuffle(&mut turns);
             for (weather, is_sns_down) in turns {
                 self.backend.set(weather);
                 self.way.sns_is_down(is_sns_down);
                 // Some bad turns outlast the attempts at a query.
-                let longest = if weather == Weather::Fair { 2500 } else { 5500 };
+                let longest = if weather == Weather::Fair { 2500 } else { 5000 };
                 let turn = Duration::from_millis(dice.u64(500..longest));
                 tokio::time::sleep(turn).await;
                 if over() {
