@@ -98,13 +98,23 @@ fn sent_labels(alert: &Labels, config: &Config) -> Labels {
     external.with(alert.iter())
 }
 
-/// When and how alerts ended at the last of the rules that fired them.
-type Ends = BTreeMap<Labels, (Timestamp, End)>;
+/// How alerts ended that rules fired, each as the rule has it that counts.
+type Ends = BTreeMap<Labels, Ended>;
 
-/// Of two rules that fired one alert the later end counts, and of two at once the one that is no
-/// all-clear.
-fn later(one: (Timestamp, End), other: (Timestamp, End)) -> (Timestamp, End) {
-    std::cmp::max_by_key(one, other, |(at, end)| (*at, *end != End::Cleared))
+struct Ended {
+    at: Timestamp,
+    end: End,
+    value: f64,
+    annotations: Annotations,
+}
+
+impl Ended {
+    /// Of two rules that fired one alert the later end counts, and of two at once the one that is
+    /// no all-clear.
+    fn counts_before(&self, other: &Self) -> bool {
+        let rank = |ended: &Self| (ended.at, ended.end != End::Cleared);
+        rank(self) >= rank(other)
+    }
 }
 
 /// `fired` are the alerts that fired when last told: what ends of them has been seen. `ends` are
@@ -138,12 +148,24 @@ fn take_news(
             continue;
         }
         entry.fired_by.remove(key);
-        let last = ends.entry(labels).or_insert((at, end));
-        *last = later(*last, (at, end));
-        if entry.fired_by.is_empty() {
-            entry.value = alert.value;
-            entry.annotations = alert.annotations.clone();
-            entry.resolve(last.0, last.1);
+        let ended = Ended {
+            at,
+            end,
+            value: alert.value,
+            annotations: alert.annotations,
+        };
+        if ends
+            .get(&labels)
+            .is_none_or(|known| ended.counts_before(known))
+        {
+            ends.insert(labels.clone(), ended);
+        }
+        if entry.fired_by.is_empty()
+            && let Some(ended) = ends.get(&labels)
+        {
+            entry.value = ended.value;
+            entry.annotations = ended.annotations.clone();
+            entry.resolve(ended.at, ended.end);
         }
     }
     // It fired when last told, fires no more, and never ended: `for` was raised under it, or

@@ -225,7 +225,7 @@ fn reason(
 /// Forgets what was told too long ago to matter; the sequence numbers go on above it.
 pub(super) fn expire(notify: &mut NotifyState, route: &Route, now: Timestamp) {
     // Twice the time to the next notification, which comes at a flush: Alertmanager leaves
-    // `group_interval` out and, where it is the longer by far, forgets to tell what is over.
+    // `group_interval` out, and where it is the longer by far may forget to tell what is over.
     let next = route.repeat_interval.max(route.group_interval);
     let ttl = RETENTION.min(next.saturating_mul(2));
     let floor = &mut notify.sequence_floor;

@@ -18,6 +18,7 @@ const SUMMARY: usize = 400;
 const DESCRIPTION: usize = 900;
 const VALUE: usize = 40;
 const SPARKLINE: usize = 80;
+const ADDRESS: usize = 200;
 
 /// The blocks of one alert of a group whose alerts have `common` in common.
 pub fn of(alert: &Alert, common: &BTreeMap<String, String>) -> Vec<Block> {
@@ -87,15 +88,18 @@ pub fn labels(labels: &BTreeMap<String, String>, limit: usize) -> String {
     line
 }
 
-/// The summary and the description, shown as they are.
+/// The summary and, while it fires, the description, shown as they are: what ended needs no
+/// instructions.
 fn words(alert: &Alert) -> Option<Text> {
     let annotation = |name: &str, limit| {
         let text = alert.annotations.get(name)?.trim();
         let text = escape::plain(text, limit, Lines::Many);
         (!text.trim().is_empty()).then_some(text)
     };
-    let description =
-        annotation("description", DESCRIPTION).or_else(|| annotation("message", DESCRIPTION));
+    let description = ["description", "message"]
+        .into_iter()
+        .filter(|_| alert.is_firing())
+        .find_map(|name| annotation(name, DESCRIPTION));
     let words: Vec<String> = annotation("summary", SUMMARY)
         .into_iter()
         .chain(description)
@@ -203,7 +207,15 @@ fn links(alert: &Alert) -> Vec<Text> {
         ("Query", Some(&alert.generator_url)),
     ]
     .into_iter()
-    .filter_map(|(label, address)| links::link(label, address?))
+    .filter_map(|(label, address)| {
+        let address = address?;
+        // A runbook may be named by its path.
+        let named = || {
+            let is_named = label != "Query" && !address.trim().is_empty();
+            is_named.then(|| format!("{label} {}", escape::code(address, ADDRESS)))
+        };
+        links::link(label, address).or_else(named)
+    })
     .map(Text::markup)
     .collect()
 }
@@ -232,5 +244,33 @@ mod tests {
         check(&json!("<!here>"), Some("`&lt;!here&gt;`"));
         check(&json!(null), None);
         check(&json!({}), None);
+    }
+
+    #[test]
+    fn what_ended_has_no_instructions_and_a_runbook_may_be_a_path() {
+        let shown = |status: &str| {
+            let alert: Alert = serde_json::from_value(json!({
+                "status": status,
+                "labels": {"alertname": "A"},
+                "annotations": {
+                    "summary": "it drops",
+                    "description": "do this",
+                    "runbook": "rules/runbooks/A.md",
+                    "dashboard": "javascript:alert(1)",
+                },
+                "startsAt": "2026-11-23T11:48:30Z",
+                "endsAt": "2026-11-23T11:58:30Z",
+            }))
+            .unwrap();
+            serde_json::to_string(&of(&alert, &BTreeMap::new())).unwrap()
+        };
+        let firing = shown("firing");
+        assert!(firing.contains("it drops\\ndo this"), "{firing}");
+        for alert in [firing, shown("resolved")] {
+            assert!(alert.contains("it drops"), "{alert}");
+            assert!(alert.contains("Runbook `rules/runbooks/A.md`"), "{alert}");
+            assert!(!alert.contains("<javascript"), "{alert}");
+        }
+        assert!(!shown("resolved").contains("do this"));
     }
 }
