@@ -3,9 +3,11 @@
 //! by e-mail, FIRING and RESOLVED. And then with everything failing that can.
 
 mod cast;
+mod deliveries;
 mod faults;
 mod ledger;
 mod local_aws;
+mod runs;
 mod sandbox;
 mod way;
 mod world;

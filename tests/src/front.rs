@@ -1,6 +1,7 @@
 //! A server before another one, which decides request by request: it hands one on, answers it
 //! itself, or loses it or its answer.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -34,6 +35,8 @@ pub(crate) type Answer = (u16, &'static str, String);
 pub(crate) enum Fate {
     /// It goes through, and so does its answer.
     Pass,
+    /// The same; and when the whole answer is there, and so is the client still, this is done.
+    PassThen(Box<dyn FnOnce() + Send>),
     /// The server behind never sees it; this is the answer.
     Answered(Answer),
     /// The server behind never sees it, and the connection ends.
@@ -120,18 +123,35 @@ async fn serve(
             let mut server = forward(&request, behind).await?;
             tokio::io::copy(&mut server, &mut stream).await?;
         }
+        Fate::PassThen(then) => {
+            let answer = answer(&request, behind).await?;
+            // A client that gave up has ended the connection.
+            if stream
+                .try_read(&mut [0])
+                .is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+            {
+                then();
+            }
+            stream.write_all(&answer).await?;
+        }
         Fate::Lost => return Ok(()),
         Fate::AnswerLost(then) => {
-            let mut answer = Vec::new();
-            let mut server = forward(&request, behind).await?;
-            server.read_to_end(&mut answer).await?;
-            ensure!(answer.starts_with(b"HTTP/1.1 "), "the server answered");
+            answer(&request, behind).await?;
             then();
             return Ok(());
         }
     }
     stream.shutdown().await?;
     Ok(())
+}
+
+/// The whole answer of the server behind.
+async fn answer(request: &Request, behind: &str) -> Result<Vec<u8>> {
+    let mut answer = Vec::new();
+    let mut server = forward(request, behind).await?;
+    server.read_to_end(&mut answer).await?;
+    ensure!(answer.starts_with(b"HTTP/1.1 "), "the server answered");
+    Ok(answer)
 }
 
 /// Sends a request on, one a connection, so that the connection's end is the answer's.
@@ -174,4 +194,58 @@ pub(crate) async fn read(stream: &mut TcpStream) -> Result<Option<(String, Vec<u
         ensure!(stream.read_buf(&mut body).await? > 0, "half a body");
     }
     Ok(Some((head, body)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_meets_its_fate() -> Result<()> {
+        let behind = Front::start("http://127.0.0.1:9", |_| {
+            Some((200, "text/plain", "done".to_owned()))
+        })
+        .await?;
+        let told = Arc::new(AtomicUsize::new(0));
+        let then = Arc::clone(&told);
+        let front = Front::start(&behind.url, move |request| match request.line() {
+            "POST /pass" => Fate::Pass,
+            "POST /answered" => Fate::Answered((503, "text/plain", "away".to_owned())),
+            "POST /lost" => Fate::Lost,
+            line => {
+                let then = Arc::clone(&then);
+                let then = Box::new(move || {
+                    then.fetch_add(1, Ordering::SeqCst);
+                });
+                match line {
+                    "POST /pass-then" => Fate::PassThen(then),
+                    _ => Fate::AnswerLost(then),
+                }
+            }
+        })
+        .await?;
+        let http = backends::http::client(&backends::http::HttpOptions::default())?;
+        let mut reached = 0;
+        for (path, expected, is_done) in [
+            ("/pass", Some((200, "done")), true),
+            ("/pass-then", Some((200, "done")), true),
+            ("/answered", Some((503, "away")), false),
+            ("/lost", None, false),
+            ("/answer-lost", None, true),
+        ] {
+            let sent = http.post(format!("{}{path}", front.url)).body("?").send();
+            let answer = match sent.await {
+                Ok(answer) => Some((answer.status().as_u16(), answer.text().await?)),
+                Err(_) => None,
+            };
+            let answer = answer.as_ref().map(|(status, text)| (*status, &**text));
+            assert_eq!(answer, expected, "{path}");
+            reached += usize::from(is_done);
+            assert_eq!(behind.answered.lock().unwrap().len(), reached, "{path}");
+        }
+        assert_eq!(told.load(Ordering::SeqCst), 2);
+        Ok(())
+    }
 }

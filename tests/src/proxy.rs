@@ -147,3 +147,44 @@ async fn connect(
         _ = seen.changed() => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use anyhow::ensure;
+
+    use super::*;
+    use crate::front::Front;
+
+    #[tokio::test]
+    async fn connections_meet_the_weather() -> Result<()> {
+        let server = Front::start("http://127.0.0.1:9", |_| {
+            Some((200, "text/plain", "done".to_owned()))
+        })
+        .await?;
+        let proxy = Proxy::start(&server.url).await?;
+        let http = backends::http::client(&backends::http::HttpOptions::default())?;
+        let mut met = Vec::new();
+        for (weather, expected, reaches) in [
+            (Weather::Fair, Some((200, "done")), true),
+            (Weather::Refuse, None, false),
+            (Weather::Unavailable, Some((503, "")), false),
+            (Weather::AnswerLost, None, true),
+            (Weather::Cut(20), None, true),
+        ] {
+            let before = server.answered.lock().unwrap().len();
+            proxy.set(weather);
+            let sent = http.post(proxy.url()).body("?").send();
+            let answer = match sent.await {
+                Ok(answer) => Some((answer.status().as_u16(), answer.text().await?)),
+                Err(_) => None,
+            };
+            let answer = answer.as_ref().map(|(status, text)| (*status, &**text));
+            ensure!(answer == expected, "{weather:?}: {answer:?}");
+            let after = server.answered.lock().unwrap().len();
+            ensure!(after - before == usize::from(reaches), "{weather:?}");
+            met.extend((weather != Weather::Fair).then_some(weather));
+        }
+        ensure!(proxy.met() == met, "{:?}", proxy.met());
+        Ok(())
+    }
+}

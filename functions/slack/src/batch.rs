@@ -106,7 +106,7 @@ impl Slack {
                 };
             }
         };
-        let Some(timeout) = time_to_post(run) else {
+        let Some(timeout) = time_to_post(Timestamp::now(), run.deadline) else {
             return Outcome::NotTried {
                 why: "the run's time is used".to_owned(),
                 wait: Duration::from_secs(1),
@@ -133,7 +133,10 @@ impl Slack {
         timeout: Duration,
     ) -> Result<Outcome, Failure> {
         // First, because without it nothing can be posted.
-        self.webhook.get().await.map_err(Failure::Webhook)?;
+        self.webhook
+            .get(Timestamp::now())
+            .await
+            .map_err(Failure::Webhook)?;
         let key = posted::notification_key(&item.queue, &item.about.notification_id);
         let by = format!("{}/{}", run.id, item.about.sqs_message_id);
         let now = Timestamp::now();
@@ -195,11 +198,11 @@ impl Slack {
             Message::Alerts(webhook) => render::alerts(webhook, circumstances),
             Message::Text(text) => render::text(delivery.subject.as_deref(), text, circumstances),
         })?;
-        let webhook = self.webhook.get().await.map_err(Failure::Webhook)?;
+        let webhook = self.webhook.get(now).await.map_err(Failure::Webhook)?;
         let mut tried = post::post(&self.http, &webhook, &body, timeout).await;
         if let Err(error) = &tried
             && error.is_about_the_webhook()
-            && let Some(another) = self.webhook.another(&webhook).await
+            && let Some(another) = self.webhook.another(&webhook, now).await
         {
             tried = post::post(&self.http, &another, &body, timeout).await;
         }
@@ -261,8 +264,8 @@ fn body(payload: &Payload) -> Result<Vec<u8>, Failure> {
 
 /// How long Slack may take, with what is left of the run; None if that is not worth a try.
 /// A webhook that was changed makes two requests: each may take half.
-fn time_to_post(run: Run<'_>) -> Option<Duration> {
-    let left = Duration::try_from(run.deadline.duration_since(Timestamp::now())).ok()?;
+fn time_to_post(now: Timestamp, deadline: Timestamp) -> Option<Duration> {
+    let left = Duration::try_from(deadline.duration_since(now)).ok()?;
     let left = left.checked_sub(RESERVE)? / 2;
     (left >= WORTH_IT).then_some(left.min(POST_TIMEOUT))
 }
@@ -327,4 +330,29 @@ fn in_order(mut items: Vec<Item>) -> Vec<Item> {
         .collect();
     items.sort_by_key(|item| places.get(&item.about.sqs_message_id).copied());
     items
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(left: f64, expected: Option<f64>) {
+        let now = Timestamp::UNIX_EPOCH;
+        let deadline = now + jiff::SignedDuration::from_secs_f64(left);
+        let time = time_to_post(now, deadline).map(|time| time.as_secs_f64());
+        assert_eq!(time, expected, "{left}");
+    }
+
+    #[test]
+    fn slack_has_ten_seconds_at_most_and_two_at_least() {
+        check(900.0, Some(10.0));
+        check(30.0, Some(10.0));
+        check(23.0, Some(10.0));
+        check(22.0, Some(9.5));
+        check(7.0, Some(2.0));
+        check(6.9, None);
+        check(2.0, None);
+        check(-1.0, None);
+    }
 }

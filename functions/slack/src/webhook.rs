@@ -1,18 +1,17 @@
 //! The incoming webhook: a URL that is a secret, kept in Secrets Manager and nowhere else.
 
 use std::fmt;
-use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 use serde_json::Value;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use crate::aws_error::why;
 
 /// How long a webhook is used before its secret is read again.
-const TTL: Duration = Duration::from_secs(300);
+const TTL: SignedDuration = SignedDuration::from_mins(5);
 
 /// A webhook's URL. It cannot be printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -108,7 +107,7 @@ pub struct Source {
     secrets: Client,
     secret_id: String,
     origin: Origin,
-    kept: Mutex<Option<(Webhook, Instant)>>,
+    kept: Mutex<Option<(Webhook, Timestamp)>>,
 }
 
 impl Source {
@@ -123,15 +122,16 @@ impl Source {
     }
 
     /// The webhook. Where the secret cannot be read again, the one that is known goes on.
-    pub async fn get(&self) -> Result<Webhook, WebhookError> {
+    pub async fn get(&self, now: Timestamp) -> Result<Webhook, WebhookError> {
         let mut kept = self.kept.lock().await;
-        match &*kept {
-            Some((webhook, read)) if read.elapsed() < TTL => return Ok(webhook.clone()),
-            _ => {}
+        if let Some((webhook, read)) = &*kept
+            && (SignedDuration::ZERO..TTL).contains(&now.duration_since(*read))
+        {
+            return Ok(webhook.clone());
         }
         match (self.read().await, &*kept) {
             (Ok(webhook), _) => {
-                *kept = Some((webhook.clone(), Instant::now()));
+                *kept = Some((webhook.clone(), now));
                 Ok(webhook)
             }
             (Err(WebhookError::Secret(_)), Some((webhook, _))) => Ok(webhook.clone()),
@@ -140,11 +140,11 @@ impl Source {
     }
 
     /// After Slack refused `refused`: the webhook that the secret holds by now, if it is another.
-    pub async fn another(&self, refused: &Webhook) -> Option<Webhook> {
+    pub async fn another(&self, refused: &Webhook, now: Timestamp) -> Option<Webhook> {
         let mut kept = self.kept.lock().await;
         *kept = None;
         let webhook = self.read().await.ok()?;
-        *kept = Some((webhook.clone(), Instant::now()));
+        *kept = Some((webhook.clone(), now));
         (webhook != *refused).then_some(webhook)
     }
 

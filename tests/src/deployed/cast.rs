@@ -15,13 +15,14 @@ use crate::front::Front;
 
 const ALERT: &str = "LinkLocalThrottling";
 
-/// The rule: a tick a second, on samples that are surely there.
+/// The rule: a tick a second, on samples that are surely there: a machine that is busy may miss a
+/// scrape, and the series is stale then, but still has its last sample.
 pub(super) const RULES: &str = "groups:
   - name: dns
     interval: 1s
     rules:
       - alert: LinkLocalThrottling
-        expr: sum by (node, time) (drops) > 0
+        expr: sum by (node, time) (last_over_time(drops[5m])) > 0
         annotations: {summary: '{{ $labels.node }} drops packets, time {{ $labels.time }}'}
 ";
 

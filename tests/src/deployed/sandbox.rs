@@ -25,7 +25,12 @@ impl Sandbox {
                     fs::read_link(file.path()).is_ok_and(|link| link.to_string_lossy() == socket)
                 })
             })
-            .map(|pid| Self { pid })
+            .map(Self::of)
+    }
+
+    /// The process of that id.
+    pub(super) fn of(pid: u32) -> Self {
+        Self { pid }
     }
 
     /// Kills it with -9. Whether it was there to be killed.
@@ -95,7 +100,7 @@ mod tests {
             .iter()
             .map(|(_, peer)| Sandbox::behind(*peer, std::process::id(), "ruler"))
             .collect();
-        let ruler = Sandbox { pid: one.id() };
+        let ruler = Sandbox::of(one.id());
         assert!(found.contains(&Some(ruler)), "{found:?}");
         assert!(found.contains(&None), "{found:?}");
         assert!(ruler.kill());

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 
+use super::deliveries::{Event, Publish};
 use super::sandbox::Sandbox;
 use crate::front::{Fate, Front, Request};
 
@@ -46,12 +47,6 @@ impl Faults {
     pub(super) fn count(&self, step: Step, fault: Fault) -> usize {
         self.0.get(&(step, fault)).copied().unwrap_or_default()
     }
-
-    /// How often the ruler was killed.
-    pub(super) fn kills(&self) -> usize {
-        let kills = self.0.iter().filter(|((_, fault), _)| fault.kills());
-        kills.map(|(_, count)| count).sum()
-    }
 }
 
 impl fmt::Display for Faults {
@@ -63,7 +58,8 @@ impl fmt::Display for Faults {
 }
 
 impl Fault {
-    fn kills(self) -> bool {
+    /// Whether the ruler is killed.
+    pub(super) fn kills(self) -> bool {
         matches!(self, Self::KilledBefore | Self::KilledAfter)
     }
 
@@ -73,14 +69,14 @@ impl Fault {
     /// minutes later. So kills are rare enough that groups are left for the other faults.
     fn deck(step: Step) -> (&'static [(Self, usize)], usize) {
         match step {
-            Step::Load => (&[(Self::KilledBefore, 1), (Self::Lost, 2)], 90),
+            Step::Load => (&[(Self::KilledBefore, 1), (Self::Lost, 1)], 60),
             Step::Commit => (
                 &[
                     (Self::KilledBefore, 1),
-                    (Self::KilledAfter, 2),
+                    (Self::KilledAfter, 1),
                     (Self::AnswerLost, 3),
                 ],
-                60,
+                40,
             ),
             Step::Publish => (
                 &[
@@ -88,9 +84,9 @@ impl Fault {
                     (Self::KilledAfter, 1),
                     (Self::Lost, 1),
                     (Self::AnswerLost, 3),
-                    (Self::Refused, 3),
+                    (Self::Refused, 2),
                 ],
-                20,
+                18,
             ),
         }
     }
@@ -117,6 +113,17 @@ impl Decks {
     }
 }
 
+/// What fails on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failing {
+    /// Nothing.
+    Nothing,
+    /// Requests and answers, and SNS.
+    Requests,
+    /// These, and the ruler is killed.
+    All,
+}
+
 /// The way, until it is dropped. At first nothing fails on it.
 pub(super) struct Way {
     front: Front,
@@ -127,11 +134,13 @@ struct State {
     decks: Decks,
     /// The process whose children run the functions.
     parent: u32,
-    /// The ruler's name while it is to fail.
-    ruler: Option<String>,
+    /// The ruler's name; none before it is deployed.
+    ruler: String,
+    failing: Failing,
     is_sns_down: bool,
     faults: Faults,
     published: Vec<String>,
+    events: Vec<Event>,
 }
 
 impl Way {
@@ -143,10 +152,12 @@ impl Way {
                 left: BTreeMap::new(),
             },
             parent,
-            ruler: None,
+            ruler: String::new(),
+            failing: Failing::Nothing,
             is_sns_down: false,
             faults: Faults::default(),
             published: Vec::new(),
+            events: Vec::new(),
         }));
         let shared = Arc::clone(&state);
         let front = Front::start(url, move |request| decide(request, &shared)).await?;
@@ -158,9 +169,14 @@ impl Way {
         &self.front.url
     }
 
-    /// From now on the requests of the function `ruler` fail; with None nothing does.
-    pub(super) fn fail(&self, ruler: Option<&str>) {
-        self.state.lock().unwrap().ruler = ruler.map(str::to_owned);
+    /// Which function is the ruler.
+    pub(super) fn is_of(&self, ruler: &str) {
+        ruler.clone_into(&mut self.state.lock().unwrap().ruler);
+    }
+
+    /// What fails from now on.
+    pub(super) fn fails(&self, failing: Failing) {
+        self.state.lock().unwrap().failing = failing;
     }
 
     /// Whether SNS refuses everything, while requests fail at all.
@@ -171,6 +187,11 @@ impl Way {
     /// What was done so far.
     pub(super) fn faults(&self) -> Faults {
         self.state.lock().unwrap().faults.clone()
+    }
+
+    /// What SNS got and who was killed, in its order.
+    pub(super) fn events(&self) -> Vec<Event> {
+        self.state.lock().unwrap().events.clone()
     }
 
     /// The forms that SNS was sent to publish, as they were sent.
@@ -186,33 +207,44 @@ fn decide(request: &Request, shared: &Arc<Mutex<State>>) -> Fate {
     };
     let mut guard = shared.lock().unwrap();
     let state = &mut *guard;
-    let fault = state.ruler.as_ref().and_then(|ruler| {
-        let fault = if step == Step::Publish && state.is_sns_down {
-            Fault::Refused
-        } else {
-            state.decks.draw(step)?
-        };
-        if !fault.kills() {
-            return Some((fault, None));
-        }
-        let sandbox = Sandbox::behind(request.peer, state.parent, ruler)?;
-        Some((fault, Some(sandbox)))
-    });
+    let sandbox = Sandbox::behind(request.peer, state.parent, &state.ruler);
+    let mut fault = match step {
+        _ if state.failing == Failing::Nothing => None,
+        Step::Publish if state.is_sns_down => Some(Fault::Refused),
+        _ => state.decks.draw(step),
+    };
+    if sandbox.is_none() || state.failing != Failing::All {
+        fault = fault.filter(|fault| !fault.kills());
+    }
     let is_done = !matches!(
         fault,
-        Some((Fault::Refused | Fault::Lost | Fault::KilledBefore, _))
+        Some(Fault::Refused | Fault::Lost | Fault::KilledBefore)
     );
     if step == Step::Publish && is_done {
+        let publish = Publish::read(request, sandbox);
+        let publish = publish.unwrap_or_else(|error| panic!("{body}: {error:#}"));
+        state.events.push(Event::Published(publish));
         state.published.push(body.into_owned());
     }
-    let Some((fault, sandbox)) = fault else {
-        return Fate::Pass;
+    let Some(fault) = fault else {
+        let answered = (step == Step::Publish).then_some(state.events.len() - 1);
+        let Some(place) = answered else {
+            return Fate::Pass;
+        };
+        let done = Arc::clone(shared);
+        return Fate::PassThen(Box::new(move || {
+            if let Event::Published(publish) = &mut done.lock().unwrap().events[place] {
+                publish.is_answered = true;
+            }
+        }));
     };
     let done = Arc::clone(shared);
     let act = move || {
-        if sandbox.is_none_or(Sandbox::kill) {
+        let killed = sandbox.filter(|sandbox| fault.kills() && sandbox.kill());
+        if killed.is_some() || !fault.kills() {
             let mut state = done.lock().unwrap();
             *state.faults.0.entry((step, fault)).or_default() += 1;
+            state.events.extend(killed.map(Event::Killed));
         }
     };
     drop(guard);

@@ -1,12 +1,12 @@
 //! The deployed stack with all that it stands between: nodes, Prometheus, SNS's subscriber and
 //! Slack, and proxies on the ways that are to fail.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use alerting::state::State;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use aws_sdk_sqs::types::QueueAttributeName;
 use backends::clock::SystemClock;
 use backends::state::{DynamoStore, StateStore as _};
@@ -16,8 +16,9 @@ use tokio::sync::watch;
 
 use super::cast::{Cast, RULES};
 use super::ledger::{Alert, Told};
-use super::local_aws::{Invoked, LocalAws, build};
-use super::way::Way;
+use super::local_aws::{LocalAws, build};
+use super::runs::Runs;
+use super::way::{Failing, Way};
 use crate::parts;
 use crate::prometheus::Prometheus;
 use crate::proxy::{Proxy, Weather};
@@ -25,23 +26,6 @@ use crate::slack::server::Slack;
 
 /// What nobody may read but the Slack function and Slack: the webhook's path.
 pub(super) const CANARY: &str = "cAnArYb7Tq2";
-
-/// What became of the invocations that the test made beside the schedule's.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Runs {
-    /// That began while another one was under way.
-    pub(super) doubled: usize,
-    /// That came second, so that the work was another's.
-    pub(super) lost_races: usize,
-    /// That did their work.
-    pub(super) done: usize,
-    /// Whose process was gone before the answer: Lambda's word for it is `Runtime.ExitError`.
-    pub(super) died: usize,
-    /// That failed otherwise.
-    pub(super) failed: usize,
-    /// Of those done: whose rules could not be evaluated, with the backend away.
-    pub(super) blind: usize,
-}
 
 /// All of it.
 pub(super) struct World {
@@ -58,11 +42,9 @@ pub(super) struct World {
     pub(super) messages: watch::Sender<Vec<String>>,
     /// The state as it is stored, looked at after each run.
     pub(super) state: watch::Sender<Option<State>>,
-    pub(super) runs: Cell<Runs>,
-    /// The names of the runs that the test began and that answered.
-    pub(super) own_runs: RefCell<BTreeSet<String>>,
-    under_way: Cell<usize>,
-    is_enough: Cell<bool>,
+    pub(super) runs: RefCell<Runs>,
+    /// What the test waits for.
+    pub(super) awaited: RefCell<BTreeSet<String>>,
     _prometheus: Prometheus,
     _config: TempDir,
 }
@@ -123,8 +105,10 @@ impl World {
         );
         std::fs::write(config.path().join("alertmanager.yml"), routing)?;
         let queue = subscribe(&aws, &topic).await?;
+        let ruler = output("RulerFunctionName")?;
+        way.is_of(&ruler);
         Ok(Some(Self {
-            ruler: output("RulerFunctionName")?,
+            ruler,
             table: output("StateTableName")?,
             aws,
             way,
@@ -135,63 +119,15 @@ impl World {
             told: watch::Sender::default(),
             messages: watch::Sender::default(),
             state: watch::Sender::default(),
-            runs: Cell::default(),
-            own_runs: RefCell::default(),
-            under_way: Cell::default(),
-            is_enough: Cell::default(),
+            runs: RefCell::default(),
+            awaited: RefCell::default(),
             _prometheus: prometheus,
             _config: config,
         }))
     }
 
-    /// Invokes the ruler once a second until it is enough, beside the schedule and whoever else
-    /// does so.
-    pub(super) async fn invoke(&self) -> Result<()> {
-        while !self.is_enough.get() {
-            next_second().await;
-            self.count(|runs| runs.doubled += usize::from(self.under_way.get() > 0));
-            self.under_way.set(self.under_way.get() + 1);
-            let invoked = self.aws.invoke(&self.ruler).await;
-            self.under_way.set(self.under_way.get() - 1);
-            let invoked = invoked?;
-            if let Invoked::Answered(answer) = &invoked {
-                let run = answer["run"].as_str().context("a run")?;
-                self.own_runs.borrow_mut().insert(run.to_owned());
-            }
-            match invoked {
-                Invoked::Answered(answer) if answer["lost_race"] == true => {
-                    self.count(|runs| runs.lost_races += 1);
-                }
-                Invoked::Answered(answer) => self.count(|runs| {
-                    runs.done += 1;
-                    runs.blind += usize::from(answer["rules_behind"].as_u64() > Some(0));
-                }),
-                Invoked::Failed(kind, _) if kind == "Runtime.ExitError" => {
-                    self.count(|runs| runs.died += 1);
-                }
-                // Requests for the state that were lost.
-                Invoked::Failed(kind, _) if kind == "StateStore" => {
-                    self.count(|runs| runs.failed += 1);
-                }
-                Invoked::Failed(kind, error) => bail!("{kind}: {error}"),
-            }
-            self.look().await?;
-        }
-        Ok(())
-    }
-
-    /// From now on only the schedule invokes the ruler.
-    pub(super) fn is_enough(&self) {
-        self.is_enough.set(true);
-    }
-
-    fn count(&self, change: impl Fn(&mut Runs)) {
-        let mut runs = self.runs.get();
-        change(&mut runs);
-        self.runs.set(runs);
-    }
-
-    async fn look(&self) -> Result<()> {
+    /// Looks at the state as it is stored.
+    pub(super) async fn look(&self) -> Result<()> {
         if let Some((document, _)) = self.store().load().await? {
             self.state
                 .send_replace(Some(State::from_json(&document).context("the state")?));
@@ -232,18 +168,26 @@ impl World {
     /// Waits until the subscriber was told that the alert fires, or that it does no more.
     pub(super) async fn is_told(&self, alert: &Alert, fires: bool) -> Result<()> {
         let mut told = self.told.subscribe();
-        told.wait_for(|told| told.iter().any(|told| told.of(alert) == Some(fires)))
+        let is_told = told.wait_for(|told| told.iter().any(|told| told.of(alert) == Some(fires)));
+        self.awaits(format!("{alert:?} told, fires: {fires}"), is_told)
             .await?;
         Ok(())
     }
 
     /// Waits until the state that is stored is so.
-    pub(super) async fn is_stored(&self, so: impl Fn(&State) -> bool) -> Result<()> {
+    pub(super) async fn is_stored(&self, how: &str, so: impl Fn(&State) -> bool) -> Result<()> {
         let mut state = self.state.subscribe();
-        state
-            .wait_for(|state| state.as_ref().is_some_and(&so))
-            .await?;
+        let is_so = state.wait_for(|state| state.as_ref().is_some_and(&so));
+        self.awaits(format!("a state {how}"), is_so).await?;
         Ok(())
+    }
+
+    /// Waits for something under its name, which is told if it never comes.
+    pub(super) async fn awaits<T>(&self, name: String, event: impl Future<Output = T>) -> T {
+        self.awaited.borrow_mut().insert(name.clone());
+        let came = event.await;
+        self.awaited.borrow_mut().remove(&name);
+        came
     }
 
     /// How many messages the Slack function's queues have, for it and given up.
@@ -305,14 +249,13 @@ impl World {
         }
     }
 
-    /// Lets the backend and SNS fail in turns, each a moment long, until `over`.
-    pub(super) async fn storm(&self, seed: u64, over: impl Fn() -> bool) {
+    /// Lets the backend and SNS fail in turns, each a moment long, while `failing` is something.
+    pub(super) async fn storm(&self, seed: u64, failing: impl Fn() -> Failing) {
         let mut dice = fastrand::Rng::with_seed(seed);
-        self.way.fail(Some(&self.ruler));
-        while !over() {
+        'storm: loop {
             let mut turns = [
                 (Weather::Refuse, false),
-                (Weather::Cut(dice.usize(1..400)), false),
+                (Weather::Cut(dice.usize(1..300)), false),
                 (Weather::Unavailable, false),
                 (Weather::AnswerLost, false),
                 (Weather::Fair, true),
@@ -321,19 +264,26 @@ impl World {
                 (Weather::Fair, false),
                 (Weather::Fair, false),
                 (Weather::Fair, false),
+                (Weather::Fair, false),
+                (Weather::Fair, false),
             ];
             dice.shuffle(&mut turns);
             for (weather, is_sns_down) in turns {
+                let failing = failing();
+                if failing == Failing::Nothing {
+                    break 'storm;
+                }
+                self.way.fails(failing);
                 self.backend.set(weather);
                 self.way.sns_is_down(is_sns_down);
-                tokio::time::sleep(Duration::from_millis(dice.u64(500..3000))).await;
-                if over() {
-                    break;
-                }
+                // Some bad turns outlast the attempts at a query.
+                let longest = if weather == Weather::Fair { 2500 } else { 5000 };
+                let turn = Duration::from_millis(dice.u64(500..longest));
+                tokio::time::sleep(turn).await;
             }
         }
         self.backend.set(Weather::Fair);
-        self.way.fail(None);
+        self.way.fails(Failing::Nothing);
     }
 }
 
@@ -362,10 +312,4 @@ async fn subscribe(aws: &LocalAws, topic: &str) -> Result<String> {
     let subscribe = subscribe.topic_arn(topic).protocol("sqs").endpoint(arn);
     subscribe.send().await?;
     Ok(created.queue_url().context("a queue")?.to_owned())
-}
-
-/// Waits for the next tick of a rule.
-pub(super) async fn next_second() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    tokio::time::sleep(Duration::from_millis(1001 - u64::from(now.subsec_millis()))).await;
 }

@@ -36,7 +36,7 @@ pub(super) const MAX_RECEIVE: usize = 3;
 /// All of it.
 pub(super) struct World {
     pub(super) slack: server::Slack,
-    function: Slack,
+    pub(super) function: Slack,
     sns: aws_sdk_sns::Client,
     sqs: aws_sdk_sqs::Client,
     table: aws_sdk_dynamodb::Client,
@@ -249,6 +249,26 @@ impl World {
             .put_secret_value()
             .secret_id(SECRET)
             .secret_string(secret)
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// Takes the secret away for a while.
+    pub(super) async fn hide_secret(&self) -> Result<()> {
+        self.secrets
+            .delete_secret()
+            .secret_id(SECRET)
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// Brings it back.
+    pub(super) async fn show_secret(&self) -> Result<()> {
+        self.secrets
+            .restore_secret()
+            .secret_id(SECRET)
             .send()
             .await?;
         Ok(())

@@ -7,6 +7,7 @@ use anyhow::Result;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::RETRY_AFTER;
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
@@ -25,6 +26,8 @@ pub(super) enum Instead {
     Say(u16, &'static str),
     /// Takes the message and breaks the connection.
     TakeAndBreak,
+    /// Takes the message and never answers.
+    TakeAndHang,
 }
 
 #[derive(Debug, Default)]
@@ -136,39 +139,57 @@ async fn answer(
         .collect()
         .await
         .map(http_body_util::Collected::to_bytes);
+    let instead = {
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.requests += 1;
+        state.instead.pop_front()
+    };
+    let answer = judged(&parts, body.ok(), instead.as_ref(), state);
+    match instead {
+        Some(Instead::TakeAndBreak) => Err(std::io::Error::other("as told")),
+        Some(Instead::TakeAndHang) => std::future::pending().await,
+        _ => Ok(answer),
+    }
+}
+
+/// What is answered. The message is taken, if it is a good one.
+fn judged(
+    parts: &Parts,
+    body: Option<Bytes>,
+    instead: Option<&Instead>,
+    state: &Mutex<State>,
+) -> Response<Full<Bytes>> {
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-    state.requests += 1;
-    let instead = state.instead.pop_front();
     if let Some(Instead::Wait(seconds)) = instead {
         let mut response = said(429, "rate_limited");
-        response.headers_mut().insert(RETRY_AFTER, seconds.into());
-        return Ok(response);
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, (*seconds).into());
+        return response;
     }
     if let Some(Instead::Say(status, word)) = instead {
-        return Ok(said(status, word));
+        return said(*status, word);
     }
     if parts.method != Method::POST || parts.uri.path() != state.path {
-        return Ok(said(404, "no_service"));
+        return said(404, "no_service");
     }
     let is_json = parts.headers.get("content-type").is_some_and(|kind| {
         kind.to_str()
             .is_ok_and(|kind| kind.starts_with("application/json"))
     });
-    let message = body.ok().filter(|_| is_json);
+    let message = body.filter(|_| is_json);
     let message = message.and_then(|body| serde_json::from_slice::<Value>(&body).ok());
-    let judged = message.as_ref().map(judge);
-    match judged {
-        None => return Ok(said(400, "invalid_payload")),
+    match message.as_ref().map(judge) {
+        None => said(400, "invalid_payload"),
         Some(Err(error)) => {
             state.refused.push(format!("{error:#}"));
-            return Ok(said(400, "invalid_blocks"));
+            said(400, "invalid_blocks")
         }
-        Some(Ok(shown)) => state.posted.push(shown),
+        Some(Ok(shown)) => {
+            state.posted.push(shown);
+            said(200, "ok")
+        }
     }
-    if let Some(Instead::TakeAndBreak) = instead {
-        return Err(std::io::Error::other("as told"));
-    }
-    Ok(said(200, "ok"))
 }
 
 fn said(status: u16, word: &'static str) -> Response<Full<Bytes>> {
