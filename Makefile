@@ -3,7 +3,7 @@
 export DNSWATCH_CACHE := $(abspath $(or $(DNSWATCH_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dnswatch))
 export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),$(DNSWATCH_CACHE)/target))
 
-SCRIPTS := .ci/run demo/build-functions tests/run tests/doubled-stacks tests/parts/install
+SCRIPTS := .ci/run bench/build demo/build-functions tests/run tests/doubled-stacks tests/parts/install
 # What SAM builds for the demo and the tests.
 FUNCTIONS := $(CARGO_TARGET_DIR)/functions
 AGAIN := @$(MAKE) --no-print-directory
@@ -37,17 +37,17 @@ functions: ## build the Lambda functions for the demo and the tests (for AWS: sa
 
 .PHONY: soak
 SEEDS ?= 3000
-soak: ## the deployed stack under faults, and the fault simulation over many more seeds: make soak SEEDS=10000
+soak: ## the functions as for AWS, deployed under faults for minutes; the fault simulation over many seeds: make soak SEEDS=10000
 	@tests/parts/install prometheus sam ministack
-	$(AGAIN) functions
-	@cargo test --locked --package dnswatch-tests --test product -- --ignored --nocapture deployed::faults
+	@cargo build --quiet --locked --package dnswatch-demo
+	@DNSWATCH_BUILD=release DNSWATCH_STORM=240 cargo test --locked --package dnswatch-tests --test product -- --nocapture --test-threads=1 deployed::
 	@DNSWATCH_SIM_SEEDS=$(SEEDS) cargo test --locked --package dnswatch-tests simulation -- --nocapture
 
 .PHONY: bench
-bench: ## the function's start, size and memory beside a bare one's (an optimised build: minutes)
-# cargo-lambda, and so `sam build`, builds for this processor: Lambda has none that is older.
-	@RUSTFLAGS='-C target-cpu=haswell' cargo build --quiet --locked --release --package ruler --bin ruler --example bare
-	@bench/start.py bare=$(CARGO_TARGET_DIR)/release/examples/bare ruler=$(CARGO_TARGET_DIR)/release/ruler
+bench: ## the ruler's start, size and memory beside other functions' (optimised builds: ten minutes)
+	@tests/parts/install sam boto3
+	@bench/build $(CARGO_TARGET_DIR)/bench
+	@bench/start.py $(CARGO_TARGET_DIR)/bench $(DNSWATCH_CACHE)/parts/boto3/bin/python
 
 .PHONY: lint quick-lint clippy
 lint: quick-lint clippy ## formatting, clippy, shellcheck, no doubled dependency stacks

@@ -45,8 +45,13 @@ struct Args {
     /// The dnswatch to start [default: the one beside this program]
     #[arg(long, value_name = "PATH")]
     dnswatch: Option<PathBuf>,
-    /// The folder of the rule files
-    #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../rules"))]
+    /// The folder of the rule files [default: the starter rules]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../rules"),
+        hide_default_value = true
+    )]
     rules: PathBuf,
     /// Leave the logs and the state where they are, and say where
     #[arg(long)]

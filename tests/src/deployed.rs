@@ -5,6 +5,7 @@
 mod cast;
 mod deliveries;
 mod faults;
+mod guided;
 mod ledger;
 mod local_aws;
 mod runs;

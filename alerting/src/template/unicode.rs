@@ -46,11 +46,8 @@ pub(super) fn is_print(c: char) -> bool {
 
 /// Whether upper, lower and title case exist for a character.
 pub(super) fn is_cased(c: char) -> bool {
-    static CASED: OnceLock<Option<Regex>> = OnceLock::new();
-    if c.is_ascii() {
-        return c.is_ascii_alphabetic();
-    }
-    matches(&CASED, r"^\p{Cased}", c)
+    static TITLE: OnceLock<Option<Regex>> = OnceLock::new();
+    c.is_lowercase() || c.is_uppercase() || !c.is_ascii() && matches(&TITLE, r"^\p{Lt}", c)
 }
 
 /// Whether a word may go on after this character between two letters, but not after two such.

@@ -24,6 +24,8 @@ pub(super) const REGION: &str = "eu-central-1";
 const STACK: &str = "dnswatch";
 /// Tells the outputs of a stack.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../demo/aws.py");
+/// Answers what a program asks on a terminal.
+const PERSON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/deployed/person.py");
 /// Far longer than a start takes on a busy machine; only a server that hangs meets it.
 const START: Duration = Duration::from_secs(120);
 
@@ -165,13 +167,8 @@ impl LocalAws {
         for (name, value) in parameters {
             deploy.arg(format!("{name}={value}"));
         }
-        let mut outputs = self.command(&self.sam.with_file_name("python"));
-        outputs.args([SCRIPT, "outputs", STACK]);
-        let outputs = tokio::task::spawn_blocking(move || {
-            run(&mut deploy)?;
-            run(&mut outputs)
-        });
-        Ok(serde_json::from_str(&outputs.await??)?)
+        tokio::task::spawn_blocking(move || run(&mut deploy)).await??;
+        self.outputs().await
     }
 
     fn command(&self, program: &Path) -> Command {
@@ -192,11 +189,37 @@ impl LocalAws {
         command
     }
 
+    /// Has a person run SAM CLI in `project`, who answers its questions; what they saw.
+    pub(super) async fn person(
+        &self,
+        project: &Path,
+        arguments: &[&str],
+        answers: &Value,
+    ) -> Result<String> {
+        let mut person = self.command(&self.sam.with_file_name("python"));
+        person.arg(PERSON).arg(answers.to_string()).arg(&self.sam);
+        person.args(arguments).current_dir(project);
+        tokio::task::spawn_blocking(move || run(&mut person)).await?
+    }
+
+    /// The outputs of the stack.
+    pub(super) async fn outputs(&self) -> Result<Value> {
+        let mut outputs = self.command(&self.sam.with_file_name("python"));
+        outputs.args([SCRIPT, "outputs", STACK]);
+        let outputs = tokio::task::spawn_blocking(move || run(&mut outputs));
+        Ok(serde_json::from_str(&outputs.await??)?)
+    }
+
     /// Invokes a function with what the schedule sends, and waits for what becomes of it.
     pub(super) async fn invoke(&self, function: &str) -> Result<Invoked> {
-        let path = format!("/2015-03-31/functions/{function}/invocations");
         let event = json!({"scheduled_time": "2026-01-01T00:00:00Z"});
-        let (failed, answer) = self.call("lambda", &path, &[], &event).await?;
+        self.invoke_with(function, &event).await
+    }
+
+    /// Invokes a function with an event, and waits for what becomes of it.
+    pub(super) async fn invoke_with(&self, function: &str, event: &Value) -> Result<Invoked> {
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        let (failed, answer) = self.call("lambda", &path, &[], event).await?;
         Ok(match failed {
             None => Invoked::Answered(answer),
             Some(_) => {

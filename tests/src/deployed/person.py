@@ -4,13 +4,15 @@ is asked, and with Enter, which takes what is offered, where nothing else is to 
 usage: person.py ANSWERS PROGRAM ARGUMENT...
 
 ANSWERS is JSON: the last words of a question, and the answer. Prints what the terminal showed, and
-exits as the program did; with 3 if a question that there is an answer to was never asked.
+exits as the program did; with 3 if a question that there is an answer to was never asked, and with
+4 if the program is not done in ten minutes: it waits for what is no question here.
 """
 
 import json
 import os
 import pty
 import re
+import signal
 import sys
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -24,6 +26,8 @@ def main(answers, program):
         os.execvp(program[0], program)
     shown = unanswered = b""
     asked = set()
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(process, signal.SIGHUP))
+    signal.alarm(600)
     while True:
         try:
             piece = os.read(terminal, 65536)
@@ -39,11 +43,14 @@ def main(answers, program):
             unanswered = b""
     print(COLOUR.sub("", shown.decode(errors="replace")))
     status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    if status < 0:
+        print("ended by a signal, or not done in time", file=sys.stderr)
+        return 4
     never = set(answers) - asked
     if status == 0 and never:
         print(f"never asked: {sorted(never)}", file=sys.stderr)
         return 3
-    return abs(status)
+    return status
 
 
 if __name__ == "__main__":

@@ -227,10 +227,10 @@ fn decide(request: &Request, shared: &Arc<Mutex<State>>) -> Fate {
         state.published.push(body.into_owned());
     }
     let Some(fault) = fault else {
-        let answered = (step == Step::Publish).then_some(state.events.len() - 1);
-        let Some(place) = answered else {
+        if step != Step::Publish {
             return Fate::Pass;
-        };
+        }
+        let place = state.events.len() - 1;
         let done = Arc::clone(shared);
         return Fate::PassThen(Box::new(move || {
             if let Event::Published(publish) = &mut done.lock().unwrap().events[place] {

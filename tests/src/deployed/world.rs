@@ -126,9 +126,9 @@ impl World {
         }))
     }
 
-    /// Looks at the state as it is stored.
+    /// Looks at the state as it is stored; if it does not come in time, the next look is as good.
     pub(super) async fn look(&self) -> Result<()> {
-        if let Some((document, _)) = self.store().load().await? {
+        if let Ok(Some((document, _))) = self.store().load().await {
             self.state
                 .send_replace(Some(State::from_json(&document).context("the state")?));
         }
