@@ -127,6 +127,7 @@ async fn storm(
             return Failing::All;
         }
         let last_kill = last_kill.get().unwrap_or_else(|| {
+            eprintln!("it was killed for {:?}", began.elapsed());
             last_kill.set(Some(Instant::now()));
             Instant::now()
         });

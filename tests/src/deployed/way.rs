@@ -83,10 +83,10 @@ impl Fault {
                     (Self::KilledBefore, 1),
                     (Self::KilledAfter, 1),
                     (Self::Lost, 1),
-                    (Self::AnswerLost, 3),
-                    (Self::Refused, 2),
+                    (Self::AnswerLost, 2),
+                    (Self::Refused, 1),
                 ],
-                18,
+                12,
             ),
         }
     }
@@ -179,7 +179,8 @@ impl Way {
         self.state.lock().unwrap().failing = failing;
     }
 
-    /// Whether SNS refuses everything, while requests fail at all.
+    /// Whether SNS refuses everything, while requests fail and the ruler is not killed: what it
+    /// refuses cannot be what the ruler is killed at.
     pub(super) fn sns_is_down(&self, is_down: bool) {
         self.state.lock().unwrap().is_sns_down = is_down;
     }
@@ -210,7 +211,9 @@ fn decide(request: &Request, shared: &Arc<Mutex<State>>) -> Fate {
     let sandbox = Sandbox::behind(request.peer, state.parent, &state.ruler);
     let mut fault = match step {
         _ if state.failing == Failing::Nothing => None,
-        Step::Publish if state.is_sns_down => Some(Fault::Refused),
+        Step::Publish if state.is_sns_down && state.failing == Failing::Requests => {
+            Some(Fault::Refused)
+        }
         _ => state.decks.draw(step),
     };
     if sandbox.is_none() || state.failing != Failing::All {
