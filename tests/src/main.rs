@@ -18,7 +18,8 @@
 //! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
 //!   for rules that are hard to evaluate, one tick a run or many; the same failures
 //! - [`deployed`]: the stack on a local AWS: schedule, roles, queue; a storm told by Slack and
-//!   e-mail; nothing lost while the function is killed and all around it fails
+//!   e-mail; deployed by a person who answers; nothing lost while the function is killed and all
+//!   around it fails
 //! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
 //!   narrowed expression gives the same samples
 //! - [`ruler_function`]: the function, from Prometheus to a queue behind the topic, on an AWS that is strict
