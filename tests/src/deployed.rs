@@ -1,6 +1,9 @@
 //! The whole of it, as `make demo` shows it: built and deployed by SAM CLI to an AWS on this
 //! machine that holds each role to its policies; fired by its schedule; a storm told by Slack and
-//! by e-mail, FIRING and RESOLVED. And then with everything failing that can.
+//! by e-mail, FIRING and RESOLVED. Then as README has a person deploy it. And with everything
+//! failing that can.
+//!
+//! `DNSWATCH_BUILD=release` deploys the functions as they are built for AWS (`make soak`).
 
 mod cast;
 mod deliveries;
