@@ -38,7 +38,11 @@ pub struct Args {
     #[arg(long, env = "ETHTOOL_EXPORTER_METRICS_EXCLUDE", value_name = "REGEX")]
     pub metrics_exclude: Option<Pattern>,
     /// Export all statistics but those excluded: some 450 of an ENA with 8 queues
-    #[arg(long, env = "ETHTOOL_EXPORTER_ALL_METRICS", conflicts_with = "metrics_include")]
+    #[arg(
+        long,
+        env = "ETHTOOL_EXPORTER_ALL_METRICS",
+        conflicts_with = "metrics_include"
+    )]
     pub all_metrics: bool,
     /// Print the metrics once, and exit
     #[arg(long, env = "ETHTOOL_EXPORTER_ONCE")]

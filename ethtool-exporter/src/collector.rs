@@ -157,7 +157,10 @@ impl<E: Ethtool> Collector<E> {
         // as during a reset: the latter is still listed.
         if let Err(failure) = &read
             && failure.is(libc::ENODEV)
-            && !self.ethtool.devices().is_ok_and(|now| now.contains(&device))
+            && !self
+                .ethtool
+                .devices()
+                .is_ok_and(|now| now.contains(&device))
         {
             return None;
         }

@@ -81,7 +81,10 @@ mod tests {
             e\xfft5: 1 2 3 4 5 6\n";
         let names: Vec<String> = listed(file).iter().map(DeviceName::to_string).collect();
         assert_eq!(names, ["e\u{fffd}t5", "lo", "vlan.eth.12345a"]);
-        assert_eq!(&listed(file)[0].padded(), b"e\xfft5\0\0\0\0\0\0\0\0\0\0\0\0");
+        assert_eq!(
+            &listed(file)[0].padded(),
+            b"e\xfft5\0\0\0\0\0\0\0\0\0\0\0\0"
+        );
     }
 
     #[test]

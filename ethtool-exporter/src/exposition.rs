@@ -56,7 +56,9 @@ impl Exposition {
                 ("counter", name.strip_suffix("_total").unwrap_or(name))
             }
         };
-        self.line(format_args!("# HELP {family} {help}\n# TYPE {family} {kind}\n"));
+        self.line(format_args!(
+            "# HELP {family} {help}\n# TYPE {family} {kind}\n"
+        ));
     }
 
     /// One sample.

@@ -116,7 +116,12 @@ mod tests {
         let layout = Layout::new(&names, &everything());
         let values: Vec<[u8; 8]> = (0..7_u64).map(u64::to_ne_bytes).collect();
         let values = layout.values(&values).unwrap();
-        let seen: Vec<(&str, u64)> = layout.wanted().iter().map(|it| &*it.name).zip(values).collect();
+        let seen: Vec<(&str, u64)> = layout
+            .wanted()
+            .iter()
+            .map(|it| &*it.name)
+            .zip(values)
+            .collect();
         assert_eq!(
             seen,
             [

@@ -54,12 +54,18 @@ impl Snapshot {
             Format::Text => text,
             Format::OpenMetrics => open_metrics,
         };
-        packed.get_or_init(|| pack(&self.page(format)).into()).clone()
+        packed
+            .get_or_init(|| pack(&self.page(format)).into())
+            .clone()
     }
 
     fn write(&self, format: Format) -> String {
         let mut page = Exposition::new(format);
-        let devices = self.collection.as_ref().map(|it| &*it.devices).unwrap_or_default();
+        let devices = self
+            .collection
+            .as_ref()
+            .map(|it| &*it.devices)
+            .unwrap_or_default();
         statistics(&mut page, devices);
         drivers(&mut page, devices);
         health(&mut page, devices);
@@ -73,7 +79,11 @@ impl Snapshot {
 /// would call a counter `node_net_ethtool_total`, and some are gauges.
 fn statistics(page: &mut Exposition, devices: &[Reading]) {
     const NAME: &str = "node_net_ethtool";
-    page.family(NAME, Kind::Gauge, "Statistics of network drivers, by the driver's own names.");
+    page.family(
+        NAME,
+        Kind::Gauge,
+        "Statistics of network drivers, by the driver's own names.",
+    );
     for reading in devices {
         let Some(statistics) = &reading.statistics else {
             continue;
@@ -87,7 +97,11 @@ fn statistics(page: &mut Exposition, devices: &[Reading]) {
 
 fn drivers(page: &mut Exposition, devices: &[Reading]) {
     const NAME: &str = "node_net_ethtool_info";
-    page.family(NAME, Kind::Gauge, "The driver of a network device; always 1.");
+    page.family(
+        NAME,
+        Kind::Gauge,
+        "The driver of a network device; always 1.",
+    );
     for reading in devices {
         let info = &reading.info;
         // Not even that is known of a device whose first answer was an error.
@@ -107,13 +121,21 @@ fn drivers(page: &mut Exposition, devices: &[Reading]) {
 
 fn health(page: &mut Exposition, devices: &[Reading]) {
     const SUCCESS: &str = "ethtool_exporter_device_success";
-    page.family(SUCCESS, Kind::Gauge, "Whether the device could be read (1) or not (0).");
+    page.family(
+        SUCCESS,
+        Kind::Gauge,
+        "Whether the device could be read (1) or not (0).",
+    );
     for reading in devices {
         let success = u8::from(reading.statistics.is_some());
         page.sample(SUCCESS, &[("device", &reading.device.text())], success);
     }
     const DURATION: &str = "ethtool_exporter_device_duration_seconds";
-    page.family(DURATION, Kind::Gauge, "How long the device took to be read.");
+    page.family(
+        DURATION,
+        Kind::Gauge,
+        "How long the device took to be read.",
+    );
     for reading in devices {
         let seconds = reading.took.as_secs_f64();
         page.sample(DURATION, &[("device", &reading.device.text())], seconds);
@@ -125,7 +147,10 @@ fn build(page: &mut Exposition) {
     page.family(NAME, Kind::Gauge, "What was built; always 1.");
     let labels = [
         ("version", env!("CARGO_PKG_VERSION")),
-        ("revision", option_env!("ETHTOOL_EXPORTER_REVISION").unwrap_or("unknown")),
+        (
+            "revision",
+            option_env!("ETHTOOL_EXPORTER_REVISION").unwrap_or("unknown"),
+        ),
     ];
     page.sample(NAME, &labels, 1);
 }

@@ -53,7 +53,9 @@ impl Process {
         };
         let booted = number_after(kernel, "btime ");
         Self {
-            cpu_seconds: seconds(14).zip(seconds(15)).map(|(user, system)| user + system),
+            cpu_seconds: seconds(14)
+                .zip(seconds(15))
+                .map(|(user, system)| user + system),
             start_time_seconds: seconds(22)
                 .zip(booted)
                 .map(|(since_boot, booted)| booted as f64 + since_boot),
@@ -79,7 +81,8 @@ mod tests {
     fn a_name_with_brackets_and_blanks_misleads_nobody() {
         let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 500 0 0 0 150 50 0 0 20 0 2 0 12345 9000 300";
         let status = "Name:\ta\nVmSize:\t    9000 kB\nVmRSS:\t    1200 kB\n";
-        let limits = "Limit  Soft Limit  Hard Limit  Units\nMax open files   1024   524288   files\n";
+        let limits =
+            "Limit  Soft Limit  Hard Limit  Units\nMax open files   1024   524288   files\n";
         let kernel = "cpu  1 2 3\nbtime 1700000000\n";
         let process = Process::from_texts(stat, status, limits, kernel);
         let expected = Process {
@@ -103,7 +106,13 @@ mod tests {
         let process = Process::look();
         assert!(process.resident_bytes > Some(100_000), "{process:?}");
         assert!(process.open_fds > Some(2), "{process:?}");
-        assert!(process.start_time_seconds > Some(1_600_000_000.0), "{process:?}");
-        assert!(process.cpu_seconds.is_some() && process.max_fds.is_some(), "{process:?}");
+        assert!(
+            process.start_time_seconds > Some(1_600_000_000.0),
+            "{process:?}"
+        );
+        assert!(
+            process.cpu_seconds.is_some() && process.max_fds.is_some(),
+            "{process:?}"
+        );
     }
 }

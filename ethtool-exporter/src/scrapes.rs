@@ -43,7 +43,11 @@ impl Scrapes {
     pub async fn snapshot(&self) -> Option<Arc<Snapshot>> {
         let mut newest = self.newest.clone();
         // Marked as seen before it is looked at, so that none is missed.
-        if let Some(fresh) = newest.borrow_and_update().as_ref().filter(|it| is_fresh(it)) {
+        if let Some(fresh) = newest
+            .borrow_and_update()
+            .as_ref()
+            .filter(|it| is_fresh(it))
+        {
             return Some(Arc::clone(fresh));
         }
         // Where the thread is awake already, its result will do.
@@ -76,7 +80,8 @@ fn collect<E: Ethtool>(
             continue;
         }
         let collection = collector.collect();
-        let collection = collection.map_err(|error| format!("cannot list the network devices: {error}"));
+        let collection =
+            collection.map_err(|error| format!("cannot list the network devices: {error}"));
         publish.send_replace(Some(Arc::new(Snapshot::new(collection))));
     }
 }

@@ -157,13 +157,7 @@ mod tests {
         let zeros = std::fs::File::open("/dev/zero").unwrap();
         room.fill(1);
         // SAFETY: the bytes beyond `room` are those of its guard, which cannot be written.
-        let read = unsafe {
-            libc::read(
-                zeros.as_raw_fd(),
-                room.as_mut_ptr().cast(),
-                ROOM + PAGES,
-            )
-        };
+        let read = unsafe { libc::read(zeros.as_raw_fd(), room.as_mut_ptr().cast(), ROOM + PAGES) };
         assert_eq!(usize::try_from(read), Ok(ROOM));
         assert!(room.iter().all(|&byte| byte == 0));
         let tail = room.last_mut().unwrap();

@@ -26,7 +26,10 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, NotAnAddress> {
         let address = match text.strip_prefix(':') {
-            Some(port) => port.parse().map(|port| (Ipv4Addr::UNSPECIFIED, port).into()).ok(),
+            Some(port) => port
+                .parse()
+                .map(|port| (Ipv4Addr::UNSPECIFIED, port).into())
+                .ok(),
             None => text.parse().ok(),
         };
         address.map(Self).ok_or(NotAnAddress)

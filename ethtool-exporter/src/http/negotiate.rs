@@ -1,7 +1,7 @@
 //! What a client would have: which format, and whether packed.
 
-use hyper::header::{ACCEPT, ACCEPT_ENCODING, AsHeaderName};
 use hyper::HeaderMap;
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, AsHeaderName};
 
 use crate::exposition::Format;
 
@@ -50,10 +50,7 @@ pub fn takes_gzip(headers: &HeaderMap) -> bool {
 }
 
 /// The members of a list, each with its quality in thousandths, taken off.
-fn preferences(
-    headers: &HeaderMap,
-    name: impl AsHeaderName,
-) -> impl Iterator<Item = (&str, u16)> {
+fn preferences(headers: &HeaderMap, name: impl AsHeaderName) -> impl Iterator<Item = (&str, u16)> {
     headers
         .get_all(name)
         .into_iter()
@@ -132,10 +129,23 @@ mod tests {
 
     #[test]
     fn it_is_packed_only_for_who_can_unpack_it() {
-        for accept in ["gzip", "gzip, deflate, br", "br;q=1, GZIP;q=0.001", "*", "*;q=0.5"] {
+        for accept in [
+            "gzip",
+            "gzip, deflate, br",
+            "br;q=1, GZIP;q=0.001",
+            "*",
+            "*;q=0.5",
+        ] {
             check_gzip(accept, true);
         }
-        for accept in ["", "identity", "gzip;q=0", "gzip;q=0.000, *", "br, *;q=0", "gzip;q=2"] {
+        for accept in [
+            "",
+            "identity",
+            "gzip;q=0",
+            "gzip;q=0.000, *",
+            "br, *;q=0",
+            "gzip;q=2",
+        ] {
             check_gzip(accept, false);
         }
         assert!(!takes_gzip(&HeaderMap::new()));
