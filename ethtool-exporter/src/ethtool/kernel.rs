@@ -162,7 +162,13 @@ mod tests {
         assert!(room.iter().all(|&byte| byte == 0));
         let tail = room.last_mut().unwrap();
         // SAFETY: one byte of `room` and one of its guard.
-        let read = unsafe { libc::read(zeros.as_raw_fd(), ptr::from_mut(tail).add(1).cast(), 1) };
+        let read = unsafe {
+            libc::read(
+                zeros.as_raw_fd(),
+                ptr::from_mut(tail).wrapping_add(1).cast(),
+                1,
+            )
+        };
         assert_eq!(
             (read, io::Error::last_os_error().raw_os_error()),
             (-1, Some(libc::EFAULT))

@@ -32,7 +32,7 @@ const SILENCE: Duration = Duration::from_secs(75);
 const UNREAD: Duration = Duration::from_secs(10);
 
 /// How long answers in hand may take when the exporter stops.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
 /// How long to wait where the kernel has no connection to give, as for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -219,7 +219,7 @@ fn the_allowances_are_exported_and_what_is_absent_stays_absent() -> Result<()> {
         // An older device.
         .with("ens6", Ena::new(2).without("conntrack_allowance_available"));
     node.change("ens5", |ena| {
-        ena.set("linklocal_allowance_exceeded", u64::MAX)
+        ena.set("linklocal_allowance_exceeded", u64::MAX);
     });
     let page = scrape(&mut collector(&node, false))?;
     let mut expected: Vec<&str> = ALLOWANCES.split_whitespace().collect();
@@ -259,7 +259,7 @@ fn a_failing_device_costs_its_own_samples_only() -> Result<()> {
     let whole = scrape(&mut collector)?.statistics("ens5").len();
     for errno in [EIO, ENODEV] {
         node.change("ens6", |ena| {
-            ena.values = vec![Values::Fails(errno), Values::Whole]
+            ena.values = vec![Values::Fails(errno), Values::Whole];
         });
         let page = scrape(&mut collector)?;
         ensure!(page.statistics("ens5").len() == whole, "{}", page.text);
@@ -287,7 +287,7 @@ fn a_number_that_changes_between_two_calls_mixes_up_nothing() -> Result<()> {
         Values::Refused,
     ] {
         node.change("ens5", |ena| {
-            ena.values = vec![values, values, Values::Whole]
+            ena.values = vec![values, values, Values::Whole];
         });
         let page = scrape(&mut collector)?;
         let counter = page
@@ -338,7 +338,7 @@ async fn the_starter_rules_fire_on_its_samples() -> Result<()> {
             dropped += 300;
         }
         node.change("ens6", |ena| {
-            ena.set("linklocal_allowance_exceeded", dropped)
+            ena.set("linklocal_allowance_exceeded", dropped);
         });
         node.change("ens5", |ena| ena.set("linklocal_allowance_exceeded", 99));
         let page = scrape(&mut collector)?;

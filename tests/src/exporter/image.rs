@@ -71,12 +71,15 @@ impl Store {
         options.map(str::to_owned)
     }
 
+    fn policy(&self) -> String {
+        self.folder.path().join("policy.json").display().to_string()
+    }
+
     /// How `build-image` is to call it. The network is nobody's business here, nor is isolation.
     fn builder(&self) -> String {
-        let policy = self.folder.path().join("policy.json");
         let options = format!(
             "build --isolation chroot --signature-policy {}",
-            policy.display()
+            self.policy()
         );
         format!(
             "{} {} {options}",
@@ -136,9 +139,15 @@ async fn the_image_runs_with_nothing_allowed() -> Result<()> {
         .output()?;
     good(built)?;
 
-    let container = store.run(&["from", "localhost/ethtool-exporter"])?;
-    let config = store.run(&["inspect", "--format", "{{json .OCIv1.Config}}", &container])?;
-    let config: serde_json::Value = serde_json::from_str(&config)?;
+    let container = store.run(&[
+        "from",
+        "--signature-policy",
+        &store.policy(),
+        "localhost/ethtool-exporter",
+    ])?;
+    let config = store.run(&["inspect", &container])?;
+    let mut config: serde_json::Value = serde_json::from_str(&config)?;
+    let config = config["OCIv1"]["config"].take();
     ensure!(config["User"] == "65534:65534", "{config}");
     ensure!(config["Entrypoint"][0] == "/ethtool-exporter", "{config}");
     let labels = &config["Labels"];
@@ -176,7 +185,7 @@ async fn the_image_runs_with_nothing_allowed() -> Result<()> {
 
     let mut command = Command::new("unshare");
     command.args(["--mount", "--net", "--propagation", "private", "sh", "-c"]);
-    command.arg("ip link add a type veth peer name b && exec python3 -c \"$0\" \"$@\"");
+    command.arg("ip link add name a type veth peer name b && exec python3 -c \"$0\" \"$@\"");
     command.args([READ_ONLY, &root, "--listen=127.0.0.1:0"]);
     command.args(["--device-include=.*", "--all-metrics"]);
     let process = Leash::start(&command)?;

@@ -128,10 +128,15 @@ impl Exporter {
     }
 }
 
-/// A client that unpacks nothing by itself.
+/// A client that unpacks nothing by itself, and has a new connection for each request: an idle one
+/// may have made way for others.
 fn client() -> Result<reqwest::Client> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Ok(reqwest::Client::builder().no_proxy().no_gzip().build()?)
+    Ok(reqwest::Client::builder()
+        .no_proxy()
+        .no_gzip()
+        .pool_max_idle_per_host(0)
+        .build()?)
 }
 
 /// A copy of the program where anybody may run it.

@@ -64,7 +64,7 @@ async fn both_formats_are_accepted_by_their_judges() -> Result<()> {
         return Ok(());
     };
     let mut namespace = Namespace::new().await?;
-    namespace.run("ip link add a type veth peer name b")?;
+    namespace.run("ip link add name a type veth peer name b")?;
     let arguments = ["--device-include=.*", "--all-metrics"];
     let exporter = Exporter::start_in(&mut namespace, &arguments).await?;
 
