@@ -3,7 +3,7 @@
 export DNSWATCH_CACHE := $(abspath $(or $(DNSWATCH_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dnswatch))
 export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),$(DNSWATCH_CACHE)/target))
 
-SCRIPTS := .ci/run bench/build demo/build-functions tests/run tests/doubled-stacks tests/parts/install
+SCRIPTS := .ci/run bench/build demo/build-functions ethtool-exporter/build-image ethtool-exporter/fuzz/run tests/run tests/doubled-stacks tests/parts/install
 # What SAM builds for the demo and the tests.
 FUNCTIONS := $(CARGO_TARGET_DIR)/functions
 AGAIN := @$(MAKE) --no-print-directory
@@ -19,6 +19,7 @@ test: ## everything: lint, then all tests on the real parts, which it installs i
 # The parts are fetched while the tests compile.
 	$(AGAIN) --jobs=2 parts compile
 	$(AGAIN) functions
+	@ethtool-exporter/build-image --program-only
 	@tests/run
 
 .PHONY: demo demo-local functions
@@ -29,11 +30,16 @@ demo: ## a DNS storm on a simulated cluster: the stack on a local AWS, told by S
 	@$(CARGO_TARGET_DIR)/debug/dnswatch-demo --deploy $(FUNCTIONS)
 demo-local: ## the same storm without AWS: `dnswatch run`, alerts in the terminal
 	@tests/parts/install prometheus
-	@cargo build --quiet --locked --package dnswatch --package dnswatch-demo
+	@cargo build --quiet --locked --package dnswatch --package dnswatch-demo --package ethtool-exporter
 	@$(CARGO_TARGET_DIR)/debug/dnswatch-demo
 functions: ## build the Lambda functions for the demo and the tests (for AWS: sam build)
 	@tests/parts/install sam
 	@demo/build-functions $(FUNCTIONS)
+
+.PHONY: image
+IMAGE ?= ethtool-exporter
+image: ## the exporter's image, by docker, podman or buildah: make image IMAGE=registry/name:tag
+	@ethtool-exporter/build-image '$(IMAGE)'
 
 .PHONY: soak
 SEEDS ?= 3000
@@ -41,13 +47,17 @@ soak: ## the functions as for AWS, deployed under faults for minutes; the fault 
 	@tests/parts/install prometheus sam ministack
 	@cargo build --quiet --locked --package dnswatch-demo
 	@DNSWATCH_BUILD=release DNSWATCH_STORM=240 cargo test --locked --package dnswatch-tests --test product -- --nocapture --test-threads=1 deployed::
+	@ethtool-exporter/fuzz/run
 	@DNSWATCH_SIM_SEEDS=$(SEEDS) cargo test --locked --package dnswatch-tests simulation -- --nocapture
 
 .PHONY: bench
-bench: ## the ruler's start, size and memory beside other functions' (optimised builds: ten minutes)
+bench: ## the ruler's start beside other functions', the exporter beside node_exporter (root; ten minutes)
 	@tests/parts/install sam boto3
 	@bench/build $(CARGO_TARGET_DIR)/bench
 	@bench/start.py $(CARGO_TARGET_DIR)/bench $(DNSWATCH_CACHE)/parts/boto3/bin/python
+	@tests/parts/install node-exporter ethtool
+	@ethtool-exporter/build-image --program-only
+	@bench/exporter.py $(CARGO_TARGET_DIR)/image-root/ethtool-exporter $(DNSWATCH_CACHE)/parts/node-exporter/prometheus-node-exporter $(DNSWATCH_CACHE)/parts/ethtool/ethtool
 
 .PHONY: lint quick-lint clippy
 lint: quick-lint clippy ## formatting, clippy, shellcheck, no doubled dependency stacks

@@ -60,7 +60,7 @@ pub(crate) async fn play(args: &Args, built: &Path, stage: &mut Stage) -> anyhow
         std::fs::copy(&rule, config.join("rules").join(name))?;
     }
 
-    let mut scene = Scene::set(args, stage, &folder).await?;
+    let mut scene = Scene::set(args, stage, &folder, None).await?;
     let (aws, child) = Aws::start(&programs, &folder).await?;
     stage.ministack = Some(child);
     let (recorder, slack) = (Recorder::bind().await?, Slack::bind().await?);

@@ -13,8 +13,8 @@ use tokio::time::{Instant, timeout};
 use crate::Args;
 use crate::child::{Child, Program};
 use crate::console::{Console, human};
-use crate::parts;
 use crate::show::{Scene, Stage};
+use crate::{exporter, parts};
 
 /// How long after the last line a notification counts as told to its end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -28,7 +28,8 @@ pub(crate) async fn play(args: &Args, stage: &mut Stage) -> anyhow::Result<()> {
     let dnswatch_program = parts::dnswatch(args.dnswatch.as_deref())?;
     let rules = parts::rule_files(&args.rules)?;
     let folder = stage.folder(args.keep)?;
-    let mut scene = Scene::set(args, stage, &folder).await?;
+    let exporter = exporter::start(args, stage, &folder).await?;
+    let mut scene = Scene::set(args, stage, &folder, Some(exporter)).await?;
     stage.console.line(&format!(
         "A DNS storm comes over a simulated cluster, and goes. This takes about {}.",
         human(acts::estimate(scene.storm_ends))
@@ -36,6 +37,9 @@ pub(crate) async fn play(args: &Args, stage: &mut Stage) -> anyhow::Result<()> {
     stage.console.line(&format!(
         "Prometheus is at http://{} meanwhile; dnswatch runs on it.",
         scene.prometheus
+    ))?;
+    stage.console.line(&format!(
+        "It also scrapes ethtool-exporter, which reads this machine's own network devices: http://{exporter}/metrics"
     ))?;
 
     let run = dnswatch_args(scene.prometheus, &rules, &folder.join("state.json"));

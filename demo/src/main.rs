@@ -5,12 +5,14 @@
 //! [`deployed`] and [`local`] are the stories, [`show`] what they share;
 //! [`parts`] finds the programs, [`child`] runs them so that none outlives the
 //! demo, [`ready`] waits for them, [`console`] prints. [`aws`] is the local AWS,
-//! [`recorder`] the way to it, [`slack`] stands in for Slack.
+//! [`recorder`] the way to it, [`slack`] stands in for Slack; [`exporter`] is
+//! the real one, on this machine.
 
 mod aws;
 mod child;
 mod console;
 mod deployed;
+mod exporter;
 mod local;
 mod parts;
 mod prometheus;
@@ -45,6 +47,9 @@ struct Args {
     /// The dnswatch to start [default: the one beside this program]
     #[arg(long, value_name = "PATH")]
     dnswatch: Option<PathBuf>,
+    /// The ethtool-exporter to start, without AWS [default: the one beside this program]
+    #[arg(long, value_name = "PATH")]
+    exporter: Option<PathBuf>,
     /// The folder of the rule files [default: the starter rules]
     #[arg(
         long,

@@ -46,15 +46,27 @@ pub(crate) fn local_aws() -> anyhow::Result<Programs> {
 /// # Errors
 /// Where it is not there.
 pub(crate) fn dnswatch(given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    beside("dnswatch", "--dnswatch", given)
+}
+
+/// The ethtool-exporter given, else the one beside this program.
+///
+/// # Errors
+/// Where it is not there.
+pub(crate) fn exporter(given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    beside("ethtool-exporter", "--exporter", given)
+}
+
+fn beside(name: &str, flag: &str, given: Option<&Path>) -> anyhow::Result<PathBuf> {
     let path = match given {
         Some(given) => given.to_owned(),
         None => env::current_exe()
-            .context("cannot tell where this program is; name dnswatch with --dnswatch")?
-            .with_file_name("dnswatch"),
+            .with_context(|| format!("cannot tell where this program is; name {name} with {flag}"))?
+            .with_file_name(name),
     };
     if !path.is_file() {
         bail!(
-            "there is no dnswatch at {}: run `cargo build -p dnswatch`, or name one with --dnswatch",
+            "there is no {name} at {}: run `cargo build -p {name}`, or name one with {flag}",
             path.display()
         );
     }

@@ -50,6 +50,15 @@ pub fn scrape_config(cluster: &Cluster, address: SocketAddr, interval_seconds: u
     yaml
 }
 
+/// One more job: the exporter on this machine's own network devices, which are no part of the
+/// cluster.
+pub fn this_machine(exporter: SocketAddr) -> String {
+    format!(
+        "  - job_name: this-machine\n    static_configs:\n      - targets: [{}]\n",
+        quoted(&exporter.to_string())
+    )
+}
+
 fn target(
     yaml: &mut String,
     cluster: &Cluster,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use dnswatch_demo::eni::LINK_LOCAL_PACKETS_PER_SECOND;
 use dnswatch_demo::scenario::Scenario;
-use dnswatch_demo::scrape_config::scrape_config;
+use dnswatch_demo::scrape_config::{scrape_config, this_machine};
 use dnswatch_demo::server::{PageServer, Shared};
 use dnswatch_demo::simulation::Simulation;
 use tempfile::TempDir;
@@ -30,6 +30,7 @@ pub(crate) struct Stage {
     pub(crate) prometheus: Option<Child>,
     pub(crate) dnswatch: Option<Child>,
     pub(crate) ministack: Option<Child>,
+    pub(crate) exporter: Option<Child>,
     pub(crate) console: Console,
     folder: Option<TempDir>,
     kept: Option<PathBuf>,
@@ -42,6 +43,7 @@ impl Stage {
             prometheus: None,
             dnswatch: None,
             ministack: None,
+            exporter: None,
             console: Console::new(),
             folder: None,
             kept: None,
@@ -63,7 +65,12 @@ impl Stage {
 
     /// Stops the children and removes the folder (or says where it is kept).
     pub(crate) async fn clear(self) {
-        let children = [self.ministack, self.dnswatch, self.prometheus];
+        let children = [
+            self.ministack,
+            self.dnswatch,
+            self.prometheus,
+            self.exporter,
+        ];
         for child in children.into_iter().flatten() {
             child.stop().await;
         }
@@ -91,8 +98,13 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Sets the cluster up and starts Prometheus on it.
-    pub(crate) async fn set(args: &Args, stage: &mut Stage, folder: &Path) -> anyhow::Result<Self> {
+    /// Sets the cluster up and starts Prometheus on it, and on this machine's own `exporter`.
+    pub(crate) async fn set(
+        args: &Args,
+        stage: &mut Stage,
+        folder: &Path,
+        exporter: Option<SocketAddr>,
+    ) -> anyhow::Result<Self> {
         let program = parts::prometheus(args.prometheus.as_deref())?;
         let scenario = Scenario::dns_storm();
         let storm_ends =
@@ -101,11 +113,14 @@ impl Scene {
         let server = PageServer::bind()
             .await
             .context("no loopback port for the cluster's pages")?;
-        let config = scrape_config(
+        let mut config = scrape_config(
             simulation.cluster(),
             server.address(),
             SCRAPE_INTERVAL_SECONDS,
         );
+        if let Some(exporter) = exporter {
+            config.push_str(&this_machine(exporter));
+        }
         let simulation: Shared = Arc::new(Mutex::new(simulation));
         let serving = tokio::spawn(server.serve(Arc::clone(&simulation)));
         let (child, address) = prometheus::start(&program, folder, &config).await?;

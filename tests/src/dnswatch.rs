@@ -5,19 +5,19 @@ use std::process::{Command, Output};
 
 /// A call of `dnswatch`, without anything of this machine's environment that could steer it.
 pub(crate) fn dnswatch() -> Command {
-    let mut command = Command::new(binary());
+    let mut command = Command::new(binary("dnswatch"));
     command.env_remove("DNSWATCH_URL").env_remove("RUST_LOG");
     command
 }
 
-/// Beside the folder that this test's own binary is in.
-fn binary() -> PathBuf {
+/// A program of this workspace: beside the folder that this test's own binary is in.
+pub(crate) fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its binary");
     let folder = test.ancestors().nth(2).expect("it is in target/debug/deps");
-    let binary = folder.join("dnswatch");
+    let binary = folder.join(name);
     assert!(
         binary.is_file(),
-        "{} is missing: cargo build --package dnswatch",
+        "{} is missing: cargo build --bin {name}",
         binary.display()
     );
     binary

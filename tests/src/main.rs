@@ -14,6 +14,8 @@
 //! What they prove:
 //! - [`cli`]: `dnswatch check` and `dnswatch run --once`, as a user meets them
 //! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
+//! - [`exporter`]: the exporter and its image on real network devices, under a real Prometheus and
+//!   under abuse; ENA's statistics as its driver's documentation has them
 //! - [`outage`]: an outage of the backend loses no tick, and is no all-clear
 //! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
 //!   for rules that are hard to evaluate, one tick a run or many; the same failures
@@ -53,6 +55,7 @@ mod cli;
 mod deployed;
 mod dnswatch;
 mod dynamodb;
+mod exporter;
 mod failing;
 mod front;
 mod history;

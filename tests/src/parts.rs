@@ -7,6 +7,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::prometheus::PrometheusTools;
 
@@ -58,17 +59,58 @@ pub(crate) fn checkov() -> Option<PathBuf> {
     Some(part("checkov", Location::caller())?.join("bin/checkov"))
 }
 
+/// ethtool, which tells of drivers by its own way.
+#[track_caller]
+pub(crate) fn ethtool() -> Option<PathBuf> {
+    Some(part("ethtool", Location::caller())?.join("ethtool"))
+}
+
+/// buildah, which makes images.
+#[track_caller]
+pub(crate) fn buildah() -> Option<PathBuf> {
+    Some(part("buildah", Location::caller())?.join("buildah"))
+}
+
+/// The folder of the programs that judge the exporter: hadolint, and a Python with
+/// prometheus-client.
+#[track_caller]
+pub(crate) fn exporter_judges() -> Option<PathBuf> {
+    Some(part("exporter", Location::caller())?.join("bin"))
+}
+
+/// Whether network namespaces can be made here, which takes root. `None` is a skip, and has been
+/// told: the test ends there.
+#[track_caller]
+pub(crate) fn network_namespaces() -> Option<()> {
+    let made = Command::new("unshare")
+        .args(["--net", "ip", "link"])
+        .output();
+    let reason = match made {
+        Ok(output) if output.status.success() => return Some(()),
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    missing("root and iproute2", &reason, Location::caller());
+    None
+}
+
 /// The folder of a part, if it is installed.
 fn part(name: &str, test: &Location<'_>) -> Option<PathBuf> {
     let parts = cache().join("parts");
     match find(&parts, name) {
         Ok(folder) => return Some(folder),
-        Err(reason) if is_required() => {
-            panic!("{name} is required, and cannot be had: {reason}")
-        }
-        Err(reason) => tell(&format!("{test}: skipped: needs {name}: {reason}")),
+        Err(reason) => missing(name, &reason, test),
     }
     None
+}
+
+/// Fails where that is required, else tells of the skip.
+fn missing(name: &str, reason: &str, test: &Location<'_>) {
+    assert!(
+        !is_required(),
+        "{name} is required, and cannot be had: {reason}"
+    );
+    tell(&format!("{test}: skipped: needs {name}: {reason}"));
 }
 
 /// The folder of a part, or why there is none.
@@ -123,8 +165,6 @@ fn tell(skip: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
     use super::*;
 
     #[test]

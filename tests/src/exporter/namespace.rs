@@ -1,0 +1,101 @@
+//! A network of a test's own, which goes when it is dropped, and its devices with it.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd as _;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+
+use crate::leash::Leash;
+
+const START: Duration = Duration::from_secs(20);
+
+/// A network namespace, with loopback up and `/sys` showing it.
+#[derive(Debug)]
+pub(crate) struct Namespace {
+    holder: Leash,
+    forwarders: Vec<AbortHandle>,
+}
+
+impl Namespace {
+    /// An empty one.
+    pub(crate) async fn new() -> Result<Self> {
+        let mut holder = Command::new("unshare");
+        holder.args(["--net", "--mount", "--propagation", "private", "sh", "-c"]);
+        holder.arg(
+            "mount -t sysfs sysfs /sys && ip link set lo up && echo ready && exec sleep infinity",
+        );
+        let holder = Leash::start(&holder)?;
+        holder
+            .says(START, |line| (line == "ready").then_some(()))
+            .await?;
+        Ok(Self {
+            holder,
+            forwarders: Vec::new(),
+        })
+    }
+
+    /// The beginning of a command that runs in it.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--net", "--mount", "--target"]);
+        command.args([&self.holder.pid().to_string(), "--"]);
+        command
+    }
+
+    /// Runs a command in it to its end, which must be a good one.
+    pub(crate) fn run(&self, line: &str) -> Result<Output> {
+        let output = self.command().args(line.split_whitespace()).output()?;
+        let error = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{line}: {error}");
+        Ok(output)
+    }
+
+    /// A loopback address of the test's own network that leads to `port` on loopback in here.
+    pub(crate) async fn forward(&mut self, port: u16) -> Result<SocketAddr> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let namespace = format!("/proc/{}/ns/net", self.holder.pid());
+        let forwarding = tokio::spawn(async move {
+            while let Ok((mut outside, _)) = listener.accept().await {
+                let namespace = namespace.clone();
+                tokio::spawn(async move {
+                    let connected =
+                        tokio::task::spawn_blocking(move || connect(&namespace, port)).await??;
+                    connected.set_nonblocking(true)?;
+                    let mut inside = TcpStream::from_std(connected)?;
+                    tokio::io::copy_bidirectional(&mut outside, &mut inside).await?;
+                    anyhow::Ok(())
+                });
+            }
+        });
+        self.forwarders.push(forwarding.abort_handle());
+        Ok(address)
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        for forwarder in &self.forwarders {
+            forwarder.abort();
+        }
+    }
+}
+
+/// A socket belongs to the namespace in which it was made, whoever uses it then.
+fn connect(namespace: &str, port: u16) -> Result<std::net::TcpStream> {
+    let namespace = namespace.to_owned();
+    // A thread of its own, which is not given back: it stays in the namespace.
+    let connecting = std::thread::spawn(move || {
+        let file = File::open(&namespace)?;
+        move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
+        anyhow::Ok(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port))?)
+    });
+    let connected = connecting.join().ok().context("the thread panicked")?;
+    connected.context("connecting in the namespace")
+}
