@@ -13,6 +13,9 @@
 //!
 //! What they prove:
 //! - [`cli`]: `dnswatch check` and `dnswatch run --once`, as a user meets them
+//! - [`collect`]: every way of the samples into a workspace, run by a real Prometheus: labels, rights,
+//!   the rules on what arrives
+//! - [`doctor`]: each fault of a workspace is found where it is planted, and no other
 //! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
 //! - [`outage`]: an outage of the backend loses no tick, and is no all-clear
 //! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
@@ -49,8 +52,10 @@
 )]
 
 mod cli;
+mod collect;
 mod deployed;
 mod dnswatch;
+mod doctor;
 mod dynamodb;
 mod failing;
 mod front;

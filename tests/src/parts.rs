@@ -58,6 +58,12 @@ pub(crate) fn checkov() -> Option<PathBuf> {
     Some(part("checkov", Location::caller())?.join("bin/checkov"))
 }
 
+/// kubectl, with a Python beside it that reads YAML, and Kubernetes's schemas.
+#[track_caller]
+pub(crate) fn kubectl() -> Option<PathBuf> {
+    Some(part("kubernetes", Location::caller())?.join("bin/kubectl"))
+}
+
 /// The folder of a part, if it is installed.
 fn part(name: &str, test: &Location<'_>) -> Option<PathBuf> {
     let parts = cache().join("parts");
