@@ -26,12 +26,12 @@ struct Planted {
 
 impl Planted {
     fn new(name: &str, labels: &[(&str, &str)], value: f64) -> Self {
-        let labels = labels
-            .iter()
-            .chain(&[("__name__", name), ("cluster", "prod")])
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let common = [("__name__", name), ("cluster", "prod")];
+        let labels = labels.iter().chain(&common);
         Self {
-            labels: labels.collect(),
+            labels: labels
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             samples: BTreeMap::new(),
         }
         .every(15, value)

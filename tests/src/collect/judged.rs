@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::manifests::{built, deploy, documents, of_kind, the, workspace_template};
-use super::ways::{Way, every_way};
+use super::ways::every_way;
 use crate::parts;
 use crate::ruler::starter_rules_folder;
 
