@@ -7,10 +7,14 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use crate::front;
 
@@ -22,6 +26,8 @@ pub(super) type Right = (String, String, Option<String>);
 /// The server, until it is dropped.
 pub(super) struct ApiServer {
     url: String,
+    /// Its certificate, in PEM.
+    pub(super) certificate: String,
     used: Arc<Mutex<BTreeSet<Right>>>,
     refused: Arc<Mutex<Vec<String>>>,
     task: JoinHandle<()>,
@@ -38,7 +44,19 @@ struct State {
 impl ApiServer {
     pub(super) async fn start(pods: Vec<Value>, rights: Option<BTreeSet<Right>>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let address = listener.local_addr()?;
+        let url = format!("https://{address}");
+        // A client tells who it is to nobody whom it cannot trust.
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed([address.ip().to_string()])?;
+        let key = PrivateKeyDer::try_from(signing_key.serialize_der())
+            .map_err(|error| anyhow::anyhow!(error))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)?;
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
         let (used, refused) = (Arc::default(), Arc::default());
         let state = Arc::new(State {
             pods,
@@ -48,26 +66,32 @@ impl ApiServer {
         });
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let state = Arc::clone(&state);
+                let (state, acceptor) = (Arc::clone(&state), acceptor.clone());
                 tokio::spawn(async move {
                     // A client that hangs up has what it wanted, or tells of it itself.
-                    let _ = serve(stream, &state).await;
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        let _ = serve(stream, &state).await;
+                    }
                 });
             }
         });
         Ok(Self {
             url,
+            certificate: cert.pem(),
             used,
             refused,
             task,
         })
     }
 
-    /// How the client finds it and who the client is, in place of a pod's own account.
+    /// How the client finds it and who the client is, in place of a pod's own account. The
+    /// certificate is to be in a file `ca.pem` beside it.
     pub(super) fn kubeconfig(&self) -> String {
         json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
-            "clusters": [{"name": "test", "cluster": {"server": self.url}}],
+            "clusters": [{"name": "test", "cluster": {
+                "server": self.url, "certificate-authority": "ca.pem",
+            }}],
             "users": [{"name": "test", "user": {"token": TOKEN}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
         })
@@ -91,7 +115,7 @@ impl Drop for ApiServer {
     }
 }
 
-async fn serve(mut stream: TcpStream, state: &State) -> Result<()> {
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &State) -> Result<()> {
     let Some((head, _)) = front::read(&mut stream).await? else {
         return Ok(());
     };
@@ -178,7 +202,7 @@ fn selects(selector: &str, labels: &Value) -> bool {
         })
 }
 
-async fn answer(stream: &mut TcpStream, status: u16, body: &Value) -> Result<()> {
+async fn answer(stream: &mut (impl AsyncWrite + Unpin), status: u16, body: &Value) -> Result<()> {
     let body = body.to_string();
     let head = format!(
         "HTTP/1.1 {status} Answer\r\nContent-Type: application/json\r\nConnection: close\r\n\

@@ -104,6 +104,7 @@ async fn bring(
         .server()
         .config(&way.outside_a_pod(sink.url()))
         .file("kubeconfig.yml", &api.kubeconfig())
+        .file("ca.pem", &api.certificate)
         .start()
         .await?;
     let counts = [
