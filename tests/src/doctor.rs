@@ -206,7 +206,7 @@ async fn exporter_samples_that_stopped() -> Result<()> {
         |all| {
             all.iter_mut()
                 .filter(|one| one.is_of(":9417"))
-                .for_each(stop)
+                .for_each(stop);
         },
         &["no-exporter"],
         &["Exporter samples have stopped", "the newest is 6m"],
@@ -275,7 +275,7 @@ async fn no_node_label() -> Result<()> {
         |all| {
             all.iter_mut()
                 .filter(|one| one.is_of(":9417"))
-                .for_each(|one| one.set("node", ""))
+                .for_each(|one| one.set("node", ""));
         },
         &["no-node-label"],
         &["__meta_kubernetes_pod_node_name"],
@@ -326,7 +326,7 @@ async fn two_collectors_that_write_the_same_series() -> Result<()> {
         |all| {
             all.iter_mut()
                 .filter(|one| one.is_counter())
-                .for_each(|one| interleave(one, 7.0))
+                .for_each(|one| interleave(one, 7.0));
         },
         &["written-twice"],
         &[
@@ -360,7 +360,7 @@ async fn a_scrape_interval_too_long_for_the_windows() -> Result<()> {
         |all| {
             all.iter_mut()
                 .filter(|one| one.is_of(":9417"))
-                .for_each(slow)
+                .for_each(slow);
         },
         &["interval-too-long"],
         &["one every 1m30s", "2m", "a scrape_interval of 30s or less"],
