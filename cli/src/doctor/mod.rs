@@ -39,8 +39,8 @@ pub(crate) struct Args {
     /// The Prometheus, or the AMP workspace (…/workspaces/ws-…), to look at.
     #[arg(long, env = "DNSWATCH_URL", required_unless_present = "workspace")]
     url: Option<String>,
-    /// Instead of its URL, an AMP workspace by its ARN, or by its id with --sigv4-region.
-    #[arg(long, conflicts_with = "url", value_name = "ARN|ID")]
+    /// In place of --url, an AMP workspace by its ARN, or by its id with --sigv4-region.
+    #[arg(long, value_name = "ARN|ID")]
     workspace: Option<WorkspaceId>,
     /// Sign for AMP in this region, with the credentials in AWS_ACCESS_KEY_ID,
     /// AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. An ARN of --workspace tells it.
@@ -145,7 +145,9 @@ async fn ask(client: &Client, watch: Duration) -> Result<Answers> {
         series.insert(question, answer(client, &question.ask(now)).await?);
     }
     let mut looks = Vec::new();
-    let until = Instant::now() + watch;
+    let until = Instant::now()
+        .checked_add(watch)
+        .context("--watch is too long")?;
     while Instant::now() < until {
         tokio::time::sleep_until((Instant::now() + BETWEEN_LOOKS).min(until)).await;
         let at = whole_second(SystemClock.now());
