@@ -12,6 +12,7 @@
 mod api_server;
 mod cluster;
 mod judged;
+mod kept;
 mod manifests;
 mod scraped;
 mod ways;

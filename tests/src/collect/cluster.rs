@@ -74,6 +74,11 @@ impl Cluster {
             .collect()
     }
 
+    /// How many targets a way has: an exporter a node, and the CoreDNS pods.
+    pub(super) fn targets(&self) -> usize {
+        self.model.nodes().len() + self.model.pods().len()
+    }
+
     /// Node and device of each network interface.
     pub(super) fn devices(&self) -> Vec<(String, String)> {
         let of = |eni: &dnswatch_demo::eni::Eni| {
