@@ -1,6 +1,8 @@
 //! `dnswatch`: Prometheus rules evaluated against any Prometheus API, alerts told once.
 
 mod check;
+mod credentials;
+mod doctor;
 mod run;
 
 use std::process::ExitCode;
@@ -21,6 +23,9 @@ enum Command {
     /// Say what is wrong with rule files and alertmanager.yml, with line and column. Exits 1 if
     /// anything is.
     Check(check::Args),
+    /// Look at what is in a Prometheus or an AMP workspace, and say what the rules lack and how to
+    /// mend it. Exits 1 if anything is wrong.
+    Doctor(Box<doctor::Args>),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +40,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
     };
     done.unwrap_or_else(|error| {
         tracing::error!("{error:#}");

@@ -13,7 +13,6 @@ use alerting::notify::{Receiver, Route};
 use alerting::rules::Defaults;
 use alerting::state_machine::{External, Semantics};
 use anyhow::{Context, Result};
-use aws_credential_types::Credentials;
 use backends::clock::SystemClock;
 use backends::config_files;
 use backends::http::{self, HttpOptions};
@@ -23,6 +22,8 @@ use backends::run::{Ruler, RunError, RunOptions, RunReport};
 use backends::state::FileStore;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
+
+use crate::credentials;
 
 /// What `dnswatch run` takes.
 #[derive(clap::Args)]
@@ -116,7 +117,7 @@ fn ruler(args: &Args) -> Result<LocalRuler> {
     let mut options = ClientOptions::new(&args.url);
     options.jitter_seed = fastrand::u64(..);
     if let Some(region) = &args.sigv4_region {
-        options.auth = Auth::SigV4(SigV4::amp(region, credentials()?));
+        options.auth = Auth::SigV4(SigV4::amp(region, credentials::of_environment()?));
     }
     let http = http::client(&HttpOptions::default())?;
     let client = Client::new(http, options).context("--url")?;
@@ -170,19 +171,6 @@ fn settings(args: &Args) -> Settings {
             ..EvaluationOptions::default()
         },
     }
-}
-
-fn credentials() -> Result<Credentials> {
-    let variable = |name: &str| {
-        std::env::var(name).with_context(|| format!("--sigv4-region needs {name} to be set"))
-    };
-    Ok(Credentials::new(
-        variable("AWS_ACCESS_KEY_ID")?,
-        variable("AWS_SECRET_ACCESS_KEY")?,
-        std::env::var("AWS_SESSION_TOKEN").ok(),
-        None,
-        "environment",
-    ))
 }
 
 /// The rule files as they are now.

@@ -13,6 +13,9 @@
 //!
 //! What they prove:
 //! - [`cli`]: `dnswatch check` and `dnswatch run --once`, as a user meets them
+//! - [`collect`]: every way of the samples into a workspace, run by a real Prometheus: labels, rights,
+//!   the rules on what arrives
+//! - [`doctor`]: each fault of a workspace is found where it is planted, and no other
 //! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
 //! - [`exporter`]: the exporter and its image on real network devices, under a real Prometheus and
 //!   under abuse; ENA's statistics as its driver's documentation has them
@@ -52,8 +55,10 @@
 )]
 
 mod cli;
+mod collect;
 mod deployed;
 mod dnswatch;
+mod doctor;
 mod dynamodb;
 mod exporter;
 mod failing;

@@ -94,6 +94,12 @@ pub(crate) fn network_namespaces() -> Option<()> {
     None
 }
 
+/// kubectl, with a Python beside it that reads YAML, and Kubernetes's schemas.
+#[track_caller]
+pub(crate) fn kubectl() -> Option<PathBuf> {
+    Some(part("kubernetes", Location::caller())?.join("bin/kubectl"))
+}
+
 /// The folder of a part, if it is installed.
 fn part(name: &str, test: &Location<'_>) -> Option<PathBuf> {
     let parts = cache().join("parts");

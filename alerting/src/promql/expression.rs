@@ -80,6 +80,15 @@ impl Expression {
         self.read.as_ref().ok()?.inputs.as_ref()
     }
 
+    /// Each range selector in it, as it is written: `x{…}[5m]`. None where it is not understood.
+    pub fn ranges(&self) -> Vec<&str> {
+        let mut ranges = Vec::new();
+        if let Ok(read) = &self.read {
+            collect_ranges(&self.text, &read.node, &mut ranges);
+        }
+        ranges
+    }
+
     /// The text of `something`, where the expression is `something op number` or
     /// `number op something` with a comparison that filters: what an alert's value is read
     /// from, also after the condition has cleared. A calculation with numbers only, as `5 * 60`,
@@ -127,6 +136,15 @@ fn is_number(node: &Node) -> bool {
         Expr::Paren(inner) | Expr::Negated(inner) => is_number(inner),
         Expr::Binary { lhs, rhs, .. } => is_number(lhs) && is_number(rhs),
         _ => false,
+    }
+}
+
+fn collect_ranges<'a>(text: &'a str, node: &Node, ranges: &mut Vec<&'a str>) {
+    if matches!(node.expr, Expr::Range(_)) {
+        ranges.extend(text.get(node.span.start..node.span.end));
+    }
+    for child in node.children() {
+        collect_ranges(text, child, ranges);
     }
 }
 
