@@ -2,10 +2,13 @@
 //!
 //! - [`pages`]: every rule has its unit tests, its runbook and its line on the page of thresholds
 //! - [`mutants`], [`mutation`]: a rule that is changed fails its unit tests
+//! - [`recording`], [`incidents`]: which rules fire in which incident, and that no other does
 
+mod incidents;
 mod mutants;
 mod mutation;
 mod pages;
+mod recording;
 
 use std::path::{Path, PathBuf};
 

@@ -134,9 +134,13 @@ fn matchers(expr: &str, push: &mut impl FnMut(String, String)) {
             continue;
         }
         seen.push(matcher);
-        let mutant = [format!("{matcher},"), format!(",{matcher}"), matcher.to_owned()]
-            .iter()
-            .fold(expr.to_owned(), |expr, text| expr.replace(text, ""));
+        let mutant = [
+            format!("{matcher},"),
+            format!(",{matcher}"),
+            matcher.to_owned(),
+        ]
+        .iter()
+        .fold(expr.to_owned(), |expr, text| expr.replace(text, ""));
         push(format!("without {matcher}"), mutant);
     }
 }

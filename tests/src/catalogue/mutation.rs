@@ -76,11 +76,17 @@ fn a_rule_that_is_changed_fails_its_unit_tests() -> Result<()> {
         let reason = SURVIVORS
             .iter()
             .find(|(alert, change, _)| (*alert, *change) == *survivor);
-        eprintln!("survived: {survivor:?}: {:?}", reason.map(|(_, _, why)| why));
+        eprintln!(
+            "survived: {survivor:?}: {:?}",
+            reason.map(|(_, _, why)| why)
+        );
         reason.is_some()
     };
     let unexcused: Vec<_> = survivors.iter().filter(|&it| !excused(it)).collect();
-    ensure!(unexcused.is_empty(), "survived for no known reason: {unexcused:#?}");
+    ensure!(
+        unexcused.is_empty(),
+        "survived for no known reason: {unexcused:#?}"
+    );
     let stale = SURVIVORS
         .iter()
         .find(|(alert, change, _)| !survivors.contains(&(*alert, *change)));
@@ -92,7 +98,11 @@ fn a_rule_that_is_changed_fails_its_unit_tests() -> Result<()> {
 fn cases_of(rule: &Rule, folder: &Path) -> Result<Vec<Case>> {
     let tests = std::fs::read_to_string(rule.tests())?;
     let reads = format!("../{}", rule.file.display());
-    ensure!(tests.contains(&reads), "{:?} does not read {reads}", rule.tests());
+    ensure!(
+        tests.contains(&reads),
+        "{:?} does not read {reads}",
+        rule.tests()
+    );
     let mutants = mutants::of(&rule.text);
     ensure!(mutants.len() > 1 || rule.text.expr.trim() == "vector(1)");
     let as_it_is = (None, &rule.text.expr, &rule.text.hold_for);
