@@ -39,7 +39,12 @@ pub fn ndots_storm() -> Incident {
         cached_percent: 60,
         ..quiet()
     };
-    after_quiet_days("ndots-storm", spread(), vec![phase("storm", 25, storm)], 50)
+    after_quiet_days(
+        "ndots-storm",
+        spread(),
+        vec![phase("storm", 25, storm)],
+        100,
+    )
 }
 
 /// Two of three CoreDNS pods share an interface, which is too little for both.
@@ -51,7 +56,7 @@ pub fn two_pods_on_one_node() -> Incident {
     };
     let topology = Scenario::dns_storm().topology;
     let storm = vec![phase("storm", 25, storm)];
-    after_quiet_days("two-pods-on-one-node", topology, storm, 50)
+    after_quiet_days("two-pods-on-one-node", topology, storm, 100)
 }
 
 /// A pod on a node without CoreDNS asks IMDS for credentials in a loop.
@@ -94,7 +99,7 @@ pub fn upstream_outage() -> Incident {
         "upstream-outage",
         spread(),
         vec![phase("outage", 20, outage)],
-        50,
+        100,
     )
 }
 
@@ -104,7 +109,6 @@ pub fn collector_dies() -> Incident {
     "collector-dies".clone_into(&mut incident.scenario.name);
     let begins = incident.begins;
     incident.silent = vec![begins + 10 * MINUTE..begins + 40 * MINUTE];
-    incident.ends = begins + 80 * MINUTE;
     incident
 }
 

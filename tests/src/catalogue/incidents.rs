@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 use dnswatch_demo::incidents::{self, Incident};
 
 use super::recording::{record, time};
-use super::{folder, yaml_files};
+use super::{files_of, folder};
 use crate::parts;
 use crate::prometheus::Prometheus;
 use crate::ruler::{Bench, Told};
@@ -211,7 +211,7 @@ fn settings() -> Settings {
 }
 
 fn catalogue() -> Result<Vec<SourceFile>> {
-    let files = yaml_files(&folder())?.into_iter().map(|path| {
+    let files = files_of(&folder(), "yml")?.into_iter().map(|path| {
         Ok(SourceFile {
             text: std::fs::read_to_string(&path)?,
             name: path.display().to_string(),

@@ -3,7 +3,9 @@
 //! - [`pages`]: every rule has its unit tests, its runbook and its line on the page of thresholds
 //! - [`mutants`], [`mutation`]: a rule that is changed fails its unit tests
 //! - [`recording`], [`incidents`]: which rules fire in which incident, and that no other does
+//! - [`dashboards`]: every panel of `deploy/grafana` shows something in the incident that it is for
 
+mod dashboards;
 mod incidents;
 mod mutants;
 mod mutation;
@@ -71,7 +73,7 @@ pub(crate) fn rules() -> Result<Vec<Rule>> {
     let mut rules = Vec::new();
     for part in ["", "optional"] {
         let folder = folder().join(part);
-        for path in yaml_files(&folder)? {
+        for path in files_of(&folder, "yml")? {
             let text = std::fs::read_to_string(&path)?;
             let file: RuleFile =
                 serde_saphyr::from_str(&text).with_context(|| path.display().to_string())?;
@@ -86,13 +88,13 @@ pub(crate) fn rules() -> Result<Vec<Rule>> {
     Ok(rules)
 }
 
-/// The `.yml` files directly in a folder, by name.
-pub(crate) fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The files directly in a folder that end so, by name.
+pub(crate) fn files_of(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
     let mut files = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "yml") {
+        if path.extension().is_some_and(|found| found == extension) {
             files.push(path);
         }
     }
