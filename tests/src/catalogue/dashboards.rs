@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use dnswatch_demo::incidents::{self, Incident};
@@ -12,6 +13,7 @@ use serde_json::Value;
 use super::incidents::{SCRAPE, server};
 use super::recording::time;
 use super::{files_of, rules};
+use crate::front::Front;
 use crate::parts;
 use crate::prometheus::Prometheus;
 
@@ -218,6 +220,58 @@ fn the_rulers_panels_ask_for_metrics_that_there_are() -> Result<()> {
         }
     }
     ensure!(asked > 10, "{asked}");
+    Ok(())
+}
+
+/// Both dashboards reach a server that takes them as Grafana's HTTP API documents it, and what it
+/// refuses is told, without the token.
+#[tokio::test]
+async fn the_script_uploads_them() -> Result<()> {
+    let Some(python) = parts::python() else {
+        return Ok(());
+    };
+    for (status, code) in [(200, 0), (401, 1)] {
+        let grafana = Front::start("http://127.0.0.1:9", move |_| {
+            let body = r#"{"url": "/d/a", "message": "told why"}"#;
+            Some((status, "application/json", body.to_owned()))
+        })
+        .await?;
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/grafana/upload");
+        let said = tokio::task::spawn_blocking({
+            let url = format!("{}/", grafana.url);
+            move || {
+                Command::new(python)
+                    .arg(script)
+                    .env("GRAFANA_URL", url)
+                    .env("GRAFANA_TOKEN", "secret-token")
+                    .output()
+            }
+        })
+        .await??;
+        let text = String::from_utf8([said.stdout, said.stderr].concat())?;
+        ensure!(said.status.code() == Some(code), "{text}");
+        ensure!(!text.contains("secret-token"), "{text}");
+        ensure!(text.contains("told why") == (status != 200), "{text}");
+        let requests = grafana.answered.lock().expect("no panic").clone();
+        // It stops at the first refusal.
+        ensure!(requests.len() == if status == 200 { 2 } else { 1 });
+        for request in requests {
+            ensure!(
+                request.line() == "POST /api/dashboards/db",
+                "{}",
+                request.head
+            );
+            let head = request.head.to_ascii_lowercase();
+            ensure!(
+                head.contains("authorization: bearer secret-token"),
+                "{head}"
+            );
+            let body: Value = serde_json::from_slice(&request.body)?;
+            let uid = body["dashboard"]["uid"].as_str().unwrap_or_default();
+            ensure!(uid.starts_with("dnswatch-") && body["dashboard"]["id"].is_null());
+            ensure!(body["overwrite"] == true);
+        }
+    }
     Ok(())
 }
 
