@@ -24,6 +24,9 @@ fn every_rule_has_its_pages_and_no_page_is_left_over() -> Result<()> {
     let rules = rules()?;
     let names: BTreeSet<String> = rules.iter().map(|rule| rule.text.alert.clone()).collect();
     ensure!(names.len() == rules.len(), "two rules of one name");
+    let readme = include_str!("../../../README.md");
+    let count = format!("has {} rules and a Watchdog", rules.len() - 1);
+    ensure!(readme.contains(&count), "README.md does not say: {count}");
     for (pages, extension) in [("tests", "yml"), ("runbooks", "md")] {
         let found = stems(&folder().join(pages), extension)?;
         let odd: Vec<_> = found.symmetric_difference(&names).collect();
