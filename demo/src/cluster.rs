@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::coredns::{Arrivals, CoreDns};
-use crate::eni::Eni;
+use crate::eni::{CONNTRACK_ALLOWANCE, Eni};
 use crate::scenario::{Load, NodeSpec, Topology};
 
 /// A topology that contradicts itself.
@@ -61,6 +61,8 @@ impl Cluster {
                     offered: 0,
                     passed: 0,
                     dropped: 0,
+                    conntrack_available: CONNTRACK_ALLOWANCE,
+                    conntrack_exceeded: 0,
                 });
             }
         }
@@ -96,8 +98,10 @@ impl Cluster {
     /// Lives through one second under `load`.
     pub fn second(&mut self, load: &Load) -> Second {
         let answered = self.answered();
-        let pods = self.pods.len() as u64;
-        for (index, pod) in self.pods.iter_mut().enumerate() {
+        let now = self.now;
+        let pods = self.living_pods().count() as u64;
+        let living = |pod: &&mut CoreDns| pod.spec.lives.contains(&now);
+        for (index, pod) in self.pods.iter_mut().filter(living).enumerate() {
             // The Service spreads queries evenly; whoever got a remainder's
             // query gets none next second.
             let turn = (index as u64 + self.now) % pods;
@@ -106,25 +110,30 @@ impl Cluster {
                 Arrivals {
                     service_lookups: share(load.service_lookups, pods, turn),
                     external_lookups: share(load.external_lookups, pods, turn),
+                    broken_lookups: share(load.broken_lookups, pods, turn),
                 },
                 load,
             );
         }
         let mut second = Second::default();
         for (index, eni) in self.enis.iter_mut().enumerate() {
-            let own = if eni.primary {
-                u64::from(load.node_packets)
-            } else {
-                0
+            let busy = load.busy_node;
+            let is_busy = eni.node == busy.node;
+            eni.track(if is_busy { busy.connections } else { 0 });
+            let own = match (eni.primary, is_busy) {
+                (true, true) => u64::from(load.node_packets) + u64::from(busy.packets),
+                (true, false) => u64::from(load.node_packets),
+                (false, _) => 0,
             };
             let mut flows = vec![own];
-            for pod in self.pods.iter().filter(|pod| pod.eni == index) {
+            let is_here = |pod: &CoreDns| pod.eni == index && pod.spec.lives.contains(&now);
+            for pod in self.pods.iter().filter(|pod| is_here(pod)) {
                 flows.extend(pod.flows());
             }
             let dropped = eni.dropped;
             let mut passed = eni.send(&flows).into_iter().skip(1);
-            for pod in self.pods.iter_mut().filter(|pod| pod.eni == index) {
-                pod.settle(self.now, &mut passed);
+            for pod in self.pods.iter_mut().filter(|pod| is_here(pod)) {
+                pod.settle(now, &mut passed, load.upstream_down);
             }
             second.busiest_offered = second.busiest_offered.max(flows.iter().sum());
             second.dropped += eni.dropped - dropped;
@@ -141,7 +150,7 @@ impl Cluster {
         self.pods.iter().fold((0, 0), |(all, failed), pod| {
             (
                 all + pod.counters.responses(),
-                failed + pod.counters.servfail,
+                failed + pod.counters.servfail + pod.counters.servfail_upstream,
             )
         })
     }
@@ -149,6 +158,22 @@ impl Cluster {
     /// The value of the `cluster` label.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The nodes that are there now.
+    pub fn living_nodes(&self) -> impl Iterator<Item = &NodeSpec> {
+        let now = self.now;
+        self.nodes
+            .iter()
+            .filter(move |node| node.lives.contains(&now))
+    }
+
+    /// The CoreDNS pods that run now.
+    pub fn living_pods(&self) -> impl Iterator<Item = &CoreDns> {
+        let now = self.now;
+        self.pods
+            .iter()
+            .filter(move |pod| pod.spec.lives.contains(&now))
     }
 
     /// The nodes.

@@ -39,6 +39,8 @@ pub struct Arrivals {
     pub service_lookups: u64,
     /// Lookups of external names.
     pub external_lookups: u64,
+    /// Lookups of names that the upstream cannot resolve.
+    pub broken_lookups: u64,
 }
 
 /// What a query is answered with once the answer comes.
@@ -46,6 +48,8 @@ pub struct Arrivals {
 enum Rcode {
     NoError,
     NxDomain,
+    /// The upstream's own.
+    ServFail,
 }
 
 /// Upstream queries that fare alike.
@@ -72,14 +76,18 @@ pub struct Counters {
     pub noerror: u64,
     /// Answers NXDOMAIN.
     pub nxdomain: u64,
-    /// Answers SERVFAIL, all by the server itself.
+    /// Answers SERVFAIL by the server itself.
     pub servfail: u64,
+    /// Answers SERVFAIL that the upstream gave.
+    pub servfail_upstream: u64,
     /// From query to answer.
     pub request_duration: Histogram,
     /// Upstream queries answered NOERROR.
     pub upstream_noerror: Histogram,
     /// Upstream queries answered NXDOMAIN.
     pub upstream_nxdomain: Histogram,
+    /// Upstream queries answered SERVFAIL.
+    pub upstream_servfail: Histogram,
     /// Upstream queries sent, retries included, health checks not.
     pub upstream_sent: u64,
     /// Those of them that were dropped.
@@ -106,7 +114,7 @@ impl Counters {
 
     /// Answers of all kinds.
     pub fn responses(&self) -> u64 {
-        self.noerror + self.nxdomain + self.servfail
+        self.noerror + self.nxdomain + self.servfail + self.servfail_upstream
     }
 }
 
@@ -163,7 +171,8 @@ impl CoreDns {
         let external = 2 * arrivals.external_lookups;
         let searched = external * u64::from(load.cluster_suffixes);
         let foreign = external * u64::from(load.vpc_suffixes);
-        self.take_in(services + searched + foreign + external);
+        let broken = 2 * arrivals.broken_lookups;
+        self.take_in(services + searched + foreign + external + broken);
         self.answer_for_cluster(Rcode::NoError, services);
         self.answer_for_cluster(Rcode::NxDomain, searched);
         let percent = u64::from(load.cached_percent.min(100));
@@ -173,6 +182,7 @@ impl CoreDns {
         let found = self.percent_of(external, percent);
         self.answer(Rcode::NoError, found, FROM_CACHE);
         self.forward(Rcode::NoError, external - found, false);
+        self.forward(Rcode::ServFail, broken, false);
     }
 
     /// Sizes of the flows that this pod sends this second.
@@ -184,31 +194,39 @@ impl CoreDns {
     }
 
     /// Learns how many packets of each of its [`flows`](Self::flows) got
-    /// through.
-    pub fn settle(&mut self, now: u64, passed: &mut impl Iterator<Item = u64>) {
+    /// through, to an upstream that may answer none of them.
+    pub fn settle(
+        &mut self,
+        now: u64,
+        passed: &mut impl Iterator<Item = u64>,
+        upstream_down: bool,
+    ) {
+        let answered = |through: u64| if upstream_down { 0 } else { through };
         for batch in std::mem::take(&mut self.sending) {
             let through = passed.next().unwrap_or(0).min(batch.count);
             let dropped = batch.count - through;
             self.counters.upstream_sent += batch.count;
             self.counters.upstream_dropped += dropped;
-            self.counters.in_flight -= through;
+            let answered = answered(through);
+            self.counters.in_flight -= answered;
             let observed = match batch.rcode {
                 Rcode::NoError => &mut self.counters.upstream_noerror,
                 Rcode::NxDomain => &mut self.counters.upstream_nxdomain,
+                Rcode::ServFail => &mut self.counters.upstream_servfail,
             };
-            observed.observe(FROM_UPSTREAM, through);
-            self.respond(batch.rcode, through, FROM_UPSTREAM + batch.waited * SECOND);
-            self.keep_in_cache(batch.rcode, through);
-            if dropped > 0 {
+            observed.observe(FROM_UPSTREAM, answered);
+            self.respond(batch.rcode, answered, FROM_UPSTREAM + batch.waited * SECOND);
+            self.keep_in_cache(batch.rcode, answered);
+            if answered < batch.count {
                 let lost = Batch {
-                    count: dropped,
+                    count: batch.count - answered,
                     ..batch
                 };
                 self.waiting.push_back((now + READ_TIMEOUT, lost));
                 self.probing = true;
             }
         }
-        let through = passed.next().unwrap_or(0).min(self.probes);
+        let through = answered(passed.next().unwrap_or(0).min(self.probes));
         self.counters.healthchecks += self.probes;
         self.counters.healthcheck_failures += self.probes - through;
         if through > 0 {
@@ -284,6 +302,7 @@ impl CoreDns {
         match rcode {
             Rcode::NoError => self.counters.cache_hits_success += count,
             Rcode::NxDomain => self.counters.cache_hits_denial += count,
+            Rcode::ServFail => {}
         }
         self.respond(rcode, count, micros);
     }
@@ -292,6 +311,7 @@ impl CoreDns {
         match rcode {
             Rcode::NoError => self.counters.noerror += count,
             Rcode::NxDomain => self.counters.nxdomain += count,
+            Rcode::ServFail => self.counters.servfail_upstream += count,
         }
         self.counters.request_duration.observe(micros, count);
     }
@@ -300,6 +320,7 @@ impl CoreDns {
         let entries = match rcode {
             Rcode::NoError => &mut self.cache_entries.0,
             Rcode::NxDomain => &mut self.cache_entries.1,
+            Rcode::ServFail => return,
         };
         *entries = (*entries + count).min(CACHE_CAPACITY);
     }

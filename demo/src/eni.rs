@@ -1,4 +1,5 @@
-//! A network interface and its link-local allowance.
+//! A network interface and its allowances: link-local packets, and the
+//! instance's tracked connections.
 
 /// Packets per second that one network interface may send to link-local
 /// services (the VPC's resolver, IMDS, NTP). A quota of the VPC that cannot be
@@ -21,9 +22,25 @@ pub struct Eni {
     pub passed: u64,
     /// Those that were dropped: the driver's `linklocal_allowance_exceeded`.
     pub dropped: u64,
+    /// Connections that the instance can still track.
+    pub conntrack_available: u64,
+    /// Packets of connections that it could not track any more.
+    pub conntrack_exceeded: u64,
 }
 
+/// Connections that an instance can track.
+pub const CONNTRACK_ALLOWANCE: u64 = 113_094;
+/// Of so many connections beyond the allowance one sends a packet each second.
+const REFUSED_RETRY_SECONDS: u64 = 10;
+
 impl Eni {
+    /// Tracks `connections` for a second, or as many as it may.
+    pub fn track(&mut self, connections: u64) {
+        self.conntrack_available = CONNTRACK_ALLOWANCE.saturating_sub(connections);
+        let refused = connections.saturating_sub(CONNTRACK_ALLOWANCE);
+        self.conntrack_exceeded += refused.div_ceil(REFUSED_RETRY_SECONDS);
+    }
+
     /// Sends one second's packets, given as the sizes of the flows that share
     /// this interface, and returns how many of each flow got through.
     pub fn send(&mut self, flows: &[u64]) -> Vec<u64> {

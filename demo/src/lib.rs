@@ -6,6 +6,7 @@
 //!   packets meet the link-local allowance of the network interface that they
 //!   leave by ([`eni`]), and each CoreDNS pod lives with what came back
 //!   ([`coredns`]).
+//! - [`incidents`]: eight of them, with what happens to those who watch.
 //! - [`simulation`]: a scenario played on a cluster by `step(dt)`.
 //! - [`pages`]: the state as the two kinds of page that a Prometheus scrapes,
 //!   written by [`exposition`].
@@ -22,6 +23,7 @@ pub mod coredns;
 pub mod eni;
 pub mod exposition;
 pub mod histogram;
+pub mod incidents;
 pub mod listen;
 pub mod pages;
 pub mod scenario;

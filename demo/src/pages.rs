@@ -18,8 +18,6 @@ const ZONE: (&str, &str) = ("zone", ".");
 /// The VPC's resolver: the VPC's base address plus two.
 const UPSTREAM: (&str, &str) = ("to", "10.0.0.2:53");
 const FORWARD: (&str, &str) = ("proxy_name", "forward");
-/// Connections that an instance could still track.
-const CONNTRACK_AVAILABLE: u64 = 113_094;
 
 /// What one target answers: its path on the demo's server, and its text.
 #[derive(Clone, Copy, Debug)]
@@ -94,8 +92,8 @@ fn exporter_page(enis: &[&Eni]) -> String {
         for (statistic, value) in [
             ("bw_in_allowance_exceeded", 0),
             ("bw_out_allowance_exceeded", 0),
-            ("conntrack_allowance_available", CONNTRACK_AVAILABLE),
-            ("conntrack_allowance_exceeded", 0),
+            ("conntrack_allowance_available", eni.conntrack_available),
+            ("conntrack_allowance_exceeded", eni.conntrack_exceeded),
             ("interface_down", 0),
             ("interface_up", 1),
             ("linklocal_allowance_exceeded", eni.dropped),
@@ -222,6 +220,7 @@ fn dns(page: &mut Exposition, pod: &CoreDns) {
     );
     for (plugin, rcode, count) in [
         ("", "SERVFAIL", pod.counters.servfail),
+        ("loadbalance", "SERVFAIL", pod.counters.servfail_upstream),
         ("loadbalance", "NOERROR", pod.counters.noerror),
         ("loadbalance", "NXDOMAIN", pod.counters.nxdomain),
     ] {
@@ -274,6 +273,7 @@ fn upstream(page: &mut Exposition, pod: &CoreDns) {
     for (rcode, histogram) in [
         ("NOERROR", &pod.counters.upstream_noerror),
         ("NXDOMAIN", &pod.counters.upstream_nxdomain),
+        ("SERVFAIL", &pod.counters.upstream_servfail),
     ] {
         if histogram.count() > 0 {
             page.histogram(duration, &[FORWARD, ("rcode", rcode), UPSTREAM], histogram);

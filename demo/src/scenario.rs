@@ -1,5 +1,10 @@
 //! What happens in a demonstration, as data.
 
+use std::ops::Range;
+
+/// The life of a node or pod that is there from the first second to the last.
+pub const ALWAYS: Range<u64> = 0..u64::MAX;
+
 /// A cluster and what it goes through.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -41,6 +46,25 @@ pub struct Load {
     pub cached_percent: u32,
     /// Link-local packets that each node itself sends (IMDS, NTP).
     pub node_packets: u32,
+    /// Lookups, in the whole cluster, of names that the upstream answers with
+    /// SERVFAIL: one workload with a name whose own servers are broken.
+    pub broken_lookups: u32,
+    /// Whether the upstream answers nothing at all.
+    pub upstream_down: bool,
+    /// What one node does beyond that.
+    pub busy_node: BusyNode,
+}
+
+/// A node that does more than its peers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BusyNode {
+    /// Its position in the topology.
+    pub node: usize,
+    /// Link-local packets a second that a pod on it sends by the node's first
+    /// interface: one that asks IMDS again and again.
+    pub packets: u32,
+    /// Connections that it tracks.
+    pub connections: u64,
 }
 
 /// The nodes and CoreDNS pods of a cluster.
@@ -63,6 +87,8 @@ pub struct NodeSpec {
     pub ip: String,
     /// Device names.
     pub devices: Vec<String>,
+    /// The seconds in which it is there.
+    pub lives: Range<u64>,
 }
 
 /// A CoreDNS pod and the interface that its packets leave by.
@@ -76,6 +102,8 @@ pub struct PodSpec {
     pub node: String,
     /// The node's device whose address range the pod's address is from.
     pub device: String,
+    /// The seconds in which it runs.
+    pub lives: Range<u64>,
 }
 
 impl Scenario {
@@ -101,6 +129,7 @@ impl Scenario {
             vpc_suffixes: 1,
             cached_percent: 80,
             node_packets: 5,
+            ..Load::default()
         };
         let storm = Load {
             external_lookups: 1500,
@@ -136,16 +165,20 @@ impl Scenario {
     }
 }
 
-fn node(host: u8, devices: &[&str]) -> NodeSpec {
+/// A node with this host part in its address.
+pub(crate) fn node(host: u8, devices: &[&str]) -> NodeSpec {
     NodeSpec {
         name: node_name(host),
         ip: format!("10.0.1.{host}"),
         devices: devices.iter().map(|&device| device.to_owned()).collect(),
+        lives: ALWAYS,
     }
 }
 
-fn pod(name: &str, node: u8, host: u8, device: &str) -> PodSpec {
+/// A pod with this host part in its address.
+pub(crate) fn pod(name: &str, node: u8, host: u8, device: &str) -> PodSpec {
     PodSpec {
+        lives: ALWAYS,
         name: name.to_owned(),
         ip: format!("10.0.1.{host}"),
         node: node_name(node),

@@ -2,7 +2,7 @@
 //!
 //! Jobs and labels are those that AWS's sample collector configuration gives
 //! (`kubernetes-pods` for the exporter, `kubernetes-service-endpoints` for
-//! CoreDNS) with `cluster` and the exporter's `node` added, as this project's
+//! CoreDNS) with `cluster` and `node` added, as this project's
 //! collector configurations add them.
 
 use std::fmt::Write as _;
@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 
 use crate::cluster::Cluster;
 use crate::pages::Target;
+use crate::scenario::{NodeSpec, PodSpec};
 
 /// The configuration, as YAML, for pages served at `address`.
 pub fn scrape_config(cluster: &Cluster, address: SocketAddr, interval_seconds: u64) -> String {
@@ -18,11 +19,7 @@ pub fn scrape_config(cluster: &Cluster, address: SocketAddr, interval_seconds: u
     );
     yaml.push_str("  - job_name: kubernetes-pods\n    static_configs:\n");
     for node in cluster.nodes() {
-        let labels = [
-            ("instance", format!("{}:9417", node.ip)),
-            ("node", node.name.clone()),
-            ("app", "ethtool-exporter".to_owned()),
-        ];
+        let labels = exporter_labels(node);
         target(
             &mut yaml,
             cluster,
@@ -33,12 +30,7 @@ pub fn scrape_config(cluster: &Cluster, address: SocketAddr, interval_seconds: u
     }
     yaml.push_str("  - job_name: kubernetes-service-endpoints\n    static_configs:\n");
     for pod in cluster.pods() {
-        let labels = [
-            ("instance", format!("{}:9153", pod.spec.ip)),
-            ("kubernetes_node", pod.spec.node.clone()),
-            ("kubernetes_name", "kube-dns".to_owned()),
-            ("k8s_app", "kube-dns".to_owned()),
-        ];
+        let labels = coredns_labels(&pod.spec);
         target(
             &mut yaml,
             cluster,
@@ -57,6 +49,26 @@ pub fn this_machine(exporter: SocketAddr) -> String {
         "  - job_name: this-machine\n    static_configs:\n      - targets: [{}]\n",
         quoted(&exporter.to_string())
     )
+}
+
+/// What an exporter's samples are labelled with, beside `job` and `cluster`.
+pub fn exporter_labels(node: &NodeSpec) -> [(&'static str, String); 3] {
+    [
+        ("instance", format!("{}:9417", node.ip)),
+        ("node", node.name.clone()),
+        ("app", "ethtool-exporter".to_owned()),
+    ]
+}
+
+/// What a CoreDNS pod's samples are labelled with, beside `job` and `cluster`.
+pub fn coredns_labels(pod: &PodSpec) -> [(&'static str, String); 5] {
+    [
+        ("instance", format!("{}:9153", pod.ip)),
+        ("node", pod.node.clone()),
+        ("kubernetes_node", pod.node.clone()),
+        ("kubernetes_name", "kube-dns".to_owned()),
+        ("k8s_app", "kube-dns".to_owned()),
+    ]
 }
 
 fn target(

@@ -9,7 +9,7 @@ use dnswatch_demo::cluster::{Cluster, TopologyError};
 use dnswatch_demo::coredns::CoreDns;
 use dnswatch_demo::eni::{LINK_LOCAL_PACKETS_PER_SECOND, admit};
 use dnswatch_demo::pages::Target;
-use dnswatch_demo::scenario::{Load, NodeSpec, PodSpec, Scenario, Topology};
+use dnswatch_demo::scenario::{ALWAYS, Load, NodeSpec, PodSpec, Scenario, Topology};
 use dnswatch_demo::simulation::Simulation;
 use proptest::prelude::*;
 
@@ -38,6 +38,7 @@ fn load() -> impl Strategy<Value = Load> {
                 vpc_suffixes,
                 cached_percent,
                 node_packets,
+                ..Load::default()
             },
         )
 }
@@ -51,6 +52,7 @@ fn topology() -> impl Strategy<Value = Topology> {
                 name: name.to_owned(),
                 ip: format!("10.0.0.{name}"),
                 devices: vec!["ens5".to_owned(), "ens6".to_owned()],
+                lives: ALWAYS,
             })
             .to_vec(),
         pods: pods
@@ -61,6 +63,7 @@ fn topology() -> impl Strategy<Value = Topology> {
                 ip: format!("10.0.0.{number}"),
                 node: ["a", "b"][node].to_owned(),
                 device: ["ens5", "ens6"][device].to_owned(),
+                lives: ALWAYS,
             })
             .collect(),
     })

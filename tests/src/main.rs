@@ -12,6 +12,8 @@
 //! - [`dnswatch`]: the program as a user has it
 //!
 //! What they prove:
+//! - [`catalogue`]: the rules' unit tests tell a changed rule from the right one; every rule has its
+//!   pages
 //! - [`cli`]: `dnswatch check` and `dnswatch run --once`, as a user meets them
 //! - [`collect`]: every way of the samples into a workspace, run by a real Prometheus: labels, rights,
 //!   the rules on what arrives
@@ -54,6 +56,7 @@
     reason = "all of this crate is tests, which fail by panicking and tell why"
 )]
 
+mod catalogue;
 mod cli;
 mod collect;
 mod deployed;

@@ -132,7 +132,16 @@ impl Setup<'_> {
 fn load(tools: &PrometheusTools, samples: &Samples, folder: &Path, data: &Path) -> Result<()> {
     let text = folder.join("samples.txt");
     std::fs::write(&text, samples.to_openmetrics())?;
-    let create = ["tsdb", "create-blocks-from", "openmetrics", "--quiet"].map(OsStr::new);
+    // The text is read once for each block.
+    let large = "--max-block-duration=240h";
+    let create = [
+        "tsdb",
+        "create-blocks-from",
+        large,
+        "openmetrics",
+        "--quiet",
+    ]
+    .map(OsStr::new);
     let made = tools.promtool(
         create
             .into_iter()

@@ -52,6 +52,12 @@ impl Samples {
         self
     }
 
+    /// Adds one sample; its value as it is to be written.
+    pub(crate) fn push(&mut self, series: &str, value: &str, time: Timestamp) {
+        let seconds = time.as_millis() / 1000;
+        writeln!(self.text, "{series} {value} {seconds}").expect("a String takes all");
+    }
+
     /// The text, with its closing line.
     pub(crate) fn to_openmetrics(&self) -> String {
         format!("{}# EOF\n", self.text)

@@ -35,7 +35,8 @@ pub(crate) fn day(seed: u64) -> History {
         } else {
             0..LENGTH
         };
-        let up = (0..LENGTH).map(|n| alive.contains(&n).then_some(1.0));
+        let is_silent = |n: &usize| cluster == "dev" && dark.contains(n);
+        let up = (0..LENGTH).map(|n| (alive.contains(&n) && !is_silent(&n)).then_some(1.0));
         history.push(
             &format!("up{{cluster=\"{cluster}\",node=\"n{node}\",instance=\"10.0.0.{node}\"}}"),
             up.collect(),
@@ -65,7 +66,13 @@ pub(crate) fn day(seed: u64) -> History {
             }
         }
     }
+    // A node without an exporter.
+    history.push(
+        "up{cluster=\"prod\",node=\"n6\",instance=\"10.0.0.6\"}",
+        vec![Some(1.0); LENGTH],
+    );
     coredns(&mut rng, &mut history);
+    trouble(&mut rng, &mut history);
     history
 }
 
@@ -91,6 +98,45 @@ fn coredns(rng: &mut Rng, history: &mut History) {
         mishaps(rng, &mut answers);
         history.push(&of("NOERROR"), answers);
         history.push(&of("SERVFAIL"), failures);
+    }
+}
+
+/// What else goes wrong with CoreDNS, each for so long that its rule fires: the upstream, slow
+/// answers, panics, refused queries and configurations, and pods that vanish.
+fn trouble(rng: &mut Rng, history: &mut History) {
+    let at = "cluster=\"prod\",instance=\"10.0.0.40:9153\"";
+    let mut during = |name: &str, labels: &str, calm: f64, then: f64| {
+        let trouble = window(rng, 50..60);
+        let mut count = 0.0;
+        let values = (0..LENGTH).map(|n| {
+            count += if trouble.contains(&n) { then } else { calm };
+            Some(count)
+        });
+        history.push(&format!("{name}{{{at}{labels}}}"), values.collect());
+    };
+    let upstream = "coredns_proxy_request_duration_seconds_count";
+    during(upstream, ",rcode=\"NOERROR\"", 50.0, 50.0);
+    during(upstream, ",rcode=\"SERVFAIL\"", 0.0, 150.0);
+    during("coredns_forward_healthcheck_broken_total", "", 0.0, 500.0);
+    let answers = "coredns_dns_request_duration_seconds";
+    during(&format!("{answers}_count"), "", 300.0, 300.0);
+    during(&format!("{answers}_bucket"), ",le=\"0.512\"", 300.0, 200.0);
+    during(&format!("{answers}_bucket"), ",le=\"2.048\"", 300.0, 300.0);
+    during(&format!("{answers}_bucket"), ",le=\"+Inf\"", 300.0, 300.0);
+    during("coredns_panics_total", "", 0.0, 1.0);
+    during("coredns_forward_max_concurrent_rejects_total", "", 0.0, 7.0);
+    during("coredns_reload_failed_total", "", 0.0, 1.0);
+    // One pod first, then both.
+    let gone = window(rng, 140..150);
+    for pod in 0..2 {
+        let gone = gone.start + pod * 90..gone.end;
+        let values = (0..LENGTH).map(|n| (!gone.contains(&n)).then_some(1.0));
+        history.push(
+            &format!(
+                "coredns_plugin_enabled{{cluster=\"prod\",instance=\"10.0.0.4{pod}:9153\",name=\"kubernetes\"}}"
+            ),
+            values.collect(),
+        );
     }
 }
 

@@ -1,0 +1,309 @@
+//! Every query of every panel finds something in the incident that the panel is for, and no query
+//! fails. The dashboards are those of `deploy/grafana`; Grafana itself is not here: its variables
+//! are put in by hand, and what it draws is not looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use dnswatch_demo::incidents::{self, Incident};
+use serde_json::Value;
+
+use super::incidents::{SCRAPE, server};
+use super::recording::time;
+use super::{files_of, rules};
+use crate::front::Front;
+use crate::parts;
+use crate::prometheus::Prometheus;
+
+/// Panels that are for another incident than two CoreDNS pods on one node.
+const OTHER_INCIDENTS: [(&str, fn() -> Incident); 2] = [
+    (
+        "Queued or dropped for other allowances",
+        incidents::conntrack_exhaustion,
+    ),
+    (
+        "Connections that can still be tracked",
+        incidents::conntrack_exhaustion,
+    ),
+];
+
+/// A query of a panel.
+struct Query {
+    panel: String,
+    expr: String,
+}
+
+#[tokio::test]
+async fn every_query_of_every_panel_finds_something() -> Result<()> {
+    let mut by_incident: BTreeMap<String, (Incident, Vec<Query>)> = BTreeMap::new();
+    for (file, board) in dashboards()? {
+        let queries = queries(&board);
+        ensure!(!queries.is_empty(), "{}", file.display());
+        for query in queries {
+            let other = OTHER_INCIDENTS
+                .iter()
+                .find(|(panel, _)| *panel == query.panel);
+            let incident = other.map_or_else(incidents::two_pods_on_one_node, |(_, of)| of());
+            let name = incident.scenario.name.clone();
+            let (_, queries) = by_incident
+                .entry(name)
+                .or_insert_with(|| (incident, Vec::new()));
+            queries.push(query);
+        }
+    }
+    ensure!(by_incident.len() == 2, "a panel of another name");
+    if parts::prometheus().is_none() {
+        return Ok(());
+    }
+    let mut asked = 0;
+    for (name, (incident, queries)) in &by_incident {
+        let Some(server) = server(incident, SCRAPE).await? else {
+            return Ok(());
+        };
+        for query in queries {
+            asked += 1;
+            let found = finds(&server, incident, &query.expr)
+                .await
+                .with_context(|| format!("{}: {}", query.panel, query.expr))?;
+            ensure!(found, "{name}: {} is empty: {}", query.panel, query.expr);
+        }
+    }
+    eprintln!("{asked} queries");
+    Ok(())
+}
+
+/// Whether a query has a number at some moment of the incident.
+async fn finds(server: &Prometheus, incident: &Incident, expr: &str) -> Result<bool> {
+    let expr = expr
+        .replace("$__rate_interval", "2m")
+        .replace("$cluster", ".*")
+        .replace("$node", ".*");
+    ensure!(
+        !expr.contains('$') || expr.contains("\"$1\""),
+        "a variable is left: {expr}"
+    );
+    let seconds = |second: u64| (time(second).as_millis() / 1000).to_string();
+    let data = server
+        .api(
+            "query_range",
+            &[
+                ("query", expr.as_str()),
+                ("start", &seconds(incident.begins)),
+                ("end", &seconds(incident.ends - 60)),
+                ("step", "60"),
+            ],
+        )
+        .await?;
+    let series = data["result"].as_array().context("a matrix")?;
+    Ok(series.iter().any(|series| {
+        let values = series["values"].as_array();
+        values.is_some_and(|values| values.iter().any(|value| value[1] != "NaN"))
+    }))
+}
+
+#[test]
+fn dashboards_are_what_grafana_takes() -> Result<()> {
+    let mut uids = BTreeSet::new();
+    for (file, board) in dashboards()? {
+        let of = file.display();
+        ensure!(
+            board["title"].is_string() && board["schemaVersion"].is_u64(),
+            "{of}"
+        );
+        ensure!(
+            uids.insert(board["uid"].to_string()),
+            "{of}: its uid is another's"
+        );
+        let variables: BTreeSet<&str> = array(&board["templating"]["list"])
+            .iter()
+            .filter_map(|variable| variable["name"].as_str())
+            .collect();
+        ensure!(
+            variables.contains("datasource") && variables.contains("cluster"),
+            "{of}"
+        );
+        let mut ids = BTreeSet::new();
+        let mut taken = BTreeSet::new();
+        for panel in array(&board["panels"]) {
+            let title = panel["title"].as_str().context("a title")?;
+            ensure!(ids.insert(panel["id"].to_string()), "{of}: {title}: its id");
+            let at = |key: &str| panel["gridPos"][key].as_u64().context("a place");
+            let (x, y, w, h) = (at("x")?, at("y")?, at("w")?, at("h")?);
+            ensure!(x + w <= 24 && w > 0 && h > 0, "{of}: {title}");
+            for cell in (x..x + w).flat_map(|x| (y..y + h).map(move |y| (x, y))) {
+                ensure!(taken.insert(cell), "{of}: {title} lies over another panel");
+            }
+            if panel["type"] == "row" {
+                continue;
+            }
+            ensure!(
+                panel["description"]
+                    .as_str()
+                    .is_some_and(|text| text.len() > 10),
+                "{title}"
+            );
+            let source = panel["datasource"]["uid"].as_str().unwrap_or_default();
+            let variable = source.trim_start_matches("${").trim_end_matches('}');
+            ensure!(variables.contains(variable), "{of}: {title}: {source}");
+            let refs: BTreeSet<String> = array(&panel["targets"])
+                .iter()
+                .map(|target| target["refId"].to_string())
+                .collect();
+            ensure!(
+                refs.len() == array(&panel["targets"]).len(),
+                "{title}: refId"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_panel_of_conditions_has_the_rules_expressions() -> Result<()> {
+    let (_, board) = dashboards()?
+        .into_iter()
+        .find(|(file, _)| file.ends_with("alerts-and-ruler.json"))
+        .context("the dashboard")?;
+    let panel = array(&board["panels"])
+        .iter()
+        .find(|panel| panel["title"] == "Rules whose condition holds")
+        .context("the panel")?;
+    let shown: BTreeMap<&str, &str> = array(&panel["targets"])
+        .iter()
+        .filter_map(|target| Some((target["legendFormat"].as_str()?, target["expr"].as_str()?)))
+        .collect();
+    // Windows of a day and more are too much to draw.
+    let is_long = |expr: &str| {
+        ["[1d]", "[6h]", "[3d]", "coredns_dns_responses_total[1h]"]
+            .iter()
+            .any(|window| expr.contains(window))
+    };
+    let mut expected = BTreeMap::new();
+    for rule in rules()? {
+        let expr = rule
+            .text
+            .expr
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        if rule.text.alert != "Watchdog" && !is_long(&expr) {
+            expected.insert(rule.text.alert, format!("count({expr}) or vector(0)"));
+        }
+    }
+    let expected: BTreeMap<&str, &str> = expected
+        .iter()
+        .map(|(name, expr)| (name.as_str(), expr.as_str()))
+        .collect();
+    ensure!(shown == expected, "{shown:#?}\n{expected:#?}");
+    Ok(())
+}
+
+#[test]
+fn the_rulers_panels_ask_for_metrics_that_there_are() -> Result<()> {
+    let source = include_str!("../../../functions/ruler/src/metrics.rs");
+    let template = include_str!("../../../template.yaml");
+    let mut asked = 0;
+    for (_, board) in dashboards()? {
+        let targets = array(&board["panels"])
+            .iter()
+            .flat_map(|panel| array(&panel["targets"]));
+        for target in targets.filter(|target| target["namespace"].is_string()) {
+            asked += 1;
+            let name = target["metricName"].as_str().context("a name")?;
+            let is_there = match target["namespace"].as_str() {
+                Some("dnswatch") => source.contains(&format!("\"{name}\"")),
+                _ => template.contains(&format!("MetricName: {name}")),
+            };
+            ensure!(is_there, "{target}");
+        }
+    }
+    ensure!(asked > 10, "{asked}");
+    Ok(())
+}
+
+/// Both dashboards reach a server that takes them as Grafana's HTTP API documents it, and what it
+/// refuses is told, without the token.
+#[tokio::test]
+async fn the_script_uploads_them() -> Result<()> {
+    let Some(python) = parts::python() else {
+        return Ok(());
+    };
+    for (status, code) in [(200, 0), (401, 1)] {
+        let grafana = Front::start("http://127.0.0.1:9", move |_| {
+            let body = r#"{"url": "/d/a", "message": "told why"}"#;
+            Some((status, "application/json", body.to_owned()))
+        })
+        .await?;
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/grafana/upload");
+        let said = tokio::task::spawn_blocking({
+            let url = format!("{}/", grafana.url);
+            move || {
+                Command::new(python)
+                    .arg(script)
+                    .env("GRAFANA_URL", url)
+                    .env("GRAFANA_TOKEN", "secret-token")
+                    .output()
+            }
+        })
+        .await??;
+        let text = String::from_utf8([said.stdout, said.stderr].concat())?;
+        ensure!(said.status.code() == Some(code), "{text}");
+        ensure!(!text.contains("secret-token"), "{text}");
+        ensure!(text.contains("told why") == (status != 200), "{text}");
+        let requests = grafana.answered.lock().expect("no panic").clone();
+        // It stops at the first refusal.
+        ensure!(requests.len() == if status == 200 { 2 } else { 1 });
+        for request in requests {
+            ensure!(
+                request.line() == "POST /api/dashboards/db",
+                "{}",
+                request.head
+            );
+            let head = request.head.to_ascii_lowercase();
+            ensure!(
+                head.contains("authorization: bearer secret-token"),
+                "{head}"
+            );
+            let body: Value = serde_json::from_slice(&request.body)?;
+            let uid = body["dashboard"]["uid"].as_str().unwrap_or_default();
+            ensure!(uid.starts_with("dnswatch-") && body["dashboard"]["id"].is_null());
+            ensure!(body["overwrite"] == true);
+        }
+    }
+    Ok(())
+}
+
+/// The PromQL of a dashboard.
+fn queries(board: &Value) -> Vec<Query> {
+    let mut queries = Vec::new();
+    for panel in array(&board["panels"]) {
+        for target in array(&panel["targets"]) {
+            if let Some(expr) = target["expr"].as_str() {
+                let panel = panel["title"].as_str().unwrap_or_default().to_owned();
+                // CloudWatch's targets have an empty one.
+                if !expr.is_empty() {
+                    let expr = expr.to_owned();
+                    queries.push(Query { panel, expr });
+                }
+            }
+        }
+    }
+    queries
+}
+
+fn array(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn dashboards() -> Result<Vec<(PathBuf, Value)>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/grafana");
+    let files = files_of(&folder, "json")?;
+    ensure!(files.len() == 2);
+    let read = |file: PathBuf| {
+        let board = serde_json::from_str(&std::fs::read_to_string(&file)?)?;
+        Ok((file, board))
+    };
+    files.into_iter().map(read).collect()
+}
