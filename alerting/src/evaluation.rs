@@ -3,17 +3,27 @@
 //!
 //! [`Evaluation::plan`] works out what is due, [`Evaluation::asks`] takes every rule as far as
 //! the answers at hand reach and says what is missing, [`Evaluation::answer`] takes an answer,
-//! [`Evaluation::finish`] gives the new states. Whatever is left unanswered stays due.
+//! [`Evaluation::finish`] says what it came to. Whatever is left unanswered stays due.
+//!
+//! Who replays history has the same done up to one moment after another
+//! ([`Evaluation::asks_until`]), and is told of every tick at which something happened
+//! ([`Evaluation::record`]).
+
+mod event;
+mod matrix;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use event::{Event, Happened};
+use matrix::Matrix;
+
 use crate::labels::Labels;
 use crate::presence;
 use crate::query::{Answer, Ask, At, FailureKind, QueryFailure, ResultType};
 use crate::rules::{AlertingRule, RuleGroup, RuleKey};
-use crate::state::{Failure, RuleState, Skipped};
+use crate::state::{Failure, Health, RuleState, Skipped};
 use crate::state_machine::{self, External, Semantics, Stop, Tick};
 use crate::ticks::DueTicks;
 use crate::timestamp::Timestamp;
@@ -57,6 +67,7 @@ pub struct Evaluation<'a> {
     options: &'a EvaluationOptions,
     runs: Vec<RuleRun<'a>>,
     answers: Answers,
+    events: Option<Vec<Event<'a>>>,
 }
 
 /// What a chunk came to.
@@ -102,13 +113,14 @@ impl<'a> Evaluation<'a> {
         let mut runs = Vec::new();
         for group in groups {
             for rule in &group.rules {
-                let state = old.remove(&rule.key).unwrap_or_else(|| {
+                let mut state = old.remove(&rule.key).unwrap_or_else(|| {
                     RuleState::new(rule.id.clone(), now.align_down(group.interval))
                 });
-                let mut run = RuleRun::new(group, rule, state, now, options);
+                let mut run = RuleRun::new(group, rule, &mut state, now, options);
                 if left_alone.contains(&rule.key) {
                     run.leave_alone();
                 }
+                states.insert(rule.key.clone(), state);
                 runs.push(run);
             }
         }
@@ -116,15 +128,41 @@ impl<'a> Evaluation<'a> {
             options,
             runs,
             answers: Answers::new(),
+            events: None,
         }
+    }
+
+    /// From now on, keeps what happens at each tick for [`Evaluation::take_events`].
+    pub fn record(&mut self) {
+        self.events.get_or_insert_default();
+    }
+
+    /// What happened since it was last asked, in the order of ticks, and at one tick in the order
+    /// of rules.
+    pub fn take_events(&mut self) -> Vec<Event<'a>> {
+        let mut events = self.events.as_mut().map(std::mem::take).unwrap_or_default();
+        events.sort_by_key(|event| event.at);
+        events
     }
 
     /// Takes every rule as far as it goes; what must be answered before any goes further.
     /// Empty: the chunk is done.
-    pub fn asks(&mut self) -> Vec<Ask> {
+    pub fn asks(&mut self, states: &mut BTreeMap<RuleKey, RuleState>) -> Vec<Ask> {
+        self.asks_until(Timestamp::from_millis(i64::MAX), states)
+    }
+
+    /// The same, but no rule goes further than its last tick that is not after `until`.
+    pub fn asks_until(
+        &mut self,
+        until: Timestamp,
+        states: &mut BTreeMap<RuleKey, RuleState>,
+    ) -> Vec<Ask> {
         let mut asks = BTreeSet::new();
         for run in &mut self.runs {
-            asks.extend(run.advance(&self.answers, self.options));
+            if let Some(state) = states.get_mut(&run.rule.key) {
+                let events = self.events.as_mut();
+                asks.extend(run.advance(until, state, &self.answers, self.options, events));
+            }
         }
         asks.into_iter().collect()
     }
@@ -134,11 +172,11 @@ impl<'a> Evaluation<'a> {
         self.answers.insert(ask, answer.map(Arc::new));
     }
 
-    /// The rules' states after what could be evaluated. Rules that were stopped by a failure
-    /// that may pass are added to `stopped`.
+    /// What was evaluated. Rules that were stopped by a failure that may pass are added to
+    /// `stopped`.
     pub fn finish(
         self,
-        states: &mut BTreeMap<RuleKey, RuleState>,
+        states: &BTreeMap<RuleKey, RuleState>,
         stopped: &mut BTreeSet<RuleKey>,
     ) -> Progress {
         let mut progress = Progress::default();
@@ -150,27 +188,25 @@ impl<'a> Evaluation<'a> {
             if run.evaluated < run.due {
                 progress.stopped += 1;
                 stopped.insert(run.rule.key.clone());
-            } else if run.due > 0 {
-                progress.more |= run.state.evaluated_until < run.now.align_down(run.group.interval);
+            } else if run.due > 0
+                && let Some(state) = states.get(&run.rule.key)
+            {
+                progress.more |= state.evaluated_until < run.now.align_down(run.group.interval);
             }
-            states.insert(run.rule.key.clone(), run.state);
         }
         progress
     }
 }
 
-/// The samples of a rule's expression by the moment that they were asked for.
-type Vectors = BTreeMap<Timestamp, Vec<(Labels, f64)>>;
-
 /// One rule on its way through its due ticks.
 struct RuleRun<'a> {
     group: &'a RuleGroup,
     rule: &'a AlertingRule,
-    state: RuleState,
     now: Timestamp,
     ticks: std::collections::VecDeque<Timestamp>,
     last: Timestamp,
-    vectors: Option<Vectors>,
+    /// The expression's result at all ticks, where it was asked for at once.
+    matrix: Option<Matrix>,
     /// Whether each tick is asked for by itself.
     instants: bool,
     stopped: bool,
@@ -191,7 +227,7 @@ impl<'a> RuleRun<'a> {
     fn new(
         group: &'a RuleGroup,
         rule: &'a AlertingRule,
-        mut state: RuleState,
+        state: &mut RuleState,
         now: Timestamp,
         options: &EvaluationOptions,
     ) -> Self {
@@ -228,13 +264,12 @@ impl<'a> RuleRun<'a> {
         Self {
             group,
             rule,
-            state,
             now,
             last: ticks.back().copied().unwrap_or_default(),
             due: ticks.len(),
             instants: ticks.len() == 1 || !rule.expr.range_equals_instants(),
             ticks,
-            vectors: None,
+            matrix: None,
             stopped: false,
             asked: BTreeSet::new(),
             evaluated: 0,
@@ -249,69 +284,79 @@ impl<'a> RuleRun<'a> {
         self.due = 0;
     }
 
-    /// Evaluates tick after tick until an answer is missing.
-    fn advance(&mut self, answers: &Answers, options: &EvaluationOptions) -> BTreeSet<Ask> {
+    /// Evaluates tick after tick, up to `until`, until an answer is missing.
+    fn advance(
+        &mut self,
+        until: Timestamp,
+        state: &mut RuleState,
+        answers: &Answers,
+        options: &EvaluationOptions,
+        mut events: Option<&mut Vec<Event<'a>>>,
+    ) -> BTreeSet<Ask> {
         while !self.stopped
             && let Some(tick) = self.ticks.front().copied()
+            && tick <= until
         {
-            match self.tick(tick, answers, options) {
+            let evaluated_at = self.now.min(until);
+            let error = match self.tick(tick, evaluated_at, state, answers, options) {
                 Ok(outcome) => {
-                    self.state.active = outcome.active;
+                    let before = std::mem::replace(&mut state.active, outcome.active);
+                    if let Some(events) = &mut events {
+                        let changed = event::changes(&before, &state.active);
+                        events.extend(changed.map(|what| self.event(tick, what)));
+                    }
                     for mut ended in outcome.ended {
                         // An earlier end that nobody saw stays to be told.
-                        let before = self.state.ended.get(&ended.labels);
+                        let before = state.ended.get(&ended.labels);
                         ended.late |= before.is_some_and(|before| before.late);
-                        self.state.ended.insert(ended.labels.clone(), ended);
+                        state.ended.insert(ended.labels.clone(), ended);
                     }
-                    self.evaluated(tick, outcome.error);
+                    outcome.error
                 }
-                Err(Stop::Failed(message)) => self.evaluated(tick, Some(message)),
-                Err(Stop::Unanswered(message)) => self.stop(tick, message),
+                Err(Stop::Failed(message)) => Some(message),
+                Err(Stop::Unanswered(message)) => {
+                    self.stopped = true;
+                    state.health.failure = Some(failure(&state.health, tick, false, message));
+                    continue;
+                }
                 Err(Stop::Needs(asks)) => {
                     self.asked.extend(asks.iter().cloned());
                     if self.asked.len() <= MAX_ASKS {
                         return asks;
                     }
-                    self.evaluated(
-                        tick,
-                        Some(format!("the rule asks more than {MAX_ASKS} queries")),
-                    );
+                    Some(format!("the rule asks more than {MAX_ASKS} queries"))
                 }
+            };
+            if let (Some(events), Some(error)) = (&mut events, &error) {
+                events.push(self.event(tick, Happened::Failed(error.clone())));
             }
+            self.evaluated(tick, state, error);
         }
         BTreeSet::new()
     }
 
-    fn evaluated(&mut self, tick: Timestamp, error: Option<String>) {
+    fn event(&self, at: Timestamp, what: Happened) -> Event<'a> {
+        Event {
+            group: self.group,
+            rule: self.rule,
+            at,
+            what,
+        }
+    }
+
+    fn evaluated(&mut self, tick: Timestamp, state: &mut RuleState, error: Option<String>) {
         self.ticks.pop_front();
-        self.state.evaluated_until = tick;
+        state.evaluated_until = tick;
         self.evaluated += 1;
         self.failed += usize::from(error.is_some());
-        self.state.health.failure = error.map(|error| self.failure(tick, true, error));
-    }
-
-    fn stop(&mut self, tick: Timestamp, error: String) {
-        self.stopped = true;
-        self.state.health.failure = Some(self.failure(tick, false, error));
-    }
-
-    fn failure(&self, tick: Timestamp, refused: bool, error: String) -> Failure {
-        let since = self
-            .state
-            .health
-            .failure
-            .as_ref()
-            .map(|before| before.since);
-        Failure {
-            since: since.unwrap_or(tick),
-            refused,
-            error,
-        }
+        state.health.failure = error.map(|error| failure(&state.health, tick, true, error));
     }
 
     fn tick(
         &mut self,
         tick: Timestamp,
+        evaluated_at: Timestamp,
+        state: &RuleState,
         answers: &Answers,
         options: &EvaluationOptions,
     ) -> Result<state_machine::Outcome, Stop> {
@@ -335,10 +380,10 @@ impl<'a> RuleRun<'a> {
         let outcome = state_machine::evaluate(
             self.group,
             self.rule,
-            &self.state.active,
+            &state.active,
             &Tick {
                 at: tick,
-                late: self.now.since(tick) > options.schedule.saturating_mul(2),
+                late: evaluated_at.since(tick) > options.schedule.saturating_mul(2),
                 vector: &vector,
                 template_query: &template_query,
                 template_ask: &template_ask,
@@ -367,8 +412,8 @@ impl<'a> RuleRun<'a> {
     /// The expression's result at one moment.
     fn vector(&mut self, at: Timestamp, answers: &Answers) -> Result<Vec<(Labels, f64)>, Stop> {
         if !self.instants {
-            if let Some(vectors) = &mut self.vectors {
-                return Ok(vectors.get(&at).cloned().unwrap_or_default());
+            if let Some(matrix) = &mut self.matrix {
+                return Ok(matrix.at(at));
             }
             let ask = self.ask(At::Range {
                 start: at,
@@ -378,8 +423,7 @@ impl<'a> RuleRun<'a> {
             match answers.get(&ask) {
                 None => return Err(Stop::Needs(BTreeSet::from([ask]))),
                 Some(Ok(answer)) => {
-                    let vectors = self.vectors.insert(by_moment(answer));
-                    return Ok(vectors.get(&at).cloned().unwrap_or_default());
+                    return Ok(self.matrix.insert(Matrix::new(answer.clone())).at(at));
                 }
                 Some(Err(failure)) if failure.kind == FailureKind::Transient => {
                     return Err(Stop::Unanswered(failure.message.clone()));
@@ -424,15 +468,12 @@ fn instant_vector(answer: &Answer) -> Vec<(Labels, f64)> {
         .collect()
 }
 
-fn by_moment(answer: &Answer) -> Vectors {
-    let mut vectors = Vectors::new();
-    for series in &answer.series {
-        for sample in &series.samples {
-            vectors
-                .entry(sample.at)
-                .or_default()
-                .push((series.labels.clone(), sample.value));
-        }
+/// The rule's failure, which began with `tick` if it did not fail before.
+fn failure(health: &Health, tick: Timestamp, refused: bool, error: String) -> Failure {
+    let since = health.failure.as_ref().map(|before| before.since);
+    Failure {
+        since: since.unwrap_or(tick),
+        refused,
+        error,
     }
-    vectors
 }

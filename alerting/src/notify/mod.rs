@@ -38,7 +38,7 @@ pub use ruler_alerts::Trouble;
 pub use size::SnsMessage;
 pub use sparkline::sparkline;
 pub use text::Message;
-pub use webhook::{Webhook, WebhookAlert, WebhookHold};
+pub use webhook::{Number, Webhook, WebhookAlert, WebhookHold};
 
 use crate::config::Config;
 use crate::labels::Labels;

@@ -1,0 +1,291 @@
+//! What rules would have done over a span of history: run after run as the schedule would have
+//! woken them, with the time of each as a parameter, and nothing stored or published.
+//!
+//! It is the core of a run ([`crate::run`]): the same evaluation, the same notification. History
+//! comes in chunks of time; while one is evaluated the next is fetched, and there is never more in
+//! memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::time::Duration;
+
+use alerting::config::Config;
+use alerting::evaluation::{self, Evaluation, EvaluationOptions, Progress};
+use alerting::notify::{self, Notification};
+use alerting::query::{Answer, Ask, FailureKind, QueryFailure};
+use alerting::rules::{RuleGroup, RuleKey};
+use alerting::state::{RuleState, State};
+use alerting::timestamp::Timestamp;
+use tokio::task::{JoinError, JoinHandle};
+
+use crate::clock::{Clock, SystemClock};
+use crate::prometheus::PrometheusQuerier;
+use crate::run::fetch;
+
+/// How many samples a chunk is meant to have: its length follows from what the chunk before had.
+const SAMPLES: usize = 250_000;
+/// How many ticks of a group a chunk begins with, and how many it has at most: Prometheus answers
+/// with up to 11,000 moments.
+const FIRST_TICKS: u32 = 120;
+const MOST_TICKS: u32 = 10_000;
+/// The name by which the outbox knows who delivers.
+const RUN: &str = "backtest";
+
+/// A backtest that is ready to go.
+pub struct Backtest {
+    /// Answers queries.
+    pub querier: PrometheusQuerier<SystemClock>,
+    /// Rules and routing. Runs are at the multiples of its `evaluation.schedule`.
+    pub config: Config,
+    /// The first moment.
+    pub start: Timestamp,
+    /// The last moment.
+    pub end: Timestamp,
+    /// How many questions are under way at once.
+    pub concurrency: usize,
+    /// How long a chunk's answers are waited for, tries again included.
+    pub patience: Duration,
+}
+
+/// What a backtest tells while it goes, in the order of time.
+#[derive(Debug, Clone, Copy)]
+pub enum News<'a> {
+    /// Something happened to a rule at a tick.
+    Tick(&'a evaluation::Event<'a>),
+    /// A notification would have been sent.
+    Notification(&'a Notification),
+    /// All is told up to this moment.
+    Until(Timestamp),
+}
+
+/// What a backtest covered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Covered {
+    /// Ticks of rules, with those that failed.
+    pub ticks: usize,
+    /// Ticks of rules that failed.
+    pub failed: usize,
+}
+
+/// Why a backtest did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BacktestError {
+    /// The server does not answer, and was asked as often as patience allows.
+    #[error("history was read up to {until} only: {failure} (the question: {})", ask.expr)]
+    Unanswered {
+        /// What was told in full.
+        until: Timestamp,
+        /// The question.
+        ask: Ask,
+        /// What the server or the connection said.
+        failure: QueryFailure,
+    },
+    /// What was told could not be written.
+    #[error("writing the result")]
+    Output(#[from] io::Error),
+    /// Fetching broke off.
+    #[error("fetching the next chunk")]
+    Fetch(#[source] JoinError),
+}
+
+type Answers = Vec<(Ask, Result<Answer, QueryFailure>)>;
+
+impl Backtest {
+    /// Goes through history and tells it. Wants a runtime with more than one thread: what is
+    /// told takes this one's time, and the next chunk is fetched meanwhile.
+    pub async fn run(
+        mut self,
+        tell: &mut dyn FnMut(News<'_>) -> io::Result<()>,
+    ) -> Result<Covered, BacktestError> {
+        // All of the past is caught up with.
+        self.config.evaluation = EvaluationOptions {
+            max_catch_up: Duration::MAX,
+            chunk: u32::MAX,
+            ..self.config.evaluation
+        };
+        let before = self.start.minus(Duration::from_millis(1));
+        let mut state = State {
+            rules: fresh(&self.config.groups, before),
+            ..State::default()
+        };
+        let mut length = self.shortest_interval().saturating_mul(FIRST_TICKS);
+        let mut chunk_end = self.chunk_end(before, length);
+        let mut ahead = self.fetch_ahead(before, chunk_end);
+        let mut told = before;
+        let mut covered = Covered::default();
+        while told < self.end {
+            let answers = (&mut ahead.0).await.map_err(BacktestError::Fetch)?;
+            length = self.next_length(length, &answers);
+            let end = chunk_end;
+            chunk_end = self.chunk_end(end, length);
+            ahead = self.fetch_ahead(end, chunk_end);
+            let progress = self.chunk(&mut state, answers, told, end, tell).await?;
+            covered.ticks += progress.evaluated;
+            covered.failed += progress.failed;
+            told = end;
+        }
+        Ok(covered)
+    }
+
+    /// The runs after `after` and up to `end`, with the answers that were fetched for them.
+    async fn chunk(
+        &self,
+        state: &mut State,
+        answers: Answers,
+        after: Timestamp,
+        end: Timestamp,
+        tell: &mut dyn FnMut(News<'_>) -> io::Result<()>,
+    ) -> Result<Progress, BacktestError> {
+        let none = BTreeSet::new();
+        let Config {
+            groups, evaluation, ..
+        } = &self.config;
+        let mut chunk = Evaluation::plan(groups, &mut state.rules, end, evaluation, &none);
+        chunk.record();
+        self.answered(&mut chunk, answers, after)?;
+        let mut told = after;
+        while told < end {
+            let run = self.run_after(told);
+            let now = run.min(end);
+            loop {
+                let asks = chunk.asks_until(now, &mut state.rules);
+                if asks.is_empty() {
+                    break;
+                }
+                let deadline = SystemClock.now().plus(self.patience);
+                let answers = fetch(
+                    &self.querier,
+                    &SystemClock,
+                    self.concurrency,
+                    asks,
+                    deadline,
+                )
+                .await;
+                self.answered(&mut chunk, answers, told)?;
+            }
+            for event in &chunk.take_events() {
+                tell(News::Tick(event))?;
+            }
+            // Ticks after the last run are evaluated, and told by none.
+            if now == run {
+                self.notify(state, now, tell)?;
+            }
+            tell(News::Until(now))?;
+            told = now;
+        }
+        Ok(chunk.finish(&state.rules, &mut BTreeSet::new()))
+    }
+
+    /// Hands answers to the chunk. What is not known is not guessed: the backtest ends there.
+    fn answered(
+        &self,
+        chunk: &mut Evaluation<'_>,
+        answers: Answers,
+        until: Timestamp,
+    ) -> Result<(), BacktestError> {
+        for (ask, answer) in answers {
+            match answer {
+                Err(failure) if failure.kind == FailureKind::Transient => {
+                    return Err(BacktestError::Unanswered {
+                        until,
+                        ask,
+                        failure,
+                    });
+                }
+                answer => chunk.answer(ask, answer),
+            }
+        }
+        Ok(())
+    }
+
+    /// The second half of a run at `now`: everything that is owed is told, and struck off.
+    fn notify(
+        &self,
+        state: &mut State,
+        now: Timestamp,
+        tell: &mut dyn FnMut(News<'_>) -> io::Result<()>,
+    ) -> Result<(), BacktestError> {
+        notify::plan(state, &self.config, &[], now);
+        let outbox = &mut state.notify.outbox;
+        outbox.claim(RUN, now, now.plus(self.config.evaluation.schedule));
+        let owed: Vec<Notification> = outbox.claimed_by(RUN, now).cloned().collect();
+        for notification in &owed {
+            tell(News::Notification(notification))?;
+            outbox.delivered(&notification.id, RUN);
+        }
+        Ok(())
+    }
+
+    /// The first run after `moment`.
+    fn run_after(&self, moment: Timestamp) -> Timestamp {
+        let schedule = self.config.evaluation.schedule;
+        moment.align_down(schedule).plus(schedule)
+    }
+
+    fn shortest_interval(&self) -> Duration {
+        let intervals = self.config.groups.iter().map(|group| group.interval);
+        intervals
+            .min()
+            .unwrap_or(self.config.evaluation.schedule)
+            .max(Duration::from_millis(1))
+    }
+
+    /// Where a chunk of about `length` after `after` ends: at a run, or with history.
+    fn chunk_end(&self, after: Timestamp, length: Duration) -> Timestamp {
+        let aligned = after
+            .plus(length)
+            .align_down(self.config.evaluation.schedule);
+        aligned.max(self.run_after(after)).min(self.end)
+    }
+
+    /// How long the next chunk is to be so that it has about [`SAMPLES`]; never more than four
+    /// times as long or short as the last one.
+    fn next_length(&self, length: Duration, answers: &Answers) -> Duration {
+        let samples: usize = answers
+            .iter()
+            .filter_map(|(_, answer)| answer.as_ref().ok())
+            .flat_map(|answer| &answer.series)
+            .map(|series| series.samples.len())
+            .sum();
+        let times = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let next = match samples {
+            0 => length.saturating_mul(4),
+            fewer if fewer <= SAMPLES => length.saturating_mul(times(SAMPLES / fewer).min(4)),
+            more => length / times(more / SAMPLES + 1).min(4),
+        };
+        next.min(self.shortest_interval().saturating_mul(MOST_TICKS))
+    }
+
+    /// Begins to fetch what the rules need first between `after` and `end`.
+    fn fetch_ahead(&self, after: Timestamp, end: Timestamp) -> Ahead {
+        let Config {
+            groups, evaluation, ..
+        } = &self.config;
+        let mut states = fresh(groups, after);
+        let none = BTreeSet::new();
+        let mut chunk = Evaluation::plan(groups, &mut states, end, evaluation, &none);
+        let asks = chunk.asks(&mut states);
+        let (querier, concurrency) = (self.querier.clone(), self.concurrency);
+        let deadline = SystemClock.now().plus(self.patience);
+        Ahead(tokio::spawn(async move {
+            fetch(&querier, &SystemClock, concurrency, asks, deadline).await
+        }))
+    }
+}
+
+/// Rules of which nothing is known yet, whose first tick is the first after `after`.
+fn fresh(groups: &[RuleGroup], after: Timestamp) -> BTreeMap<RuleKey, RuleState> {
+    let rules = groups.iter().flat_map(|group| &group.rules);
+    rules
+        .map(|rule| (rule.key.clone(), RuleState::new(rule.id.clone(), after)))
+        .collect()
+}
+
+/// Answers on their way; nobody waits for them any more once this is dropped.
+struct Ahead(JoinHandle<Answers>);
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
