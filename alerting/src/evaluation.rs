@@ -19,6 +19,7 @@ use std::time::Duration;
 pub use event::{Event, Happened};
 use matrix::Matrix;
 
+use crate::alert::{Alert, AlertState};
 use crate::labels::Labels;
 use crate::presence;
 use crate::query::{Answer, Ask, At, FailureKind, QueryFailure, ResultType};
@@ -167,6 +168,12 @@ impl<'a> Evaluation<'a> {
         asks.into_iter().collect()
     }
 
+    /// The first tick that is not evaluated and at which an alert may come to stand elsewhere, or
+    /// a rule fail; none if there is none in the chunk.
+    pub fn next_change(&self) -> Option<Timestamp> {
+        self.runs.iter().filter_map(RuleRun::next_change).min()
+    }
+
     /// Takes the answer to a question.
     pub fn answer(&mut self, ask: Ask, answer: Result<Answer, QueryFailure>) {
         self.answers.insert(ask, answer.map(Arc::new));
@@ -207,6 +214,11 @@ struct RuleRun<'a> {
     last: Timestamp,
     /// The expression's result at all ticks, where it was asked for at once.
     matrix: Option<Matrix>,
+    /// Whether the labels of alerts depend on the labels of series alone.
+    steady: bool,
+    /// Up to which tick, exclusively, all alerts stay as the last tick left them, if the same
+    /// series have samples.
+    rests_until: Option<Timestamp>,
     /// Whether each tick is asked for by itself.
     instants: bool,
     stopped: bool,
@@ -254,7 +266,7 @@ impl<'a> RuleRun<'a> {
             state.evaluated_until = to;
             // Nobody knows whether the expression held in between: `for` starts anew.
             for alert in state.active.values_mut() {
-                if alert.state == crate::alert::AlertState::Pending {
+                if alert.state == AlertState::Pending {
                     alert.active_at = due.first;
                 }
             }
@@ -270,6 +282,11 @@ impl<'a> RuleRun<'a> {
             instants: ticks.len() == 1 || !rule.expr.range_equals_instants(),
             ticks,
             matrix: None,
+            steady: rule.labels.iter().all(|(_, template)| {
+                let reads = template.reads();
+                !reads.changing && !reads.whole
+            }),
+            rests_until: None,
             stopped: false,
             asked: BTreeSet::new(),
             evaluated: 0,
@@ -297,6 +314,12 @@ impl<'a> RuleRun<'a> {
             && let Some(tick) = self.ticks.front().copied()
             && tick <= until
         {
+            // What would change nothing but values is passed over; the last tick shows them.
+            let is_last = self.ticks.get(1).is_none_or(|next| *next > until);
+            if !is_last && self.is_quiet(tick) {
+                self.evaluated(tick, state, None);
+                continue;
+            }
             let evaluated_at = self.now.min(until);
             let error = match self.tick(tick, evaluated_at, state, answers, options) {
                 Ok(outcome) => {
@@ -330,9 +353,31 @@ impl<'a> RuleRun<'a> {
             if let (Some(events), Some(error)) = (&mut events, &error) {
                 events.push(self.event(tick, Happened::Failed(error.clone())));
             }
+            self.rests_until = match error {
+                None => rests_until(self.rule, &state.active),
+                Some(_) => None,
+            };
             self.evaluated(tick, state, error);
         }
         BTreeSet::new()
+    }
+
+    /// Whether a tick leaves every alert where the last one left it.
+    fn is_quiet(&self, tick: Timestamp) -> bool {
+        self.next_change().is_none_or(|change| tick < change)
+    }
+
+    /// The first tick from the next one on that may change where an alert stands.
+    fn next_change(&self) -> Option<Timestamp> {
+        let next = self.ticks.front().copied()?;
+        let (Some(matrix), Some(rests_until), true) = (&self.matrix, self.rests_until, self.steady)
+        else {
+            return Some(next);
+        };
+        let offset = self.group.query_offset;
+        let change = matrix.next_change(next.minus(offset));
+        let change = change.map_or(rests_until, |at| at.plus(offset).min(rests_until));
+        (change <= self.last).then(|| change.max(next))
     }
 
     fn event(&self, at: Timestamp, what: Happened) -> Event<'a> {
@@ -423,7 +468,10 @@ impl<'a> RuleRun<'a> {
             match answers.get(&ask) {
                 None => return Err(Stop::Needs(BTreeSet::from([ask]))),
                 Some(Ok(answer)) => {
-                    return Ok(self.matrix.insert(Matrix::new(answer.clone())).at(at));
+                    return Ok({
+                        let matrix = Matrix::new(answer.clone(), self.group.interval);
+                        self.matrix.insert(matrix).at(at)
+                    });
                 }
                 Some(Err(failure)) if failure.kind == FailureKind::Transient => {
                     return Err(Stop::Unanswered(failure.message.clone()));
@@ -466,6 +514,22 @@ fn instant_vector(answer: &Answer) -> Vec<(Labels, f64)> {
             Some((series.labels.clone(), sample.value))
         })
         .collect()
+}
+
+/// Until when alerts stay where they stand while the same series have samples. None where one is
+/// kept firing or held without its series: that is looked at anew at each tick.
+fn rests_until(rule: &AlertingRule, active: &BTreeMap<Labels, Alert>) -> Option<Timestamp> {
+    let mut until = Timestamp::from_millis(i64::MAX);
+    for alert in active.values() {
+        let alone = alert.keep_firing_since.is_some() || alert.hold.is_some();
+        if alert.state == AlertState::Firing && alone {
+            return None;
+        }
+        if alert.state == AlertState::Pending {
+            until = until.min(alert.active_at.plus(rule.hold_for));
+        }
+    }
+    Some(until)
 }
 
 /// The rule's failure, which began with `tick` if it did not fail before.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use alerting::config::Config;
 use alerting::evaluation::{self, Evaluation, EvaluationOptions, Progress};
-use alerting::notify::{self, Notification};
+use alerting::notify::{self, Notification, quiet};
 use alerting::query::{Answer, Ask, FailureKind, QueryFailure};
 use alerting::rules::{RuleGroup, RuleKey};
 use alerting::state::{RuleState, State};
@@ -45,6 +45,13 @@ pub struct Backtest {
     pub concurrency: usize,
     /// How long a chunk's answers are waited for, tries again included.
     pub patience: Duration,
+}
+
+/// How far it is.
+struct Replay {
+    state: State,
+    /// The last run in which rules had news.
+    changed_at: Timestamp,
 }
 
 /// What a backtest tells while it goes, in the order of time.
@@ -104,9 +111,12 @@ impl Backtest {
             ..self.config.evaluation
         };
         let before = self.start.minus(Duration::from_millis(1));
-        let mut state = State {
-            rules: fresh(&self.config.groups, before),
-            ..State::default()
+        let mut replay = Replay {
+            state: State {
+                rules: fresh(&self.config.groups, before),
+                ..State::default()
+            },
+            changed_at: before,
         };
         let mut length = self.shortest_interval().saturating_mul(FIRST_TICKS);
         let mut chunk_end = self.chunk_end(before, length);
@@ -119,7 +129,7 @@ impl Backtest {
             let end = chunk_end;
             chunk_end = self.chunk_end(end, length);
             ahead = self.fetch_ahead(end, chunk_end);
-            let progress = self.chunk(&mut state, answers, told, end, tell).await?;
+            let progress = self.chunk(&mut replay, answers, told, end, tell).await?;
             covered.ticks += progress.evaluated;
             covered.failed += progress.failed;
             told = end;
@@ -130,7 +140,7 @@ impl Backtest {
     /// The runs after `after` and up to `end`, with the answers that were fetched for them.
     async fn chunk(
         &self,
-        state: &mut State,
+        replay: &mut Replay,
         answers: Answers,
         after: Timestamp,
         end: Timestamp,
@@ -140,15 +150,15 @@ impl Backtest {
         let Config {
             groups, evaluation, ..
         } = &self.config;
-        let mut chunk = Evaluation::plan(groups, &mut state.rules, end, evaluation, &none);
+        let mut chunk = Evaluation::plan(groups, &mut replay.state.rules, end, evaluation, &none);
         chunk.record();
         self.answered(&mut chunk, answers, after)?;
         let mut told = after;
         while told < end {
-            let run = self.run_after(told);
+            let (run, has_news) = self.next_run(&chunk, replay, told, end);
             let now = run.min(end);
             loop {
-                let asks = chunk.asks_until(now, &mut state.rules);
+                let asks = chunk.asks_until(now, &mut replay.state.rules);
                 if asks.is_empty() {
                     break;
                 }
@@ -168,12 +178,15 @@ impl Backtest {
             }
             // Ticks after the last run are evaluated, and told by none.
             if now == run {
-                self.notify(state, now, tell)?;
+                if has_news {
+                    replay.changed_at = now;
+                }
+                self.notify(&mut replay.state, now, tell)?;
             }
             tell(News::Until(now))?;
             told = now;
         }
-        Ok(chunk.finish(&state.rules, &mut BTreeSet::new()))
+        Ok(chunk.finish(&replay.state.rules, &mut BTreeSet::new()))
     }
 
     /// Hands answers to the chunk. What is not known is not guessed: the backtest ends there.
@@ -214,6 +227,42 @@ impl Backtest {
             outbox.delivered(&notification.id, RUN);
         }
         Ok(())
+    }
+
+    /// The next run after `told` that has anything to do, and whether the rules have news in it; one
+    /// after `end` if none has. The runs before it would change no alert's state and tell nothing.
+    fn next_run(
+        &self,
+        chunk: &Evaluation<'_>,
+        replay: &mut Replay,
+        told: Timestamp,
+        end: Timestamp,
+    ) -> (Timestamp, bool) {
+        let state = &mut replay.state;
+        let schedule = self.config.evaluation.schedule;
+        let next = self.run_after(told);
+        // What fails is told once it has for long enough, whatever the rules say.
+        let fails = |rule: &RuleState| rule.health.failure.is_some();
+        if state.rules.values().any(fails) {
+            return (next, true);
+        }
+        let never = Timestamp::from_millis(i64::MAX);
+        let run_at = |moment: Timestamp| {
+            let aligned = moment.align_down(schedule);
+            if aligned < moment {
+                aligned.plus(schedule)
+            } else {
+                aligned
+            }
+        };
+        let change = chunk.next_change().map_or(never, run_at);
+        let route = &self.config.route;
+        let plan = quiet::next_plan(&state.notify, route, replay.changed_at);
+        let plan = plan.map_or(never, run_at);
+        let run = change.min(plan).max(next);
+        let passed = run.min(end.plus(Duration::from_millis(1)));
+        quiet::pass_over(&mut state.notify, route, schedule, passed);
+        (run, change <= run)
     }
 
     /// The first run after `moment`.

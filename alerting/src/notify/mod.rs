@@ -12,6 +12,7 @@ mod email;
 mod group;
 mod outbox;
 mod outgoing;
+pub mod quiet;
 mod receiver;
 mod route;
 mod ruler_alerts;

@@ -14,6 +14,8 @@ pub struct Reads {
     /// Whether it looks at the value, or at anything else that is another at each evaluation:
     /// the time, or the answer to a query.
     pub changing: bool,
+    /// Whether it uses everything at once, as `{{ . }}` does.
+    pub whole: bool,
     /// Whether it calls `query`.
     pub queries: bool,
     /// How many `with` and `range` there are around: in them the dot is something else.
@@ -35,12 +37,8 @@ impl Reads {
         match node {
             Node::Text(_) | Node::Break | Node::Continue => {}
             Node::Action(pipe) => self.pipe(pipe),
-            Node::If(branch) => self.branch(branch),
-            Node::With(branch) | Node::Range(branch) => {
-                self.dot_moved += 1;
-                self.branch(branch);
-                self.dot_moved -= 1;
-            }
+            Node::If(branch) => self.branch(branch, 0),
+            Node::With(branch) | Node::Range(branch) => self.branch(branch, 1),
             Node::Template(call) => {
                 if let Some(pipe) = &call.pipe {
                     self.pipe(pipe);
@@ -49,15 +47,17 @@ impl Reads {
         }
     }
 
-    fn branch(&mut self, branch: &Branch) {
+    fn branch(&mut self, branch: &Branch, dot_moves: usize) {
         let mut asked_about = Self::default();
         asked_about.pipe(&branch.pipe);
         self.asked_about.extend(asked_about.labels);
         self.pipe(&branch.pipe);
+        self.dot_moved += dot_moves;
         let lists = [Some(&branch.list), branch.else_list.as_ref()];
         for node in lists.into_iter().flatten().flatten() {
             self.node(node);
         }
+        self.dot_moved -= dot_moves;
     }
 
     fn pipe(&mut self, pipe: &Pipe) {
@@ -89,6 +89,7 @@ impl Reads {
                     }
                     ["$value", ..] | ["$", "Value", ..] => self.changing = true,
                     ["Value", ..] if self.dot_moved == 0 => self.changing = true,
+                    ["$"] => self.whole = true,
                     _ => {}
                 }
             }
@@ -98,8 +99,8 @@ impl Reads {
             }
             OperandKind::Pipe(pipe) => self.pipe(pipe),
             OperandKind::Chain { of, .. } => self.operand(of),
-            OperandKind::Dot
-            | OperandKind::Nil
+            OperandKind::Dot => self.whole |= self.dot_moved == 0,
+            OperandKind::Nil
             | OperandKind::Bool(_)
             | OperandKind::Number(_)
             | OperandKind::String { .. } => {}
