@@ -12,6 +12,7 @@
 //! - [`dnswatch`]: the program as a user has it
 //!
 //! What they prove:
+//! - [`backtest`]: `dnswatch backtest` tells what the ruler would have told
 //! - [`cli`]: `dnswatch check` and `dnswatch run --once`, as a user meets them
 //! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
 //! - [`outage`]: an outage of the backend loses no tick, and is no all-clear
@@ -48,6 +49,7 @@
     reason = "all of this crate is tests, which fail by panicking and tell why"
 )]
 
+mod backtest;
 mod cli;
 mod deployed;
 mod dnswatch;
