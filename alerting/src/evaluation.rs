@@ -149,20 +149,24 @@ impl<'a> Evaluation<'a> {
     /// Takes every rule as far as it goes; what must be answered before any goes further.
     /// Empty: the chunk is done.
     pub fn asks(&mut self, states: &mut BTreeMap<RuleKey, RuleState>) -> Vec<Ask> {
-        self.asks_until(Timestamp::from_millis(i64::MAX), states)
+        self.asks_until(Timestamp::from_millis(i64::MAX), true, states)
     }
 
-    /// The same, but no rule goes further than its last tick that is not after `until`.
+    /// The same, but no rule goes further than its last tick that is not after `until`. Where alerts
+    /// stand is right then; their values and annotations are only if they are to be looked at
+    /// (`settle`).
     pub fn asks_until(
         &mut self,
         until: Timestamp,
+        settle: bool,
         states: &mut BTreeMap<RuleKey, RuleState>,
     ) -> Vec<Ask> {
         let mut asks = BTreeSet::new();
         for run in &mut self.runs {
             if let Some(state) = states.get_mut(&run.rule.key) {
                 let events = self.events.as_mut();
-                asks.extend(run.advance(until, state, &self.answers, self.options, events));
+                let goal = (until, settle);
+                asks.extend(run.advance(goal, state, &self.answers, self.options, events));
             }
         }
         asks.into_iter().collect()
@@ -219,6 +223,8 @@ struct RuleRun<'a> {
     /// Up to which tick, exclusively, all alerts stay as the last tick left them, if the same
     /// series have samples.
     rests_until: Option<Timestamp>,
+    /// The last tick, where it was passed over.
+    passed: Option<Timestamp>,
     /// Whether each tick is asked for by itself.
     instants: bool,
     stopped: bool,
@@ -287,6 +293,7 @@ impl<'a> RuleRun<'a> {
                 !reads.changing && !reads.whole
             }),
             rests_until: None,
+            passed: None,
             stopped: false,
             asked: BTreeSet::new(),
             evaluated: 0,
@@ -302,24 +309,33 @@ impl<'a> RuleRun<'a> {
     }
 
     /// Evaluates tick after tick, up to `until`, until an answer is missing.
+    ///
+    /// A tick that would change nothing but values is passed over. It is evaluated after all where
+    /// its values count: before a tick that is not passed over, and where the last one's are looked
+    /// at (`settle`).
     fn advance(
         &mut self,
-        until: Timestamp,
+        (until, settle): (Timestamp, bool),
         state: &mut RuleState,
         answers: &Answers,
         options: &EvaluationOptions,
         mut events: Option<&mut Vec<Event<'a>>>,
     ) -> BTreeSet<Ask> {
-        while !self.stopped
-            && let Some(tick) = self.ticks.front().copied()
-            && tick <= until
-        {
-            // What would change nothing but values is passed over; the last tick shows them.
-            let is_last = self.ticks.get(1).is_none_or(|next| *next > until);
-            if !is_last && self.is_quiet(tick) {
+        while !self.stopped {
+            let due = self.ticks.front().copied().filter(|tick| *tick <= until);
+            if let Some(tick) = due
+                && self.is_quiet(tick)
+            {
+                self.passed = Some(tick);
                 self.evaluated(tick, state, None);
                 continue;
             }
+            let (tick, was_passed) = match (self.passed, due) {
+                (Some(passed), Some(_)) => (passed, true),
+                (Some(passed), None) if settle => (passed, true),
+                (None, Some(tick)) => (tick, false),
+                _ => break,
+            };
             let evaluated_at = self.now.min(until);
             let error = match self.tick(tick, evaluated_at, state, answers, options) {
                 Ok(outcome) => {
@@ -350,6 +366,10 @@ impl<'a> RuleRun<'a> {
                     Some(format!("the rule asks more than {MAX_ASKS} queries"))
                 }
             };
+            if was_passed {
+                self.passed = None;
+                continue;
+            }
             if let (Some(events), Some(error)) = (&mut events, &error) {
                 events.push(self.event(tick, Happened::Failed(error.clone())));
             }
@@ -360,6 +380,23 @@ impl<'a> RuleRun<'a> {
             self.evaluated(tick, state, error);
         }
         BTreeSet::new()
+    }
+
+    fn event(&self, at: Timestamp, what: Happened) -> Event<'a> {
+        Event {
+            group: self.group,
+            rule: self.rule,
+            at,
+            what,
+        }
+    }
+
+    fn evaluated(&mut self, tick: Timestamp, state: &mut RuleState, error: Option<String>) {
+        self.ticks.pop_front();
+        state.evaluated_until = tick;
+        self.evaluated += 1;
+        self.failed += usize::from(error.is_some());
+        state.health.failure = error.map(|error| failure(&state.health, tick, true, error));
     }
 
     /// Whether a tick leaves every alert where the last one left it.
@@ -378,23 +415,6 @@ impl<'a> RuleRun<'a> {
         let change = matrix.next_change(next.minus(offset));
         let change = change.map_or(rests_until, |at| at.plus(offset).min(rests_until));
         (change <= self.last).then(|| change.max(next))
-    }
-
-    fn event(&self, at: Timestamp, what: Happened) -> Event<'a> {
-        Event {
-            group: self.group,
-            rule: self.rule,
-            at,
-            what,
-        }
-    }
-
-    fn evaluated(&mut self, tick: Timestamp, state: &mut RuleState, error: Option<String>) {
-        self.ticks.pop_front();
-        state.evaluated_until = tick;
-        self.evaluated += 1;
-        self.failed += usize::from(error.is_some());
-        state.health.failure = error.map(|error| failure(&state.health, tick, true, error));
     }
 
     fn tick(

@@ -10,8 +10,9 @@ use std::io;
 use std::time::Duration;
 
 use alerting::config::Config;
-use alerting::evaluation::{self, Evaluation, EvaluationOptions, Progress};
-use alerting::notify::{self, Notification, quiet};
+use alerting::evaluation::{self, Evaluation, EvaluationOptions, Happened, Progress};
+use alerting::labels::Labels;
+use alerting::notify::{self, Notification, Route, quiet};
 use alerting::query::{Answer, Ask, FailureKind, QueryFailure};
 use alerting::rules::{RuleGroup, RuleKey};
 use alerting::state::{RuleState, State};
@@ -50,8 +51,19 @@ pub struct Backtest {
 /// How far it is.
 struct Replay {
     state: State,
-    /// The last run in which rules had news.
-    changed_at: Timestamp,
+    /// The last run in which the alerts of a notification group had news, by the group's key.
+    changed: BTreeMap<String, Timestamp>,
+    /// The last run in which anything may have had news.
+    all_changed: Timestamp,
+    /// Whether a rule fails, or an alert is held.
+    restless: bool,
+}
+
+impl Replay {
+    fn changed_at(&self, group_key: &str) -> Timestamp {
+        let changed = self.changed.get(group_key).copied();
+        changed.unwrap_or_default().max(self.all_changed)
+    }
 }
 
 /// What a backtest tells while it goes, in the order of time.
@@ -116,7 +128,9 @@ impl Backtest {
                 rules: fresh(&self.config.groups, before),
                 ..State::default()
             },
-            changed_at: before,
+            changed: BTreeMap::new(),
+            all_changed: before,
+            restless: false,
         };
         let mut length = self.shortest_interval().saturating_mul(FIRST_TICKS);
         let mut chunk_end = self.chunk_end(before, length);
@@ -155,31 +169,19 @@ impl Backtest {
         self.answered(&mut chunk, answers, after)?;
         let mut told = after;
         while told < end {
-            let (run, has_news) = self.next_run(&chunk, replay, told, end);
+            let run = self.next_run(&chunk, replay, told, end);
             let now = run.min(end);
-            loop {
-                let asks = chunk.asks_until(now, &mut replay.state.rules);
-                if asks.is_empty() {
-                    break;
-                }
-                let deadline = SystemClock.now().plus(self.patience);
-                let answers = fetch(
-                    &self.querier,
-                    &SystemClock,
-                    self.concurrency,
-                    asks,
-                    deadline,
-                )
-                .await;
-                self.answered(&mut chunk, answers, told)?;
-            }
-            for event in &chunk.take_events() {
+            self.advance(&mut chunk, replay, now, now == end, told)
+                .await?;
+            let events = chunk.take_events();
+            self.note(&events, replay, now);
+            for event in &events {
                 tell(News::Tick(event))?;
             }
             // Ticks after the last run are evaluated, and told by none.
             if now == run {
-                if has_news {
-                    replay.changed_at = now;
+                if self.may_tell(&events, replay, now) {
+                    self.advance(&mut chunk, replay, now, true, told).await?;
                 }
                 self.notify(&mut replay.state, now, tell)?;
             }
@@ -187,6 +189,69 @@ impl Backtest {
             told = now;
         }
         Ok(chunk.finish(&replay.state.rules, &mut BTreeSet::new()))
+    }
+
+    /// Evaluates up to `now`.
+    async fn advance(
+        &self,
+        chunk: &mut Evaluation<'_>,
+        replay: &mut Replay,
+        now: Timestamp,
+        settle: bool,
+        told: Timestamp,
+    ) -> Result<(), BacktestError> {
+        loop {
+            let asks = chunk.asks_until(now, settle, &mut replay.state.rules);
+            if asks.is_empty() {
+                return Ok(());
+            }
+            let deadline = SystemClock.now().plus(self.patience);
+            let answers = fetch(
+                &self.querier,
+                &SystemClock,
+                self.concurrency,
+                asks,
+                deadline,
+            )
+            .await;
+            self.answered(chunk, answers, told)?;
+        }
+    }
+
+    /// Notes which notification groups have news.
+    fn note(&self, events: &[evaluation::Event<'_>], replay: &mut Replay, now: Timestamp) {
+        for event in events {
+            if let Happened::Changed { alert, .. } = &event.what {
+                replay.changed.insert(self.group_key(&alert.labels), now);
+            }
+        }
+        // Rules that fail and alerts that are held are told of by the ruler's own alerts.
+        let restless = |rule: &RuleState| {
+            rule.health.failure.is_some() || rule.active.values().any(|alert| alert.hold.is_some())
+        };
+        if replay.restless || replay.state.rules.values().any(restless) {
+            replay.restless = replay.state.rules.values().any(restless);
+            replay.all_changed = now;
+        }
+    }
+
+    /// Whether the run at `now` may find something to tell, so that values count.
+    fn may_tell(&self, events: &[evaluation::Event<'_>], replay: &Replay, now: Timestamp) -> bool {
+        let groups = &replay.state.notify.groups;
+        let is_new = |event: &evaluation::Event<'_>| match &event.what {
+            Happened::Changed { alert, .. } => !groups.contains_key(&self.group_key(&alert.labels)),
+            Happened::Failed(_) => true,
+        };
+        let changed_at = |key: &str| replay.changed_at(key);
+        let plan = quiet::next_plan(&replay.state.notify, &self.config.route, changed_at);
+        plan.is_some_and(|plan| plan <= now) || events.iter().any(is_new)
+    }
+
+    /// The key of the notification group that an alert belongs to.
+    fn group_key(&self, labels: &Labels) -> String {
+        let external = &self.config.evaluation.external.labels;
+        let sent = external.with(labels.iter());
+        Route::group_key(&self.config.route.group_labels(&sent))
     }
 
     /// Hands answers to the chunk. What is not known is not guessed: the backtest ends there.
@@ -229,22 +294,20 @@ impl Backtest {
         Ok(())
     }
 
-    /// The next run after `told` that has anything to do, and whether the rules have news in it; one
-    /// after `end` if none has. The runs before it would change no alert's state and tell nothing.
+    /// The next run after `told` that has anything to do; one after `end` if none has. The runs
+    /// before it would change no alert's state and tell nothing.
     fn next_run(
         &self,
         chunk: &Evaluation<'_>,
         replay: &mut Replay,
         told: Timestamp,
         end: Timestamp,
-    ) -> (Timestamp, bool) {
-        let state = &mut replay.state;
+    ) -> Timestamp {
         let schedule = self.config.evaluation.schedule;
         let next = self.run_after(told);
-        // What fails is told once it has for long enough, whatever the rules say.
-        let fails = |rule: &RuleState| rule.health.failure.is_some();
-        if state.rules.values().any(fails) {
-            return (next, true);
+        // What fails or is held is told once it has been for long enough, whatever the rules say.
+        if replay.restless {
+            return next;
         }
         let never = Timestamp::from_millis(i64::MAX);
         let run_at = |moment: Timestamp| {
@@ -255,14 +318,14 @@ impl Backtest {
                 aligned
             }
         };
-        let change = chunk.next_change().map_or(never, run_at);
         let route = &self.config.route;
-        let plan = quiet::next_plan(&state.notify, route, replay.changed_at);
-        let plan = plan.map_or(never, run_at);
-        let run = change.min(plan).max(next);
+        let change = chunk.next_change().map_or(never, run_at);
+        let changed_at = |key: &str| replay.changed_at(key);
+        let plan = quiet::next_plan(&replay.state.notify, route, changed_at);
+        let run = change.min(plan.map_or(never, run_at)).max(next);
         let passed = run.min(end.plus(Duration::from_millis(1)));
-        quiet::pass_over(&mut state.notify, route, schedule, passed);
-        (run, change <= run)
+        quiet::pass_over(&mut replay.state.notify, route, schedule, passed);
+        run
     }
 
     /// The first run after `moment`.

@@ -121,7 +121,6 @@ fn decide(
             .filter_map(|labels| notify.alerts.get(labels).cloned())
             .collect()
     };
-    let firing_entries = entries(&flushed.firing);
     let resolved_entries = if send_resolved {
         entries(&flushed.resolved)
     } else {
@@ -159,7 +158,7 @@ fn decide(
     if !is_told {
         return None;
     }
-    let mut alerts = firing_entries;
+    let mut alerts = entries(&flushed.firing);
     alerts.extend(resolved_entries);
     let truncated = alerts.len().saturating_sub(MAX_ALERTS);
     alerts.truncate(MAX_ALERTS);

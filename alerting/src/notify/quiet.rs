@@ -8,12 +8,16 @@ use super::{AggrGroup, NotifyState, Route};
 use crate::timestamp::Timestamp;
 
 /// The first moment from which [`super::plan`] may find something to tell, if no rule has news.
-/// `changed_at` is when they last had.
-pub fn next_plan(notify: &NotifyState, route: &Route, changed_at: Timestamp) -> Option<Timestamp> {
+/// `changed_at` says of a group's key when its alerts last had news.
+pub fn next_plan(
+    notify: &NotifyState,
+    route: &Route,
+    changed_at: impl Fn(&str) -> Timestamp,
+) -> Option<Timestamp> {
     let groups = notify.groups.iter();
     groups
         .map(|(key, group)| {
-            if !group.flushed || last_flush(group, route) < changed_at {
+            if !group.flushed || last_flush(group, route) < changed_at(key) {
                 return group.next_flush;
             }
             let told = notify.nflog.iter().filter(|told| told.group_key == *key);
