@@ -51,13 +51,21 @@ soak: ## the functions as for AWS, deployed under faults for minutes; the fault 
 	@DNSWATCH_SIM_SEEDS=$(SEEDS) cargo test --locked --package dnswatch-tests simulation -- --nocapture
 
 .PHONY: bench
-bench: ## the ruler's start beside other functions', the exporter beside node_exporter (root; ten minutes)
+bench: bench-start bench-exporter bench-backtest ## all of the below (root; a quarter of an hour, builds included)
+
+.PHONY: bench-start bench-exporter bench-backtest
+bench-start: ## the ruler's start, size and memory beside other functions'
 	@tests/parts/install sam boto3
 	@bench/build $(CARGO_TARGET_DIR)/bench
 	@bench/start.py $(CARGO_TARGET_DIR)/bench $(DNSWATCH_CACHE)/parts/boto3/bin/python
+bench-exporter: ## a scrape of the exporter beside node_exporter's ethtool collector (root)
 	@tests/parts/install node-exporter ethtool
 	@ethtool-exporter/build-image --program-only
 	@bench/exporter.py $(CARGO_TARGET_DIR)/image-root/ethtool-exporter $(DNSWATCH_CACHE)/parts/node-exporter/prometheus-node-exporter $(DNSWATCH_CACHE)/parts/ethtool/ethtool
+bench-backtest: ## `dnswatch backtest` beside vmalert's replay
+	@tests/parts/install prometheus vmalert
+	@cargo build --quiet --locked --profile cli --package dnswatch
+	@bench/backtest.py $(CARGO_TARGET_DIR)/cli/dnswatch
 
 .PHONY: lint quick-lint clippy
 lint: quick-lint clippy ## formatting, clippy, shellcheck, no doubled dependency stacks

@@ -1,9 +1,12 @@
 //! `dnswatch`: Prometheus rules evaluated against any Prometheus API, alerts told once.
 
+mod backtest;
 mod check;
 mod credentials;
 mod doctor;
+mod ruling;
 mod run;
+mod server;
 
 use std::process::ExitCode;
 
@@ -26,6 +29,9 @@ enum Command {
     /// Look at what is in a Prometheus or an AMP workspace, and say what the rules lack and how to
     /// mend it. Exits 1 if anything is wrong.
     Doctor(Box<doctor::Args>),
+    /// Say what rules would have done over a span of history: when alerts were pending and firing,
+    /// and what would have been told.
+    Backtest(Box<backtest::Args>),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +47,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Backtest(args) => backtest::backtest(&args),
     };
     done.unwrap_or_else(|error| {
         tracing::error!("{error:#}");

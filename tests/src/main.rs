@@ -14,6 +14,7 @@
 //! What they prove:
 //! - [`catalogue`]: the rules' unit tests tell a changed rule from the right one; every rule has its
 //!   pages
+//! - [`backtest`]: `dnswatch backtest` tells what the ruler would have told
 //! - [`cli`]: `dnswatch check` and `dnswatch run --once`, as a user meets them
 //! - [`collect`]: every way of the samples into a workspace, run by a real Prometheus: labels, rights,
 //!   the rules on what arrives
@@ -56,6 +57,7 @@
     reason = "all of this crate is tests, which fail by panicking and tell why"
 )]
 
+mod backtest;
 mod catalogue;
 mod cli;
 mod collect;
