@@ -238,9 +238,10 @@ async fn the_script_uploads_them() -> Result<()> {
         .await?;
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/grafana/upload");
         let said = tokio::task::spawn_blocking({
+            let python = python.clone();
             let url = format!("{}/", grafana.url);
             move || {
-                Command::new(python)
+                Command::new(&python)
                     .arg(script)
                     .env("GRAFANA_URL", url)
                     .env("GRAFANA_TOKEN", "secret-token")
