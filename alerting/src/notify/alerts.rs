@@ -68,7 +68,6 @@ pub(super) fn collect(state: &mut State, config: &Config, own: Vec<Alert>, now: 
     } else {
         BTreeSet::new()
     };
-    let mut up_to_date: BTreeSet<RuleKey> = BTreeSet::new();
     let mut ends = Ends::new();
     for group in &config.groups {
         for rule in &group.rules {
@@ -76,7 +75,9 @@ pub(super) fn collect(state: &mut State, config: &Config, own: Vec<Alert>, now: 
                 continue;
             };
             if rule_state.evaluated_until >= now.align_down(group.interval) {
-                up_to_date.insert(rule.key.clone());
+                if std::mem::replace(&mut rule_state.is_taken, true) {
+                    continue;
+                }
                 take_news(alerts, &fired, &mut ends, &rule.key, rule_state, config);
             }
         }

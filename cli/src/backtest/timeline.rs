@@ -27,7 +27,7 @@ const LISTED: usize = 20;
 const WIDTH: usize = 100;
 const WIDTHS: std::ops::RangeInclusive<usize> = 72..=160;
 /// What stands after a bar.
-const COUNTS: usize = 22;
+const COUNTS: usize = 20;
 
 /// What has been told so far.
 pub(super) struct Timeline {
@@ -154,11 +154,9 @@ impl Timeline {
         }
         writeln!(
             out,
-            "{} to {} UTC ({}), {} a character; █ fires  ▄ fires, less than half of it  \
-             ░ pending",
+            "{} to {} UTC, a character is {}: █ fires, ▄ fires for less than half of it, ░ pending",
             minute(scale.start()),
             minute(until),
-            rounded(until.since(scale.start())),
             rounded(scale.column()),
         )?;
         let indent = self.labels_width + 2;
