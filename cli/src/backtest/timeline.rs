@@ -1,7 +1,7 @@
 //! A backtest as a person reads it: a bar a fired alert, from left to right as time went.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use alerting::alert::{Alert, AlertState};
@@ -63,7 +63,12 @@ struct Seen {
 
 impl Timeline {
     pub(super) fn new(config: &Config, start: Timestamp, end: Timestamp) -> Self {
-        let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| width.0.into());
+        let terminal = io::stdout()
+            .is_terminal()
+            .then(terminal_size::terminal_size);
+        let width = terminal
+            .flatten()
+            .map_or(WIDTH, |(width, _)| width.0.into());
         let width = width.clamp(*WIDTHS.start(), *WIDTHS.end());
         let labels_width = (width - COUNTS) * 2 / 5;
         let rules = config.groups.iter().flat_map(|group| {
