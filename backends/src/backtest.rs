@@ -55,7 +55,7 @@ struct Replay {
     changed: BTreeMap<String, Timestamp>,
     /// The last run in which anything may have had news.
     all_changed: Timestamp,
-    /// Whether a rule fails, or an alert is held.
+    /// Whether a rule fails or an alert is held, or rules have one name: then each run counts.
     restless: bool,
     /// The notification groups that alerts of a rule were ever in.
     groups: BTreeMap<RuleKey, BTreeSet<String>>,
@@ -132,7 +132,7 @@ impl Backtest {
             },
             changed: BTreeMap::new(),
             all_changed: before,
-            restless: false,
+            restless: self.has_namesakes(),
             groups: BTreeMap::new(),
         };
         let mut length = self.shortest_interval().saturating_mul(FIRST_TICKS);
@@ -236,7 +236,8 @@ impl Backtest {
             rule.health.failure.is_some() || rule.active.values().any(|alert| alert.hold.is_some())
         };
         if replay.restless || replay.state.rules.values().any(restless) {
-            replay.restless = replay.state.rules.values().any(restless);
+            let rules = &replay.state.rules;
+            replay.restless = self.has_namesakes() || rules.values().any(restless);
             replay.all_changed = now;
         }
     }
@@ -351,6 +352,16 @@ impl Backtest {
         let passed = run.min(end.plus(Duration::from_millis(1)));
         quiet::pass_over(&mut replay.state.notify, route, schedule, passed);
         run
+    }
+
+    /// Whether rules have one name. They may fire one alert, and since when it is told to have fired
+    /// then depends on what was planned at each run.
+    fn has_namesakes(&self) -> bool {
+        let rules = self.config.groups.iter().flat_map(|group| &group.rules);
+        let mut names = BTreeSet::new();
+        rules
+            .map(|rule| rule.id.alert.as_str())
+            .any(|name| !names.insert(name))
     }
 
     /// The first run after `moment`.
