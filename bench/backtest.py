@@ -9,6 +9,7 @@ memory of the program, and the CPU time that the Prometheus took to answer it. v
 it finds as series, here to a sink that throws them away; dnswatch plans notifications as well.
 """
 
+import datetime
 import http.server
 import json
 import os
@@ -43,6 +44,10 @@ groups:
 CACHE = os.environ.get("DNSWATCH_CACHE") or os.path.expanduser("~/.cache/dnswatch")
 PARTS = pathlib.Path(CACHE) / "parts"
 TICK = os.sysconf("SC_CLK_TCK")
+
+
+def rfc3339(seconds):
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def history():
@@ -94,7 +99,7 @@ def start_prometheus(folder):
     )
     address = None
     for line in server.stderr:
-        if found := re.search(r'msg="Listening on" address="?([^" ]+)', line):
+        if found := re.search(r'msg="Listening on" address="?([^"\s]+)', line):
             address = found[1]
         if "Server is ready" in line:
             break
@@ -148,9 +153,11 @@ def main(arguments):
                     f"-rule={rules}",
                     f"-datasource.url={url}",
                     f"-remoteWrite.url=http://127.0.0.1:{sink.server_port}",
-                    f"-replay.timeFrom={START}",
-                    f"-replay.timeTo={END}",
+                    f"-replay.timeFrom={rfc3339(START)}",
+                    f"-replay.timeTo={rfc3339(END)}",
                     "-replay.rulesDelay=0s",
+                    # It gives up where its queue is full; this holds all that it finds.
+                    "-remoteWrite.maxQueueSize=4000000",
                     "-replay.disableProgressBar",
                     "-httpListenAddr=127.0.0.1:0",
                     "-loggerLevel=ERROR",

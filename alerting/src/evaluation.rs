@@ -149,23 +149,23 @@ impl<'a> Evaluation<'a> {
     /// Takes every rule as far as it goes; what must be answered before any goes further.
     /// Empty: the chunk is done.
     pub fn asks(&mut self, states: &mut BTreeMap<RuleKey, RuleState>) -> Vec<Ask> {
-        self.asks_until(Timestamp::from_millis(i64::MAX), true, states)
+        self.asks_until(Timestamp::from_millis(i64::MAX), |_| true, states)
     }
 
     /// The same, but no rule goes further than its last tick that is not after `until`. Where alerts
-    /// stand is right then; their values and annotations are only if they are to be looked at
-    /// (`settle`).
+    /// stand is right then; their values and annotations only of the rules whose are to be looked
+    /// at (`settle`).
     pub fn asks_until(
         &mut self,
         until: Timestamp,
-        settle: bool,
+        settle: impl Fn(&RuleKey) -> bool,
         states: &mut BTreeMap<RuleKey, RuleState>,
     ) -> Vec<Ask> {
         let mut asks = BTreeSet::new();
         for run in &mut self.runs {
             if let Some(state) = states.get_mut(&run.rule.key) {
                 let events = self.events.as_mut();
-                let goal = (until, settle);
+                let goal = (until, settle(&run.rule.key));
                 asks.extend(run.advance(goal, state, &self.answers, self.options, events));
             }
         }
@@ -336,6 +336,7 @@ impl<'a> RuleRun<'a> {
                 (None, Some(tick)) => (tick, false),
                 _ => break,
             };
+            state.is_taken = false;
             let evaluated_at = self.now.min(until);
             let error = match self.tick(tick, evaluated_at, state, answers, options) {
                 Ok(outcome) => {

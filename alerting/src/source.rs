@@ -47,6 +47,8 @@ pub(crate) fn within(file: &str, text: &str, begins: Location, scalar: &str, at:
         .chars()
         .filter(|c| !c.is_whitespace())
         .count();
+    // Behind all of it: right behind its last character, whatever follows in the file.
+    let is_end = scalar.get(at..).is_none_or(|rest| rest.trim().is_empty());
     let mut place = Place::of(file, Some(begins));
     let first = usize::try_from(begins.line()).unwrap_or(usize::MAX);
     let lines = text.split('\n').enumerate().skip(first.saturating_sub(1));
@@ -83,6 +85,11 @@ pub(crate) fn within(file: &str, text: &str, begins: Location, scalar: &str, at:
             let escapes = matches!((quote, character), (Some('"'), '\\') | (Some('\''), '\''));
             if escapes {
                 characters.next();
+            }
+            if is_end && ahead == 0 {
+                place.line = number + 1;
+                place.column = column + 2;
+                return place;
             }
         }
     }

@@ -63,6 +63,10 @@ pub struct RuleState {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub ended: BTreeMap<Labels, Alert>,
+    /// Whether notification has taken all news of it: no tick was evaluated since. Not stored: a
+    /// run takes them anew.
+    #[serde(skip)]
+    pub(crate) is_taken: bool,
 }
 
 impl RuleState {
@@ -74,6 +78,7 @@ impl RuleState {
             health: Health::default(),
             active: BTreeMap::new(),
             ended: BTreeMap::new(),
+            is_taken: false,
         }
     }
 }

@@ -55,8 +55,10 @@ struct Replay {
     changed: BTreeMap<String, Timestamp>,
     /// The last run in which anything may have had news.
     all_changed: Timestamp,
-    /// Whether a rule fails, or an alert is held.
+    /// Whether a rule fails or an alert is held, or rules have one name: then each run counts.
     restless: bool,
+    /// The notification groups that alerts of a rule were ever in.
+    groups: BTreeMap<RuleKey, BTreeSet<String>>,
 }
 
 impl Replay {
@@ -130,7 +132,8 @@ impl Backtest {
             },
             changed: BTreeMap::new(),
             all_changed: before,
-            restless: false,
+            restless: self.has_namesakes(),
+            groups: BTreeMap::new(),
         };
         let mut length = self.shortest_interval().saturating_mul(FIRST_TICKS);
         let mut chunk_end = self.chunk_end(before, length);
@@ -171,8 +174,8 @@ impl Backtest {
         while told < end {
             let run = self.next_run(&chunk, replay, told, end);
             let now = run.min(end);
-            self.advance(&mut chunk, replay, now, now == end, told)
-                .await?;
+            let settle = |_: &RuleKey| now == end;
+            self.advance(&mut chunk, replay, now, &settle, told).await?;
             let events = chunk.take_events();
             self.note(&events, replay, now);
             for event in &events {
@@ -180,9 +183,9 @@ impl Backtest {
             }
             // Ticks after the last run are evaluated, and told by none.
             if now == run {
-                if self.may_tell(&events, replay, now) {
-                    self.advance(&mut chunk, replay, now, true, told).await?;
-                }
+                let told_of = self.told_of(&events, replay, now);
+                let settle = |rule: &RuleKey| told_of.contains(rule);
+                self.advance(&mut chunk, replay, now, &settle, told).await?;
                 self.notify(&mut replay.state, now, tell)?;
             }
             tell(News::Until(now))?;
@@ -197,7 +200,7 @@ impl Backtest {
         chunk: &mut Evaluation<'_>,
         replay: &mut Replay,
         now: Timestamp,
-        settle: bool,
+        settle: &dyn Fn(&RuleKey) -> bool,
         told: Timestamp,
     ) -> Result<(), BacktestError> {
         loop {
@@ -222,7 +225,10 @@ impl Backtest {
     fn note(&self, events: &[evaluation::Event<'_>], replay: &mut Replay, now: Timestamp) {
         for event in events {
             if let Happened::Changed { alert, .. } = &event.what {
-                replay.changed.insert(self.group_key(&alert.labels), now);
+                let key = self.group_key(&alert.labels);
+                let groups = replay.groups.entry(event.rule.key.clone()).or_default();
+                groups.insert(key.clone());
+                replay.changed.insert(key, now);
             }
         }
         // Rules that fail and alerts that are held are told of by the ruler's own alerts.
@@ -230,21 +236,40 @@ impl Backtest {
             rule.health.failure.is_some() || rule.active.values().any(|alert| alert.hold.is_some())
         };
         if replay.restless || replay.state.rules.values().any(restless) {
-            replay.restless = replay.state.rules.values().any(restless);
+            let rules = &replay.state.rules;
+            replay.restless = self.has_namesakes() || rules.values().any(restless);
             replay.all_changed = now;
         }
     }
 
-    /// Whether the run at `now` may find something to tell, so that values count.
-    fn may_tell(&self, events: &[evaluation::Event<'_>], replay: &Replay, now: Timestamp) -> bool {
-        let groups = &replay.state.notify.groups;
-        let is_new = |event: &evaluation::Event<'_>| match &event.what {
-            Happened::Changed { alert, .. } => !groups.contains_key(&self.group_key(&alert.labels)),
-            Happened::Failed(_) => true,
-        };
+    /// The rules whose alerts the run at `now` may tell of, so that their values count.
+    fn told_of(
+        &self,
+        events: &[evaluation::Event<'_>],
+        replay: &Replay,
+        now: Timestamp,
+    ) -> BTreeSet<RuleKey> {
+        let notify = &replay.state.notify;
         let changed_at = |key: &str| replay.changed_at(key);
-        let plan = quiet::next_plan(&replay.state.notify, &self.config.route, changed_at);
-        plan.is_some_and(|plan| plan <= now) || events.iter().any(is_new)
+        let mut groups: BTreeSet<String> =
+            quiet::next_plans(notify, &self.config.route, changed_at)
+                .filter(|(_, plan)| *plan <= now)
+                .map(|(key, _)| key.to_owned())
+                .collect();
+        for event in events {
+            if let Happened::Changed { alert, .. } = &event.what {
+                let key = self.group_key(&alert.labels);
+                // A group that is new may be told at once.
+                if !notify.groups.contains_key(&key) {
+                    groups.insert(key);
+                }
+            }
+        }
+        let rules = replay.groups.iter();
+        rules
+            .filter(|(_, of_rule)| !of_rule.is_disjoint(&groups))
+            .map(|(rule, _)| rule.clone())
+            .collect()
     }
 
     /// The key of the notification group that an alert belongs to.
@@ -321,11 +346,22 @@ impl Backtest {
         let route = &self.config.route;
         let change = chunk.next_change().map_or(never, run_at);
         let changed_at = |key: &str| replay.changed_at(key);
-        let plan = quiet::next_plan(&replay.state.notify, route, changed_at);
+        let plans = quiet::next_plans(&replay.state.notify, route, changed_at);
+        let plan = plans.map(|(_, plan)| plan).min();
         let run = change.min(plan.map_or(never, run_at)).max(next);
         let passed = run.min(end.plus(Duration::from_millis(1)));
         quiet::pass_over(&mut replay.state.notify, route, schedule, passed);
         run
+    }
+
+    /// Whether rules have one name. They may fire one alert, and since when it is told to have fired
+    /// then depends on what was planned at each run.
+    fn has_namesakes(&self) -> bool {
+        let rules = self.config.groups.iter().flat_map(|group| &group.rules);
+        let mut names = BTreeSet::new();
+        rules
+            .map(|rule| rule.id.alert.as_str())
+            .any(|name| !names.insert(name))
     }
 
     /// The first run after `moment`.

@@ -74,7 +74,7 @@ async fn driven(
     now = START;
     while now <= end {
         bench.run_at(now).await?;
-        let mut after = BTreeMap::new();
+        let mut after: BTreeMap<(String, Labels), AlertState> = BTreeMap::new();
         for rule in bench.state().await?.rules.into_values() {
             for (labels, alert) in rule.active {
                 if alert.state != AlertState::Inactive {
@@ -82,7 +82,7 @@ async fn driven(
                 }
             }
         }
-        let state = |of: &BTreeMap<_, AlertState>, key| {
+        let state = |of: &BTreeMap<(String, Labels), AlertState>, key: &(String, Labels)| {
             of.get(key).copied().unwrap_or(AlertState::Inactive)
         };
         let mut keys: Vec<_> = before.keys().chain(after.keys()).collect();
@@ -301,8 +301,7 @@ async fn the_timeline_shows_when_alerts_were_pending_and_fired() -> Result<()> {
     for expected in [
         "High (g): fired twice, 2 alerts",
         "1× 5m",
-        "·░░░█████",
-        "█······",
+        "········░░██████████··········",
         "Never pending or firing: Quiet (g)",
         "2 firing, 0 ended: alertname=High  to terminal, first notification",
         "0 firing, 2 ended: alertname=High  to terminal, all alerts resolved",

@@ -1,12 +1,15 @@
 //! `dnswatch check` and `dnswatch run --once`, as a user meets them.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
+use backends::clock::{Clock as _, SystemClock};
 
 use crate::dnswatch::{dnswatch, output, said};
 use crate::parts;
 use crate::prometheus::Prometheus;
+use crate::samples::Samples;
 
 const GOOD: &str = "
 groups:
@@ -195,4 +198,90 @@ async fn a_first_run_without_good_rules_fails_with_the_place() -> Result<()> {
         "{said}"
     );
     Ok(())
+}
+
+#[tokio::test]
+async fn check_asks_a_server_what_matches_and_what_it_costs() -> Result<()> {
+    let Some(tools) = parts::prometheus() else {
+        return Ok(());
+    };
+    let began = SystemClock.now().minus(Duration::from_secs(600));
+    let values = std::iter::repeat_n(1.0, 41);
+    let samples = Samples::new().series(
+        "up{job=\"self\"}",
+        began.align_down(Duration::from_secs(1)),
+        Duration::from_secs(15),
+        values,
+    );
+    let prometheus = tools.server().samples(samples).start().await?;
+    let folder = tempfile::tempdir()?;
+    let rules = "groups:\n- name: g\n  rules:\n  - {alert: Down, expr: up == 0}\n  \
+                 - {alert: Typo, expr: 'upp{job=\"self\"} == 0'}\n";
+    std::fs::write(folder.path().join("rules.yml"), rules)?;
+    let check = |more: &[&str]| {
+        output(
+            dnswatch()
+                .args(["check", "rules.yml", "--url", prometheus.url()])
+                .args(more)
+                .current_dir(folder.path()),
+        )
+    };
+    let lenient = check(&[]);
+    assert!(lenient.status.success(), "{}", said(&lenient));
+    for expected in [
+        "rules.yml:5:26: warning: upp{job=\"self\"} has matched no series in the last 1h",
+        "rules.yml:4:13: Down reads ",
+        "1 warning(s).",
+    ] {
+        assert!(
+            said(&lenient).contains(expected),
+            "{expected:?} is not in\n{}",
+            said(&lenient)
+        );
+    }
+    assert!(
+        !said(&lenient).contains("warning: up has"),
+        "{}",
+        said(&lenient)
+    );
+    assert_eq!(check(&["--strict"]).status.code(), Some(1));
+    let json = String::from_utf8(check(&["--format=json"]).stdout)?;
+    let lines: Vec<serde_json::Value> = json
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
+    let cost = lines
+        .iter()
+        .find(|line| line["type"] == "cost" && line["alert"] == "Down");
+    assert!(
+        cost.is_some_and(|cost| cost["samples"].as_u64() >= Some(1)),
+        "{json}"
+    );
+    let found = lines.iter().find(|line| line["type"] == "finding");
+    assert!(
+        found.is_some_and(|found| found["name"] == "promql/series"),
+        "{json}"
+    );
+    Ok(())
+}
+
+#[test]
+fn check_warns_of_what_loads_and_is_not_meant() {
+    let rules = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up\n";
+    let files = [("rules.yml", rules)];
+    check(
+        &files,
+        0,
+        &[
+            "rules.yml:5:11: warning: ",
+            "(alerts/comparison)",
+            "1 warning(s).",
+        ],
+    );
+    let refused = rules.replace("expr: up", "expr: up ==");
+    check(
+        &[("rules.yml", &refused)],
+        1,
+        &["rules.yml:5:16: unexpected end", "1 error(s)."],
+    );
 }

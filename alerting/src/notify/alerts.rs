@@ -68,15 +68,25 @@ pub(super) fn collect(state: &mut State, config: &Config, own: Vec<Alert>, now: 
     } else {
         BTreeSet::new()
     };
-    let mut up_to_date: BTreeSet<RuleKey> = BTreeSet::new();
     let mut ends = Ends::new();
+    // Rules of one name may fire one alert, and what one tells of it depends on the others.
+    let mut names = BTreeSet::new();
+    let mut namesakes = BTreeSet::new();
+    for rule in config.groups.iter().flat_map(|group| &group.rules) {
+        if !names.insert(rule.id.alert.as_str()) {
+            namesakes.insert(rule.id.alert.as_str());
+        }
+    }
     for group in &config.groups {
         for rule in &group.rules {
             let Some(rule_state) = state.rules.get_mut(&rule.key) else {
                 continue;
             };
             if rule_state.evaluated_until >= now.align_down(group.interval) {
-                up_to_date.insert(rule.key.clone());
+                let was_taken = std::mem::replace(&mut rule_state.is_taken, true);
+                if was_taken && !namesakes.contains(rule.id.alert.as_str()) {
+                    continue;
+                }
                 take_news(alerts, &fired, &mut ends, &rule.key, rule_state, config);
             }
         }

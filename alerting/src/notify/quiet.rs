@@ -7,16 +7,16 @@ use super::dedup::time_to_live;
 use super::{AggrGroup, NotifyState, Route};
 use crate::timestamp::Timestamp;
 
-/// The first moment from which [`super::plan`] may find something to tell, if no rule has news.
-/// `changed_at` says of a group's key when its alerts last had news.
-pub fn next_plan(
-    notify: &NotifyState,
-    route: &Route,
-    changed_at: impl Fn(&str) -> Timestamp,
-) -> Option<Timestamp> {
+/// Of each group, by its key, the first moment from which [`super::plan`] may find something to
+/// tell of it, if no rule has news. `changed_at` says when its alerts last had news.
+pub fn next_plans<'a>(
+    notify: &'a NotifyState,
+    route: &'a Route,
+    changed_at: impl Fn(&str) -> Timestamp + 'a,
+) -> impl Iterator<Item = (&'a str, Timestamp)> {
     let groups = notify.groups.iter();
-    groups
-        .map(|(key, group)| {
+    groups.map(move |(key, group)| {
+        let next = || {
             if !group.flushed || last_flush(group, route) < changed_at(key) {
                 return group.next_flush;
             }
@@ -26,8 +26,9 @@ pub fn next_plan(
                 repeat.min(told.timestamp.plus(time_to_live(route)))
             });
             group.next_flush.max(again.min().unwrap_or_default())
-        })
-        .min()
+        };
+        (key.as_str(), next())
+    })
 }
 
 fn last_flush(group: &AggrGroup, route: &Route) -> Timestamp {

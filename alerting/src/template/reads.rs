@@ -152,6 +152,6 @@ mod tests {
             "",
             true,
         );
-        check("{{ define \"x\" }}{{ $labels.a }}{{ end }}", "a", "", false);
+        check("{{ define \"x\" }}{{ .Labels.a }}{{ end }}", "a", "", false);
     }
 }

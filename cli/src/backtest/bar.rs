@@ -4,19 +4,39 @@ use std::time::Duration;
 
 use alerting::timestamp::Timestamp;
 
-/// Which stretch it is, and into how many columns it is divided.
+/// How many seconds a column may stand for; below and above, any number of seconds or days.
+const COLUMNS: [u32; 15] = [
+    5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200,
+];
+const DAY: u32 = 86_400;
+
+/// Which stretch it is, and into what columns it is divided.
 pub(super) struct Scale {
     start: Timestamp,
     end: Timestamp,
+    column: Duration,
     columns: usize,
 }
 
 impl Scale {
-    pub(super) fn new(start: Timestamp, end: Timestamp, columns: usize) -> Self {
+    /// At most `most` columns, each of a length of time that is easy to count in.
+    pub(super) fn new(start: Timestamp, end: Timestamp, most: usize) -> Self {
+        let most = u32::try_from(most.max(1)).unwrap_or(u32::MAX);
+        let length = end.since(start);
+        let exact = u32::try_from((length / most).as_secs()).unwrap_or(u32::MAX);
+        let fits = |seconds: &u32| Duration::from_secs(u64::from(*seconds)) * most >= length;
+        let seconds = match COLUMNS.into_iter().find(fits) {
+            Some(seconds) if exact >= 5 => seconds,
+            Some(_) => exact + 1,
+            None => (exact / DAY + 1) * DAY,
+        };
+        let column = Duration::from_secs(u64::from(seconds));
+        let columns = length.as_millis().div_ceil(column.as_millis().max(1));
         Self {
             start,
             end,
-            columns: columns.max(1),
+            column,
+            columns: usize::try_from(columns).unwrap_or(1).max(1),
         }
     }
 
@@ -26,8 +46,7 @@ impl Scale {
 
     /// How much time a column stands for.
     pub(super) fn column(&self) -> Duration {
-        let columns = u32::try_from(self.columns).unwrap_or(u32::MAX);
-        (self.end.since(self.start) / columns).max(Duration::from_millis(1))
+        self.column
     }
 
     /// A bar without anything in it.
@@ -108,6 +127,7 @@ impl Bar {
         }
     }
 
+    /// A character a column.
     pub(super) fn draw(&self, scale: &Scale) -> String {
         let half = scale.column() / 2;
         self.cells
@@ -119,5 +139,41 @@ impl Bar {
                 Cell { .. } => '·',
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_column_is_a_length_that_is_easy_to_count_in() {
+        for (length, column, columns) in [
+            (1, 1, 1),
+            (90, 2, 45),
+            (900, 30, 30),
+            (86_400, 1_800, 48),
+            (7 * 86_400, 14_400, 42),
+            (30 * 86_400, 86_400, 30),
+            (365 * 86_400, 8 * 86_400, 46),
+        ] {
+            let scale = Scale::new(at(0), at(length), 48);
+            let found = (scale.column().as_secs(), scale.columns);
+            assert_eq!(found, (column, columns), "{length}");
+        }
+    }
+
+    #[test]
+    fn what_fires_for_a_moment_is_seen() {
+        let scale = Scale::new(at(0), at(600), 10);
+        let mut bar = scale.bar();
+        bar.is_pending(at(55), at(121), &scale);
+        bar.fires(at(130), at(131), &scale);
+        bar.fires(at(200), at(420), &scale);
+        assert_eq!(bar.draw(&scale), "░░▄████···");
     }
 }

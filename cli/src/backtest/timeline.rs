@@ -1,7 +1,7 @@
 //! A backtest as a person reads it: a bar a fired alert, from left to right as time went.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use alerting::alert::{Alert, AlertState};
@@ -27,7 +27,7 @@ const LISTED: usize = 20;
 const WIDTH: usize = 100;
 const WIDTHS: std::ops::RangeInclusive<usize> = 72..=160;
 /// What stands after a bar.
-const COUNTS: usize = 22;
+const COUNTS: usize = 20;
 
 /// What has been told so far.
 pub(super) struct Timeline {
@@ -63,7 +63,12 @@ struct Seen {
 
 impl Timeline {
     pub(super) fn new(config: &Config, start: Timestamp, end: Timestamp) -> Self {
-        let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| width.0.into());
+        let terminal = io::stdout()
+            .is_terminal()
+            .then(terminal_size::terminal_size);
+        let width = terminal
+            .flatten()
+            .map_or(WIDTH, |(width, _)| width.0.into());
         let width = width.clamp(*WIDTHS.start(), *WIDTHS.end());
         let labels_width = (width - COUNTS) * 2 / 5;
         let rules = config.groups.iter().flat_map(|group| {
@@ -154,11 +159,9 @@ impl Timeline {
         }
         writeln!(
             out,
-            "{} to {} UTC ({}), {} a character; █ fires  ▄ fires, less than half of it  \
-             ░ pending",
+            "{} to {} UTC, a character is {}: █ fires, ▄ fires for less than half of it, ░ pending",
             minute(scale.start()),
             minute(until),
-            rounded(until.since(scale.start())),
             rounded(scale.column()),
         )?;
         let indent = self.labels_width + 2;
