@@ -165,7 +165,7 @@ fn annotations_name_labels_that_the_result_has() {
 fn what_prometheus_refuses_is_refused_at_its_place() {
     of("up ==", &["5:16 promql/syntax"]);
     of("rate(x) > 1", &["5:11 promql/syntax"]);
-    of(r#"{a=~".*"} > 1"#, &["5:11 promql/syntax"]);
+    of(r#"'{a=~".*"} > 1'"#, &["5:12 promql/syntax"]);
     of(r#"x{a=~"("} > 1"#, &["5:13 promql/syntax"]);
     of(r#"x{a="1" or b="2"} > 1"#, &["5:11 promql/syntax"]);
     of("x @ NaN > 1", &["5:15 promql/syntax"]);
