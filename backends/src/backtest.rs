@@ -350,7 +350,7 @@ impl Backtest {
         let plan = plans.map(|(_, plan)| plan).min();
         let run = change.min(plan.map_or(never, run_at)).max(next);
         let passed = run.min(end.plus(Duration::from_millis(1)));
-        quiet::pass_over(&mut replay.state.notify, route, schedule, passed);
+        quiet::pass_over(&mut replay.state.notify, route, schedule, (next, passed));
         run
     }
 
