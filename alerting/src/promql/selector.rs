@@ -183,12 +183,15 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// What follows `@`: any number but an infinite one.
+    /// What follows `@`: seconds that fit 64 bits, as Prometheus has it.
     fn moment(&mut self) -> Result<(), ParseError> {
+        const OUT_OF_RANGE: f64 = 9_223_372_036_854_775_808.0;
         let start = self.at;
         self.signed_number()?;
-        let number = self.peek_back().map(|token| self.slice(token.span));
-        if number.is_some_and(|text| text.starts_with(|c: char| c.is_ascii_alphabetic())) {
+        let number = self.peek_back().map_or("", |token| self.slice(token.span));
+        let is_word = number.starts_with(|c: char| c.is_ascii_alphabetic());
+        let seconds = number.replace('_', "").parse::<f64>();
+        if is_word || seconds.is_ok_and(|seconds| seconds >= OUT_OF_RANGE) {
             self.at = start;
             return Err(self.unexpected("a moment"));
         }
