@@ -238,7 +238,7 @@ async fn the_script_uploads_them() -> Result<()> {
         .await?;
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/grafana/upload");
         let said = tokio::task::spawn_blocking({
-            let url = format!("{}/", grafana.url);
+            let (python, url) = (python.clone(), format!("{}/", grafana.url));
             move || {
                 Command::new(python)
                     .arg(script)
