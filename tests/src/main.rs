@@ -17,6 +17,7 @@
 //! - [`outage`]: an outage of the backend loses no tick, and is no all-clear
 //! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
 //!   for rules that are hard to evaluate, one tick a run or many; the same failures
+//! - [`timelines`]: a thousand made-up rules and histories are at every tick as promtool has them
 //! - [`deployed`]: the stack on a local AWS: schedule, roles, queue; a storm told by Slack and
 //!   e-mail; nothing lost while the function is killed and all around it fails
 //! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
@@ -75,4 +76,5 @@ mod sns;
 mod stack;
 mod state_file;
 mod telemetry;
+mod timelines;
 mod weather;

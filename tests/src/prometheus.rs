@@ -35,6 +35,15 @@ impl PrometheusTools {
             .with_context(|| format!("running {}", promtool.display()))
     }
 
+    /// What promtool says that it is: `3.5.3`, for example.
+    pub(crate) fn version(&self) -> Result<String> {
+        let said = self.promtool(["--version"])?;
+        let text = String::from_utf8_lossy(&said.stdout) + String::from_utf8_lossy(&said.stderr);
+        let (_, rest) = text.split_once("version ").context("a version")?;
+        let end = rest.find(|c: char| c != '.' && !c.is_ascii_digit());
+        Ok(rest[..end.unwrap_or(rest.len())].to_owned())
+    }
+
     /// A server to set up and start.
     pub(crate) fn server(&self) -> Setup<'_> {
         Setup {
@@ -104,8 +113,10 @@ impl Setup<'_> {
         // The kernel chooses a free port, and the log tells it: no other can take it in between.
         let address = process
             .says(START, |line| {
-                let (_, rest) = line.split_once("msg=\"Listening on\" address=")?;
-                Some(rest.trim_matches('"').to_owned())
+                let (_, rest) = line.split_once("msg=\"Listening on\"")?;
+                // Prometheus 3 names its component in between.
+                let (_, address) = rest.split_once("address=")?;
+                Some(address.trim_matches('"').to_owned())
             })
             .await?;
         process
