@@ -44,10 +44,17 @@ soak: ## the deployed stack under faults, and the fault simulation over many mor
 	@DNSWATCH_SIM_SEEDS=$(SEEDS) cargo test --locked --package dnswatch-tests simulation -- --nocapture
 
 .PHONY: bench
-bench: ## the function's start, size and memory beside a bare one's (an optimised build: minutes)
+bench: ## the function's start, size and memory beside a bare one's, the backtest beside vmalert's (an optimised build: minutes)
 # cargo-lambda, and so `sam build`, builds for this processor: Lambda has none that is older.
 	@RUSTFLAGS='-C target-cpu=haswell' cargo build --quiet --locked --release --package ruler --bin ruler --example bare
 	@bench/start.py bare=$(CARGO_TARGET_DIR)/release/examples/bare ruler=$(CARGO_TARGET_DIR)/release/ruler
+	$(AGAIN) bench-backtest
+
+.PHONY: bench-backtest
+bench-backtest: ## only `dnswatch backtest` beside vmalert's replay
+	@tests/parts/install prometheus vmalert
+	@cargo build --quiet --locked --profile cli --package dnswatch
+	@bench/backtest.py $(CARGO_TARGET_DIR)/cli/dnswatch
 
 .PHONY: lint quick-lint clippy
 lint: quick-lint clippy ## formatting, clippy, shellcheck, no doubled dependency stacks

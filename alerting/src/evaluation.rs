@@ -3,17 +3,28 @@
 //!
 //! [`Evaluation::plan`] works out what is due, [`Evaluation::asks`] takes every rule as far as
 //! the answers at hand reach and says what is missing, [`Evaluation::answer`] takes an answer,
-//! [`Evaluation::finish`] gives the new states. Whatever is left unanswered stays due.
+//! [`Evaluation::finish`] says what it came to. Whatever is left unanswered stays due.
+//!
+//! Who replays history has the same done up to one moment after another
+//! ([`Evaluation::asks_until`]), and is told of every tick at which something happened
+//! ([`Evaluation::record`]).
+
+mod event;
+mod matrix;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use event::{Event, Happened};
+use matrix::Matrix;
+
+use crate::alert::{Alert, AlertState};
 use crate::labels::Labels;
 use crate::presence;
 use crate::query::{Answer, Ask, At, FailureKind, QueryFailure, ResultType};
 use crate::rules::{AlertingRule, RuleGroup, RuleKey};
-use crate::state::{Failure, RuleState, Skipped};
+use crate::state::{Failure, Health, RuleState, Skipped};
 use crate::state_machine::{self, External, Semantics, Stop, Tick};
 use crate::ticks::DueTicks;
 use crate::timestamp::Timestamp;
@@ -57,6 +68,7 @@ pub struct Evaluation<'a> {
     options: &'a EvaluationOptions,
     runs: Vec<RuleRun<'a>>,
     answers: Answers,
+    events: Option<Vec<Event<'a>>>,
 }
 
 /// What a chunk came to.
@@ -102,13 +114,14 @@ impl<'a> Evaluation<'a> {
         let mut runs = Vec::new();
         for group in groups {
             for rule in &group.rules {
-                let state = old.remove(&rule.key).unwrap_or_else(|| {
+                let mut state = old.remove(&rule.key).unwrap_or_else(|| {
                     RuleState::new(rule.id.clone(), now.align_down(group.interval))
                 });
-                let mut run = RuleRun::new(group, rule, state, now, options);
+                let mut run = RuleRun::new(group, rule, &mut state, now, options);
                 if left_alone.contains(&rule.key) {
                     run.leave_alone();
                 }
+                states.insert(rule.key.clone(), state);
                 runs.push(run);
             }
         }
@@ -116,17 +129,53 @@ impl<'a> Evaluation<'a> {
             options,
             runs,
             answers: Answers::new(),
+            events: None,
         }
+    }
+
+    /// From now on, keeps what happens at each tick for [`Evaluation::take_events`].
+    pub fn record(&mut self) {
+        self.events.get_or_insert_default();
+    }
+
+    /// What happened since it was last asked, in the order of ticks, and at one tick in the order
+    /// of rules.
+    pub fn take_events(&mut self) -> Vec<Event<'a>> {
+        let mut events = self.events.as_mut().map(std::mem::take).unwrap_or_default();
+        events.sort_by_key(|event| event.at);
+        events
     }
 
     /// Takes every rule as far as it goes; what must be answered before any goes further.
     /// Empty: the chunk is done.
-    pub fn asks(&mut self) -> Vec<Ask> {
+    pub fn asks(&mut self, states: &mut BTreeMap<RuleKey, RuleState>) -> Vec<Ask> {
+        self.asks_until(Timestamp::from_millis(i64::MAX), true, states)
+    }
+
+    /// The same, but no rule goes further than its last tick that is not after `until`. Where alerts
+    /// stand is right then; their values and annotations are only if they are to be looked at
+    /// (`settle`).
+    pub fn asks_until(
+        &mut self,
+        until: Timestamp,
+        settle: bool,
+        states: &mut BTreeMap<RuleKey, RuleState>,
+    ) -> Vec<Ask> {
         let mut asks = BTreeSet::new();
         for run in &mut self.runs {
-            asks.extend(run.advance(&self.answers, self.options));
+            if let Some(state) = states.get_mut(&run.rule.key) {
+                let events = self.events.as_mut();
+                let goal = (until, settle);
+                asks.extend(run.advance(goal, state, &self.answers, self.options, events));
+            }
         }
         asks.into_iter().collect()
+    }
+
+    /// The first tick that is not evaluated and at which an alert may come to stand elsewhere, or
+    /// a rule fail; none if there is none in the chunk.
+    pub fn next_change(&self) -> Option<Timestamp> {
+        self.runs.iter().filter_map(RuleRun::next_change).min()
     }
 
     /// Takes the answer to a question.
@@ -134,11 +183,11 @@ impl<'a> Evaluation<'a> {
         self.answers.insert(ask, answer.map(Arc::new));
     }
 
-    /// The rules' states after what could be evaluated. Rules that were stopped by a failure
-    /// that may pass are added to `stopped`.
+    /// What was evaluated. Rules that were stopped by a failure that may pass are added to
+    /// `stopped`.
     pub fn finish(
         self,
-        states: &mut BTreeMap<RuleKey, RuleState>,
+        states: &BTreeMap<RuleKey, RuleState>,
         stopped: &mut BTreeSet<RuleKey>,
     ) -> Progress {
         let mut progress = Progress::default();
@@ -150,27 +199,32 @@ impl<'a> Evaluation<'a> {
             if run.evaluated < run.due {
                 progress.stopped += 1;
                 stopped.insert(run.rule.key.clone());
-            } else if run.due > 0 {
-                progress.more |= run.state.evaluated_until < run.now.align_down(run.group.interval);
+            } else if run.due > 0
+                && let Some(state) = states.get(&run.rule.key)
+            {
+                progress.more |= state.evaluated_until < run.now.align_down(run.group.interval);
             }
-            states.insert(run.rule.key.clone(), run.state);
         }
         progress
     }
 }
 
-/// The samples of a rule's expression by the moment that they were asked for.
-type Vectors = BTreeMap<Timestamp, Vec<(Labels, f64)>>;
-
 /// One rule on its way through its due ticks.
 struct RuleRun<'a> {
     group: &'a RuleGroup,
     rule: &'a AlertingRule,
-    state: RuleState,
     now: Timestamp,
     ticks: std::collections::VecDeque<Timestamp>,
     last: Timestamp,
-    vectors: Option<Vectors>,
+    /// The expression's result at all ticks, where it was asked for at once.
+    matrix: Option<Matrix>,
+    /// Whether the labels of alerts depend on the labels of series alone.
+    steady: bool,
+    /// Up to which tick, exclusively, all alerts stay as the last tick left them, if the same
+    /// series have samples.
+    rests_until: Option<Timestamp>,
+    /// The last tick, where it was passed over.
+    passed: Option<Timestamp>,
     /// Whether each tick is asked for by itself.
     instants: bool,
     stopped: bool,
@@ -191,7 +245,7 @@ impl<'a> RuleRun<'a> {
     fn new(
         group: &'a RuleGroup,
         rule: &'a AlertingRule,
-        mut state: RuleState,
+        state: &mut RuleState,
         now: Timestamp,
         options: &EvaluationOptions,
     ) -> Self {
@@ -214,11 +268,16 @@ impl<'a> RuleRun<'a> {
                     from
                 }
             });
-            state.health.skipped = Some(Skipped { from, to, at: now });
             state.evaluated_until = to;
+            // Where nothing is made up for it is Prometheus's way: an evaluation that was missed
+            // is none, and `for` is the time between those that were not.
+            let is_told = !options.max_catch_up.is_zero();
+            if is_told {
+                state.health.skipped = Some(Skipped { from, to, at: now });
+            }
             // Nobody knows whether the expression held in between: `for` starts anew.
             for alert in state.active.values_mut() {
-                if alert.state == crate::alert::AlertState::Pending {
+                if is_told && alert.state == AlertState::Pending {
                     alert.active_at = due.first;
                 }
             }
@@ -228,13 +287,18 @@ impl<'a> RuleRun<'a> {
         Self {
             group,
             rule,
-            state,
             now,
             last: ticks.back().copied().unwrap_or_default(),
             due: ticks.len(),
             instants: ticks.len() == 1 || !rule.expr.range_equals_instants(),
             ticks,
-            vectors: None,
+            matrix: None,
+            steady: rule.labels.iter().all(|(_, template)| {
+                let reads = template.reads();
+                !reads.changing && !reads.whole
+            }),
+            rests_until: None,
+            passed: None,
             stopped: false,
             asked: BTreeSet::new(),
             evaluated: 0,
@@ -249,69 +313,120 @@ impl<'a> RuleRun<'a> {
         self.due = 0;
     }
 
-    /// Evaluates tick after tick until an answer is missing.
-    fn advance(&mut self, answers: &Answers, options: &EvaluationOptions) -> BTreeSet<Ask> {
-        while !self.stopped
-            && let Some(tick) = self.ticks.front().copied()
-        {
-            match self.tick(tick, answers, options) {
+    /// Evaluates tick after tick, up to `until`, until an answer is missing.
+    ///
+    /// A tick that would change nothing but values is passed over. It is evaluated after all where
+    /// its values count: before a tick that is not passed over, and where the last one's are looked
+    /// at (`settle`).
+    fn advance(
+        &mut self,
+        (until, settle): (Timestamp, bool),
+        state: &mut RuleState,
+        answers: &Answers,
+        options: &EvaluationOptions,
+        mut events: Option<&mut Vec<Event<'a>>>,
+    ) -> BTreeSet<Ask> {
+        while !self.stopped {
+            let due = self.ticks.front().copied().filter(|tick| *tick <= until);
+            if let Some(tick) = due
+                && self.is_quiet(tick)
+            {
+                self.passed = Some(tick);
+                self.evaluated(tick, state, None);
+                continue;
+            }
+            let (tick, was_passed) = match (self.passed, due) {
+                (Some(passed), Some(_)) => (passed, true),
+                (Some(passed), None) if settle => (passed, true),
+                (None, Some(tick)) => (tick, false),
+                _ => break,
+            };
+            let evaluated_at = self.now.min(until);
+            let error = match self.tick(tick, evaluated_at, state, answers, options) {
                 Ok(outcome) => {
-                    self.state.active = outcome.active;
+                    let before = std::mem::replace(&mut state.active, outcome.active);
+                    if let Some(events) = &mut events {
+                        let changed = event::changes(&before, &state.active);
+                        events.extend(changed.map(|what| self.event(tick, what)));
+                    }
                     for mut ended in outcome.ended {
                         // An earlier end that nobody saw stays to be told.
-                        let before = self.state.ended.get(&ended.labels);
+                        let before = state.ended.get(&ended.labels);
                         ended.late |= before.is_some_and(|before| before.late);
-                        self.state.ended.insert(ended.labels.clone(), ended);
+                        state.ended.insert(ended.labels.clone(), ended);
                     }
-                    self.evaluated(tick, outcome.error);
+                    outcome.error
                 }
-                Err(Stop::Failed(message)) => self.evaluated(tick, Some(message)),
-                Err(Stop::Unanswered(message)) => self.stop(tick, message),
+                Err(Stop::Failed(message)) => Some(message),
+                Err(Stop::Unanswered(message)) => {
+                    self.stopped = true;
+                    state.health.failure = Some(failure(&state.health, tick, false, message));
+                    continue;
+                }
                 Err(Stop::Needs(asks)) => {
                     self.asked.extend(asks.iter().cloned());
                     if self.asked.len() <= MAX_ASKS {
                         return asks;
                     }
-                    self.evaluated(
-                        tick,
-                        Some(format!("the rule asks more than {MAX_ASKS} queries")),
-                    );
+                    Some(format!("the rule asks more than {MAX_ASKS} queries"))
                 }
+            };
+            if was_passed {
+                self.passed = None;
+                continue;
             }
+            if let (Some(events), Some(error)) = (&mut events, &error) {
+                events.push(self.event(tick, Happened::Failed(error.clone())));
+            }
+            self.rests_until = match error {
+                None => rests_until(self.rule, &state.active),
+                Some(_) => None,
+            };
+            self.evaluated(tick, state, error);
         }
         BTreeSet::new()
     }
 
-    fn evaluated(&mut self, tick: Timestamp, error: Option<String>) {
+    fn event(&self, at: Timestamp, what: Happened) -> Event<'a> {
+        Event {
+            group: self.group,
+            rule: self.rule,
+            at,
+            what,
+        }
+    }
+
+    fn evaluated(&mut self, tick: Timestamp, state: &mut RuleState, error: Option<String>) {
         self.ticks.pop_front();
-        self.state.evaluated_until = tick;
+        state.evaluated_until = tick;
         self.evaluated += 1;
         self.failed += usize::from(error.is_some());
-        self.state.health.failure = error.map(|error| self.failure(tick, true, error));
+        state.health.failure = error.map(|error| failure(&state.health, tick, true, error));
     }
 
-    fn stop(&mut self, tick: Timestamp, error: String) {
-        self.stopped = true;
-        self.state.health.failure = Some(self.failure(tick, false, error));
+    /// Whether a tick leaves every alert where the last one left it.
+    fn is_quiet(&self, tick: Timestamp) -> bool {
+        self.next_change().is_none_or(|change| tick < change)
     }
 
-    fn failure(&self, tick: Timestamp, refused: bool, error: String) -> Failure {
-        let since = self
-            .state
-            .health
-            .failure
-            .as_ref()
-            .map(|before| before.since);
-        Failure {
-            since: since.unwrap_or(tick),
-            refused,
-            error,
-        }
+    /// The first tick from the next one on that may change where an alert stands.
+    fn next_change(&self) -> Option<Timestamp> {
+        let next = self.ticks.front().copied()?;
+        let (Some(matrix), Some(rests_until), true) = (&self.matrix, self.rests_until, self.steady)
+        else {
+            return Some(next);
+        };
+        let offset = self.group.query_offset;
+        let change = matrix.next_change(next.minus(offset));
+        let change = change.map_or(rests_until, |at| at.plus(offset).min(rests_until));
+        (change <= self.last).then(|| change.max(next))
     }
 
     fn tick(
         &mut self,
         tick: Timestamp,
+        evaluated_at: Timestamp,
+        state: &RuleState,
         answers: &Answers,
         options: &EvaluationOptions,
     ) -> Result<state_machine::Outcome, Stop> {
@@ -335,10 +450,10 @@ impl<'a> RuleRun<'a> {
         let outcome = state_machine::evaluate(
             self.group,
             self.rule,
-            &self.state.active,
+            &state.active,
             &Tick {
                 at: tick,
-                late: self.now.since(tick) > options.schedule.saturating_mul(2),
+                late: evaluated_at.since(tick) > options.schedule.saturating_mul(2),
                 vector: &vector,
                 template_query: &template_query,
                 template_ask: &template_ask,
@@ -367,8 +482,8 @@ impl<'a> RuleRun<'a> {
     /// The expression's result at one moment.
     fn vector(&mut self, at: Timestamp, answers: &Answers) -> Result<Vec<(Labels, f64)>, Stop> {
         if !self.instants {
-            if let Some(vectors) = &mut self.vectors {
-                return Ok(vectors.get(&at).cloned().unwrap_or_default());
+            if let Some(matrix) = &mut self.matrix {
+                return Ok(matrix.at(at));
             }
             let ask = self.ask(At::Range {
                 start: at,
@@ -378,8 +493,10 @@ impl<'a> RuleRun<'a> {
             match answers.get(&ask) {
                 None => return Err(Stop::Needs(BTreeSet::from([ask]))),
                 Some(Ok(answer)) => {
-                    let vectors = self.vectors.insert(by_moment(answer));
-                    return Ok(vectors.get(&at).cloned().unwrap_or_default());
+                    return Ok({
+                        let matrix = Matrix::new(answer.clone(), self.group.interval);
+                        self.matrix.insert(matrix).at(at)
+                    });
                 }
                 Some(Err(failure)) if failure.kind == FailureKind::Transient => {
                     return Err(Stop::Unanswered(failure.message.clone()));
@@ -424,15 +541,28 @@ fn instant_vector(answer: &Answer) -> Vec<(Labels, f64)> {
         .collect()
 }
 
-fn by_moment(answer: &Answer) -> Vectors {
-    let mut vectors = Vectors::new();
-    for series in &answer.series {
-        for sample in &series.samples {
-            vectors
-                .entry(sample.at)
-                .or_default()
-                .push((series.labels.clone(), sample.value));
+/// Until when alerts stay where they stand while the same series have samples. None where one is
+/// kept firing or held without its series: that is looked at anew at each tick.
+fn rests_until(rule: &AlertingRule, active: &BTreeMap<Labels, Alert>) -> Option<Timestamp> {
+    let mut until = Timestamp::from_millis(i64::MAX);
+    for alert in active.values() {
+        let alone = alert.keep_firing_since.is_some() || alert.hold.is_some();
+        if alert.state == AlertState::Firing && alone {
+            return None;
+        }
+        if alert.state == AlertState::Pending {
+            until = until.min(alert.active_at.plus(rule.hold_for));
         }
     }
-    vectors
+    Some(until)
+}
+
+/// The rule's failure, which began with `tick` if it did not fail before.
+fn failure(health: &Health, tick: Timestamp, refused: bool, error: String) -> Failure {
+    let since = health.failure.as_ref().map(|before| before.since);
+    Failure {
+        since: since.unwrap_or(tick),
+        refused,
+        error,
+    }
 }

@@ -35,6 +35,60 @@ impl Place {
     }
 }
 
+/// The place of byte `at` of a scalar that the parser read as `scalar`, and which begins at
+/// `begins` in `text`.
+///
+/// YAML folds lines, drops indentation and doubles quotes, but leaves what is no space as it is, and
+/// in its order: that is counted.
+pub(crate) fn within(file: &str, text: &str, begins: Location, scalar: &str, at: usize) -> Place {
+    let mut ahead = scalar
+        .get(..at)
+        .unwrap_or(scalar)
+        .chars()
+        .filter(|c| !c.is_whitespace())
+        .count();
+    let mut place = Place::of(file, Some(begins));
+    let first = usize::try_from(begins.line()).unwrap_or(usize::MAX);
+    let lines = text.split('\n').enumerate().skip(first.saturating_sub(1));
+    let mut quote = None;
+    for (number, line) in lines {
+        let is_first = number + 1 == first;
+        let skipped = if is_first {
+            place.column.saturating_sub(1)
+        } else {
+            0
+        };
+        let mut characters = line.chars().enumerate().skip(skipped).peekable();
+        if is_first {
+            match characters.peek() {
+                // A block: what it says begins on the next line.
+                Some((_, '|' | '>')) => continue,
+                Some((_, mark @ ('"' | '\''))) => {
+                    quote = Some(*mark);
+                    characters.next();
+                }
+                _ => {}
+            }
+        }
+        while let Some((column, character)) = characters.next() {
+            if character.is_whitespace() {
+                continue;
+            }
+            if ahead == 0 {
+                place.line = number + 1;
+                place.column = column + 1;
+                return place;
+            }
+            ahead -= 1;
+            let escapes = matches!((quote, character), (Some('"'), '\\') | (Some('\''), '\''));
+            if escapes {
+                characters.next();
+            }
+        }
+    }
+    place
+}
+
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.line {

@@ -2,10 +2,12 @@
 //!
 //! [`run::Ruler::run`] is the whole of a run: it loads the state, lets `alerting` decide,
 //! fetches what `alerting` asks for, commits, and publishes. Clock, connections and names are
-//! parameters, so whatever a test drives is what runs.
+//! parameters, so whatever a test drives is what runs. [`backtest::Backtest::run`] does the same
+//! with a span of history, and neither commits nor publishes.
 
 pub mod amp;
 pub mod aws;
+pub mod backtest;
 pub mod clock;
 pub mod config_files;
 pub mod http;

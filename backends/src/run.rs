@@ -276,7 +276,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
             stopped,
         );
         loop {
-            let asks = chunk.asks();
+            let asks = chunk.asks(&mut state.rules);
             if asks.is_empty() {
                 break;
             }
@@ -286,7 +286,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
             }
             report.took.query += self.since(began);
         }
-        let progress = chunk.finish(&mut state.rules, stopped);
+        let progress = chunk.finish(&state.rules, stopped);
         let more = progress.more;
         report.evaluated.add(&progress);
         more
@@ -298,21 +298,8 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
         asks: Vec<Ask>,
         deadline: Timestamp,
     ) -> Vec<(Ask, Result<Answer, QueryFailure>)> {
-        stream::iter(asks)
-            .map(|ask| async move {
-                let answer = if self.clock.now() < deadline {
-                    self.querier.query(&ask, deadline).await
-                } else {
-                    Err(QueryFailure {
-                        kind: FailureKind::Transient,
-                        message: "the run's time is used up".to_owned(),
-                    })
-                };
-                (ask, answer)
-            })
-            .buffer_unordered(self.options.concurrency.max(1))
-            .collect()
-            .await
+        let concurrency = self.options.concurrency;
+        fetch(&self.querier, &self.clock, concurrency, asks, deadline).await
     }
 
     /// Commits the state, unless it is what is stored already.
@@ -326,6 +313,31 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
         committed.version = Some(version);
         Ok(())
     }
+}
+
+/// Asks all of `asks`, `concurrency` at a time, none after `deadline`.
+pub(crate) async fn fetch(
+    querier: &impl Querier,
+    clock: &impl Clock,
+    concurrency: usize,
+    asks: Vec<Ask>,
+    deadline: Timestamp,
+) -> Vec<(Ask, Result<Answer, QueryFailure>)> {
+    stream::iter(asks)
+        .map(|ask| async move {
+            let answer = if clock.now() < deadline {
+                querier.query(&ask, deadline).await
+            } else {
+                Err(QueryFailure {
+                    kind: FailureKind::Transient,
+                    message: "the run's time is used up".to_owned(),
+                })
+            };
+            (ask, answer)
+        })
+        .buffer_unordered(concurrency.max(1))
+        .collect()
+        .await
 }
 
 fn failing(state: &State) -> Vec<String> {

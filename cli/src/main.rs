@@ -1,7 +1,10 @@
 //! `dnswatch`: Prometheus rules evaluated against any Prometheus API, alerts told once.
 
+mod backtest;
 mod check;
+mod ruling;
 mod run;
+mod server;
 
 use std::process::ExitCode;
 
@@ -21,6 +24,9 @@ enum Command {
     /// Say what is wrong with rule files and alertmanager.yml, with line and column. Exits 1 if
     /// anything is.
     Check(check::Args),
+    /// Say what rules would have done over a span of history: when alerts were pending and firing,
+    /// and what would have been told.
+    Backtest(Box<backtest::Args>),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +41,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Backtest(args) => backtest::backtest(&args),
     };
     done.unwrap_or_else(|error| {
         tracing::error!("{error:#}");

@@ -5,24 +5,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use alerting::config::{ConfigFiles, Settings};
+use alerting::config::ConfigFiles;
 use alerting::duration;
-use alerting::evaluation::EvaluationOptions;
-use alerting::labels::Labels;
-use alerting::notify::{Receiver, Route};
-use alerting::rules::Defaults;
-use alerting::state_machine::{External, Semantics};
 use anyhow::{Context, Result};
-use aws_credential_types::Credentials;
 use backends::clock::SystemClock;
 use backends::config_files;
-use backends::http::{self, HttpOptions};
 use backends::notify::Terminal;
-use backends::prometheus::{Auth, Client, ClientOptions, PrometheusQuerier, SigV4};
+use backends::prometheus::PrometheusQuerier;
 use backends::run::{Ruler, RunError, RunOptions, RunReport};
 use backends::state::FileStore;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
+
+use crate::ruling::Ruling;
+use crate::server::Access;
 
 /// What `dnswatch run` takes.
 #[derive(clap::Args)]
@@ -39,64 +35,13 @@ pub(crate) struct Args {
     /// Run once and exit. On an empty state this only sets where the next run goes on from.
     #[arg(long)]
     once: bool,
-    /// How often to run.
-    #[arg(long, default_value = "1m", value_parser = duration::parse, value_name = "DURATION")]
-    interval: Duration,
-    /// The interval of groups that name none.
-    #[arg(long, default_value = "1m", value_parser = duration::parse, value_name = "DURATION")]
-    evaluation_interval: Duration,
-    /// How far back samples are asked for, so that late ones have arrived; a group's own wins.
-    #[arg(long, default_value = "1m", value_parser = duration::parse, value_name = "DURATION")]
-    query_offset: Duration,
     /// After an outage, how far back missed evaluations are made up for.
     #[arg(long, default_value = "1h", value_parser = duration::parse, value_name = "DURATION")]
     max_catch_up: Duration,
-    /// How long a firing alert is held whose telemetry stopped altogether.
-    #[arg(long, default_value = "1h", value_parser = duration::parse, value_name = "DURATION")]
-    stale_hold: Duration,
-    /// How long a firing alert is held whose own series are gone while others of the kind go on.
-    #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
-    gone_hold: Duration,
-    /// Resolve alerts as soon as their series vanish, without asking why, as Prometheus does.
-    #[arg(long)]
-    resolve_vanished: bool,
-    /// Forget a rule's alerts when it exceeds its group's `limit`, as Prometheus does.
-    #[arg(long)]
-    limit_wipes_state: bool,
-    /// The labels that alerts are grouped by in notifications.
-    #[arg(
-        long,
-        default_value = "alertname,cluster",
-        value_delimiter = ',',
-        value_name = "LABEL"
-    )]
-    group_by: Vec<String>,
-    /// How long a new group waits for more alerts before it is told.
-    #[arg(long, default_value = "30s", value_parser = duration::parse, value_name = "DURATION")]
-    group_wait: Duration,
-    /// How long a group that was told waits before it tells of changes.
-    #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
-    group_interval: Duration,
-    /// After what time a group that goes on unchanged is told again.
-    #[arg(long, default_value = "4h", value_parser = duration::parse, value_name = "DURATION")]
-    repeat_interval: Duration,
-    /// A label that alerts get which lack it, as NAME=VALUE. May be given several times.
-    #[arg(long, value_parser = label, value_name = "NAME=VALUE")]
-    external_label: Vec<(String, String)>,
-    /// What `$externalURL` is in templates.
-    #[arg(long, default_value = "", value_name = "URL")]
-    external_url: String,
-    /// Sign queries for AMP in this region, with the credentials in AWS_ACCESS_KEY_ID,
-    /// AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
-    #[arg(long, value_name = "REGION")]
-    sigv4_region: Option<String>,
-}
-
-fn label(text: &str) -> Result<(String, String), String> {
-    text.split_once('=')
-        .filter(|(name, value)| !name.is_empty() && !value.is_empty())
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .ok_or_else(|| "write it as NAME=VALUE".to_owned())
+    #[command(flatten)]
+    access: Access,
+    #[command(flatten)]
+    ruling: Ruling,
 }
 
 type LocalRuler =
@@ -113,23 +58,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn ruler(args: &Args) -> Result<LocalRuler> {
-    let mut options = ClientOptions::new(&args.url);
-    options.jitter_seed = fastrand::u64(..);
-    if let Some(region) = &args.sigv4_region {
-        options.auth = Auth::SigV4(SigV4::amp(region, credentials()?));
-    }
-    let http = http::client(&HttpOptions::default())?;
-    let client = Client::new(http, options).context("--url")?;
+    let client = args.access.client(&args.url)?;
+    let mut settings = args.ruling.settings(&args.url);
+    settings.evaluation.max_catch_up = args.max_catch_up;
     let defaults = RunOptions::default();
-    let budget = defaults
-        .budget
-        .min(args.interval.max(Duration::from_secs(5)));
+    let interval = args.ruling.interval.max(Duration::from_secs(5));
+    let budget = defaults.budget.min(interval);
     Ok(Ruler {
         clock: SystemClock,
         querier: PrometheusQuerier::new(client, SystemClock),
         store: FileStore::new(&args.state),
         notifier: Terminal::new(io::stdout()),
-        settings: settings(args),
+        settings,
         options: RunOptions {
             budget,
             // Nothing is begun after the budget; what was begun before it ends well within this.
@@ -137,52 +77,6 @@ fn ruler(args: &Args) -> Result<LocalRuler> {
             ..defaults
         },
     })
-}
-
-fn settings(args: &Args) -> Settings {
-    Settings {
-        workspace: args.url.clone(),
-        defaults: Defaults {
-            interval: args.evaluation_interval,
-            query_offset: args.query_offset,
-        },
-        route: Route {
-            receiver: "terminal".to_owned(),
-            group_by: args.group_by.clone(),
-            group_wait: args.group_wait,
-            group_interval: args.group_interval,
-            repeat_interval: args.repeat_interval,
-        },
-        receivers: vec![Receiver::terminal("terminal")],
-        evaluation: EvaluationOptions {
-            semantics: Semantics {
-                ask_before_resolve: !args.resolve_vanished,
-                stale_hold: args.stale_hold,
-                gone_hold: args.gone_hold,
-                limit_wipes_state: args.limit_wipes_state,
-            },
-            external: External {
-                labels: Labels::from_iter(args.external_label.iter().cloned()),
-                url: args.external_url.clone(),
-            },
-            max_catch_up: args.max_catch_up,
-            schedule: args.interval,
-            ..EvaluationOptions::default()
-        },
-    }
-}
-
-fn credentials() -> Result<Credentials> {
-    let variable = |name: &str| {
-        std::env::var(name).with_context(|| format!("--sigv4-region needs {name} to be set"))
-    };
-    Ok(Credentials::new(
-        variable("AWS_ACCESS_KEY_ID")?,
-        variable("AWS_SECRET_ACCESS_KEY")?,
-        std::env::var("AWS_SESSION_TOKEN").ok(),
-        None,
-        "environment",
-    ))
 }
 
 /// The rule files as they are now.
@@ -202,7 +96,7 @@ fn files(args: &Args) -> Result<ConfigFiles, String> {
 async fn schedule(args: &Args, ruler: &LocalRuler) -> Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    let mut due = tokio::time::interval(args.interval.max(Duration::from_millis(100)));
+    let mut due = tokio::time::interval(args.ruling.interval.max(Duration::from_millis(100)));
     due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         tokio::select! {

@@ -12,12 +12,14 @@
 //! - [`dnswatch`]: the program as a user has it
 //!
 //! What they prove:
+//! - [`backtest`]: `dnswatch backtest` tells what the ruler would have told
 //! - [`cli`]: `dnswatch check` and `dnswatch run --once`, as a user meets them
 //! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
 //! - [`outage`]: an outage of the backend loses no tick, and is no all-clear
 //! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
 //!   for rules that are hard to evaluate, one tick a run or many; the same failures
 //! - [`timelines`]: a thousand made-up rules and histories are at every tick as promtool has them
+//! - [`live`]: a running Prometheus and we have the same alerts while rules fail and files change
 //! - [`deployed`]: the stack on a local AWS: schedule, roles, queue; a storm told by Slack and
 //!   e-mail; nothing lost while the function is killed and all around it fails
 //! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
@@ -49,6 +51,7 @@
     reason = "all of this crate is tests, which fail by panicking and tell why"
 )]
 
+mod backtest;
 mod cli;
 mod deployed;
 mod dnswatch;
@@ -57,6 +60,7 @@ mod failing;
 mod front;
 mod history;
 mod leash;
+mod live;
 mod nasty;
 mod outage;
 mod parts;

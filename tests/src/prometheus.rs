@@ -132,7 +132,7 @@ impl Setup<'_> {
             http,
             url: format!("http://{address}"),
             process,
-            _folder: folder,
+            folder,
         };
         prometheus.get("/-/ready", &[]).await?;
         Ok(prometheus)
@@ -164,7 +164,7 @@ pub(crate) struct Prometheus {
     url: String,
     // Before the folder, so that the server has ended when its files go.
     process: Leash,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Prometheus {
@@ -176,6 +176,16 @@ impl Prometheus {
     /// The server's process.
     pub(crate) fn process(&self) -> &Leash {
         &self.process
+    }
+
+    /// Has the server read its configuration anew, after one of its files was written.
+    pub(crate) async fn reload(&self, file: &str, text: &str) -> Result<()> {
+        std::fs::write(self.folder.path().join(file), text)?;
+        let answer = self.http.post(format!("{}/-/reload", self.url));
+        let answer = answer.send().await?;
+        let status = answer.status();
+        ensure!(status.is_success(), "{status}: {}", answer.text().await?);
+        Ok(())
     }
 
     /// The body of a page; an error if it is not a good answer.

@@ -60,11 +60,14 @@ impl AlertEntry {
 /// Takes the news of all rules that are up to date, and of the ruler itself (`own`).
 pub(super) fn collect(state: &mut State, config: &Config, own: Vec<Alert>, now: Timestamp) {
     let alerts = &mut state.notify.alerts;
-    let fired: BTreeSet<Labels> = alerts
-        .values()
-        .filter(|entry| entry.is_firing())
-        .map(|entry| entry.labels.clone())
-        .collect();
+    // What fired when last told matters to what ended late only.
+    let mut ended = state.rules.values().flat_map(|rule| rule.ended.values());
+    let fired: BTreeSet<Labels> = if ended.any(|alert| alert.late) {
+        let firing = alerts.values().filter(|entry| entry.is_firing());
+        firing.map(|entry| entry.labels.clone()).collect()
+    } else {
+        BTreeSet::new()
+    };
     let mut up_to_date: BTreeSet<RuleKey> = BTreeSet::new();
     let mut ends = Ends::new();
     for group in &config.groups {
@@ -79,10 +82,11 @@ pub(super) fn collect(state: &mut State, config: &Config, own: Vec<Alert>, now: 
         }
     }
     take_own(alerts, own, &state.rules, config, now);
+    let ruler = RuleKey::ruler();
     for entry in alerts.values_mut() {
         entry
             .fired_by
-            .retain(|key| *key == RuleKey::ruler() || state.rules.contains_key(key));
+            .retain(|key| *key == ruler || state.rules.contains_key(key));
         if entry.is_firing() && entry.fired_by.is_empty() {
             entry.resolve(now, End::RuleRemoved);
         }
@@ -128,13 +132,14 @@ fn take_news(
     config: &Config,
 ) {
     let ended = std::mem::take(&mut rule.ended);
-    let mut firing = BTreeSet::new();
-    for alert in rule.active.values() {
-        if alert.state == AlertState::Firing {
-            let labels = sent_labels(&alert.labels, config);
-            firing.insert(labels.clone());
-            fire(alerts, labels, key, alert);
-        }
+    let active = rule.active.values();
+    let fires: Vec<(Labels, &Alert)> = active
+        .filter(|alert| alert.state == AlertState::Firing)
+        .map(|alert| (sent_labels(&alert.labels, config), alert))
+        .collect();
+    let firing: BTreeSet<Labels> = fires.iter().map(|(labels, _)| labels.clone()).collect();
+    for (labels, alert) in fires {
+        fire(alerts, labels, key, alert);
     }
     for alert in ended.into_values() {
         let labels = sent_labels(&alert.labels, config);
@@ -171,7 +176,8 @@ fn take_news(
     // It fired when last told, fires no more, and never ended: `for` was raised under it, or
     // its state was wiped.
     for (labels, entry) in alerts.iter_mut() {
-        let no_more = entry.is_firing() && !firing.contains(labels) && entry.fired_by.remove(key);
+        let fired_it = entry.is_firing() && entry.fired_by.contains(key);
+        let no_more = fired_it && !firing.contains(labels) && entry.fired_by.remove(key);
         if no_more && entry.fired_by.is_empty() {
             entry.resolve(rule.evaluated_until, End::RuleChanged);
         }
@@ -201,6 +207,20 @@ fn take_own(
 }
 
 fn fire(alerts: &mut BTreeMap<Labels, AlertEntry>, labels: Labels, key: &RuleKey, alert: &Alert) {
+    // It goes on as it was: the common case, and there may be thousands.
+    if let Some(known) = alerts.get_mut(&labels)
+        && known.is_firing()
+        && known.rule == *key
+        && *key != RuleKey::ruler()
+        && known.fired_by.len() == 1
+        && known.fired_by.contains(key)
+    {
+        known.annotations = alert.annotations.clone();
+        known.value = alert.value;
+        known.starts_at = alert.fired_at.unwrap_or(alert.active_at);
+        known.hold = alert.hold;
+        return;
+    }
     let known = alerts.get(&labels).filter(|entry| entry.is_firing());
     let (starts_at, mut fired_by) = known.map_or_else(
         || (None, BTreeSet::new()),

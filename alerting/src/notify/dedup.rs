@@ -121,7 +121,6 @@ fn decide(
             .filter_map(|labels| notify.alerts.get(labels).cloned())
             .collect()
     };
-    let firing_entries = entries(&flushed.firing);
     let resolved_entries = if send_resolved {
         entries(&flushed.resolved)
     } else {
@@ -159,7 +158,7 @@ fn decide(
     if !is_told {
         return None;
     }
-    let mut alerts = firing_entries;
+    let mut alerts = entries(&flushed.firing);
     alerts.extend(resolved_entries);
     let truncated = alerts.len().saturating_sub(MAX_ALERTS);
     alerts.truncate(MAX_ALERTS);
@@ -222,12 +221,17 @@ fn reason(
         .then_some(NotifyReason::RepeatIntervalElapsed)
 }
 
+/// How long it is remembered what was told: twice the time to the next notification, which comes at
+/// a flush. Alertmanager leaves `group_interval` out, and where it is the longer by far may forget
+/// to tell what is over.
+pub(super) fn time_to_live(route: &Route) -> Duration {
+    let next = route.repeat_interval.max(route.group_interval);
+    RETENTION.min(next.saturating_mul(2))
+}
+
 /// Forgets what was told too long ago to matter; the sequence numbers go on above it.
 pub(super) fn expire(notify: &mut NotifyState, route: &Route, now: Timestamp) {
-    // Twice the time to the next notification, which comes at a flush: Alertmanager leaves
-    // `group_interval` out, and where it is the longer by far may forget to tell what is over.
-    let next = route.repeat_interval.max(route.group_interval);
-    let ttl = RETENTION.min(next.saturating_mul(2));
+    let ttl = time_to_live(route);
     let floor = &mut notify.sequence_floor;
     notify.nflog.retain(|entry| {
         let keep = now.since(entry.timestamp) < ttl;

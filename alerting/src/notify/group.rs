@@ -31,20 +31,39 @@ pub(super) struct Flushed {
 /// Puts alerts into groups: makes those that are new, forgets those that are empty.
 pub(super) fn assign(notify: &mut NotifyState, route: &Route, now: Timestamp) {
     let mut old = std::mem::take(&mut notify.groups);
+    let mut last: Option<(&Labels, String)> = None;
     for entry in notify.alerts.values() {
+        // Neighbours are mostly of one group.
+        if let Some((like, key)) = &last
+            && route.is_one_group(like, &entry.labels)
+            && let Some(group) = notify.groups.get_mut(key)
+        {
+            group.hurry(entry.starts_at, route, now);
+            continue;
+        }
         let labels = route.group_labels(&entry.labels);
         let key = Route::group_key(&labels);
         if let Some(known) = old.remove(&key) {
             notify.groups.insert(key.clone(), known);
         }
-        let group = notify.groups.entry(key).or_insert_with(|| AggrGroup {
-            labels,
-            next_flush: now.plus(route.group_wait),
-            flushed: false,
-        });
-        // An alert that has waited long enough elsewhere makes a new group speak at once.
-        if !group.flushed && entry.starts_at.plus(route.group_wait) < now {
-            group.next_flush = group.next_flush.min(now);
+        let group = notify
+            .groups
+            .entry(key.clone())
+            .or_insert_with(|| AggrGroup {
+                labels,
+                next_flush: now.plus(route.group_wait),
+                flushed: false,
+            });
+        group.hurry(entry.starts_at, route, now);
+        last = Some((&entry.labels, key));
+    }
+}
+
+impl AggrGroup {
+    /// An alert that has waited long enough elsewhere makes a new group speak at once.
+    fn hurry(&mut self, starts_at: Timestamp, route: &Route, now: Timestamp) {
+        if !self.flushed && starts_at.plus(route.group_wait) < now {
+            self.next_flush = self.next_flush.min(now);
         }
     }
 }
@@ -65,8 +84,16 @@ pub(super) fn flush(notify: &mut NotifyState, route: &Route, now: Timestamp) -> 
             (key.as_str(), flushed)
         })
         .collect();
+    if due.is_empty() {
+        return Vec::new();
+    }
+    let mut last: Option<(&Labels, String)> = None;
     for (labels, entry) in &mut notify.alerts {
-        let key = Route::group_key(&route.group_labels(labels));
+        let key = match last.take() {
+            Some((like, key)) if route.is_one_group(like, labels) => key,
+            _ => Route::group_key(&route.group_labels(labels)),
+        };
+        let key = &last.insert((labels, key)).1;
         if let Some(flushed) = due.get_mut(key.as_str()) {
             if entry.is_firing() {
                 // Told now, or known: what it was before need not be told by itself.

@@ -12,6 +12,7 @@ mod email;
 mod group;
 mod outbox;
 mod outgoing;
+pub mod quiet;
 mod receiver;
 mod route;
 mod ruler_alerts;
@@ -38,7 +39,7 @@ pub use ruler_alerts::Trouble;
 pub use size::SnsMessage;
 pub use sparkline::sparkline;
 pub use text::Message;
-pub use webhook::{Webhook, WebhookAlert, WebhookHold};
+pub use webhook::{Number, Webhook, WebhookAlert, WebhookHold};
 
 use crate::config::Config;
 use crate::labels::Labels;

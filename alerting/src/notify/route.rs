@@ -46,6 +46,12 @@ impl Route {
             .collect()
     }
 
+    /// Whether two alerts belong to one group.
+    pub(super) fn is_one_group(&self, one: &Labels, other: &Labels) -> bool {
+        let mut names = self.group_by.iter();
+        names.all(|name| name != GROUP_BY_ALL && one.get(name) == other.get(name)) || one == other
+    }
+
     /// The group's key, as Alertmanager writes it: the route's matchers (the root has none) and
     /// the group's labels.
     pub fn group_key(group_labels: &Labels) -> String {

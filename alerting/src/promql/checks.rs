@@ -2,7 +2,8 @@
 //! user of a mistake. Each error is a sentence without its place.
 
 use super::functions::Function;
-use super::tree::{Aggregator, Group, MatchLabels, Matching, Node, Operator, Type};
+use super::tree::{Aggregator, Expr, Group, MatchLabels, Matching, Node, Operator, Type};
+use crate::labels::METRIC_NAME;
 
 pub(super) fn binary(
     op: Operator,
@@ -54,6 +55,12 @@ pub(super) fn call(function: &Function, args: &[Node]) -> Result<(), String> {
         };
         let given = args.len();
         return Err(format!("`{name}` takes {wanted} arguments, {given} given"));
+    }
+    if let ("info", Some(Expr::Instant(selector))) = (name, args.get(1).map(|arg| &arg.expr)) {
+        let in_braces = |name| selector.matchers.iter().any(|matcher| matcher.name == name);
+        if selector.name.is_some() && !in_braces(METRIC_NAME) {
+            return Err("`info`: the second argument is label matchers only".to_owned());
+        }
     }
     for (index, arg) in args.iter().enumerate() {
         expect(&format!("`{name}`"), function.argument(index), arg)?;

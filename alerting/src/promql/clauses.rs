@@ -6,6 +6,9 @@ use super::lex::{self, Kind};
 use super::parse::Parser;
 use super::tree::{Group, Grouping, MatchLabels, Matching, Names};
 
+/// The most seconds that Go's 64-bit nanoseconds hold.
+const MAX_SECONDS: f64 = 9_223_372_036.0;
+
 impl Parser<'_> {
     /// `by (…)` or `without (…)`, if it is there.
     pub(super) fn grouping(&mut self) -> Result<Option<Grouping>, ParseError> {
@@ -34,11 +37,18 @@ impl Parser<'_> {
     pub(super) fn label_name(&mut self) -> Result<String, ParseError> {
         let token = self
             .peek()
-            .filter(|token| matches!(token.kind, Kind::Name | Kind::Text))
+            .filter(|token| {
+                // `NaN` and `Inf` are names here.
+                let is_word = self
+                    .slice(token.span)
+                    .starts_with(|c: char| c.is_ascii_alphabetic());
+                matches!(token.kind, Kind::Name | Kind::Text)
+                    || (token.kind == Kind::Number && is_word)
+            })
             .ok_or_else(|| self.unexpected("a label name"))?;
         let text = self.slice(token.span);
         let name = match token.kind {
-            Kind::Name => Some(text.to_owned()).filter(|name| !name.contains(':')),
+            Kind::Name | Kind::Number => Some(text.to_owned()).filter(|name| !name.contains(':')),
             _ => lex::unquote(text).filter(|name| !name.is_empty()),
         };
         let name = name.ok_or_else(|| self.unexpected("a label name"))?;
@@ -85,6 +95,20 @@ impl Parser<'_> {
             self.label_names()
         } else {
             Ok(Names::new())
+        }
+    }
+
+    /// A number of seconds, or a duration, that fits Go's 64-bit nanoseconds.
+    pub(super) fn seconds(&mut self) -> Result<(), ParseError> {
+        let start = self.at;
+        self.signed_number()?;
+        let last = self.peek_back();
+        match last.map(|token| (token.kind, self.slice(token.span).parse::<f64>())) {
+            Some((Kind::Number, Ok(seconds))) if seconds.is_nan() || seconds > MAX_SECONDS => {
+                self.at = start;
+                Err(self.unexpected("a moment or length of time that is in range"))
+            }
+            _ => Ok(()),
         }
     }
 

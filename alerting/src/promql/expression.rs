@@ -13,6 +13,8 @@ use super::{ParseError, parse};
 pub struct Expression {
     text: String,
     read: Result<Read, ParseError>,
+    /// It could be read, and gives what no alert can come from.
+    wrong_type: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -35,8 +37,10 @@ pub enum Part {
 impl Expression {
     /// Reads an expression. Text that cannot be read is kept as text.
     pub fn parse(text: &str) -> Self {
+        let mut wrong_type = false;
         let read = parse::parse(text).and_then(|(node, knows_query)| {
-            if !matches!(node.gives, Type::Scalar | Type::Vector) {
+            wrong_type = !matches!(node.gives, Type::Scalar | Type::Vector);
+            if wrong_type {
                 let message = format!("gives a {}, which no alert can come from", node.gives);
                 return Err(ParseError::new(text, node.span.start, message));
             }
@@ -51,6 +55,7 @@ impl Expression {
         Self {
             text: text.to_owned(),
             read,
+            wrong_type,
         }
     }
 
@@ -67,6 +72,17 @@ impl Expression {
     /// Why and where it could not be read.
     pub fn parse_error(&self) -> Option<&ParseError> {
         self.read.as_ref().err()
+    }
+
+    /// Whether it is understood well, and gives a range vector or a string: Prometheus loads it,
+    /// and fails at every evaluation.
+    pub(crate) fn is_of_wrong_type(&self) -> bool {
+        self.wrong_type
+    }
+
+    /// The tree, where it could be read.
+    pub(crate) fn root(&self) -> Option<&Node> {
+        self.read.as_ref().ok().map(|read| &read.node)
     }
 
     /// Whether one range query gives the same as an instant query a tick. Not where the
@@ -99,6 +115,22 @@ impl Expression {
         Some(narrow::narrowed(&self.text, node, narrowing))
     }
 
+    /// Each selector of a metric, without range and `offset`, and where it begins, in bytes.
+    pub fn selectors(&self) -> Vec<(usize, &str)> {
+        let mut found = Vec::new();
+        if let Some(root) = self.root() {
+            root.walk(&mut |node| {
+                if let Expr::Instant(selector) | Expr::Range(selector) = &node.expr
+                    && let Some(span) = selector.span
+                    && let Some(text) = self.text.get(span.start..span.end)
+                {
+                    found.push((span.start, text));
+                }
+            });
+        }
+        found
+    }
+
     fn compared_node(&self) -> Option<&Node> {
         let root = self.read.as_ref().ok()?.node.bare();
         match &root.expr {
@@ -121,7 +153,7 @@ impl Expression {
     }
 }
 
-fn is_number(node: &Node) -> bool {
+pub(crate) fn is_number(node: &Node) -> bool {
     match &node.expr {
         Expr::Number => true,
         Expr::Paren(inner) | Expr::Negated(inner) => is_number(inner),

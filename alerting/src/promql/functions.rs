@@ -7,12 +7,12 @@ use super::tree::Type;
 
 /// One function.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Function {
-    pub(super) name: &'static str,
+pub(crate) struct Function {
+    pub(crate) name: &'static str,
     /// One letter an argument (`s`calar, `v`ector, `m`atrix, `t`ext); `?` after a letter: may
     /// be left out; `*`: may be left out or repeated.
     takes: &'static str,
-    pub(super) gives: Type,
+    pub(crate) gives: Type,
 }
 
 impl Function {

@@ -4,9 +4,9 @@ use super::ParseError;
 
 /// Where in the text something stands, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,6 +169,10 @@ impl<'a> Lexer<'a> {
                     if self.skip(digit) == 0 {
                         return Err(self.error(start, "number without its exponent"));
                     }
+                }
+                let text = self.text.get(start..self.at).unwrap_or("").replace('_', "");
+                if text.parse().is_ok_and(f64::is_infinite) {
+                    return Err(self.error(start, "number out of range"));
                 }
             }
         }

@@ -3,7 +3,8 @@
 //!
 //! `lex`, `parse`, `clauses` and `selector` read the text into a `tree`. `provenance` follows
 //! labels from the result down to the selectors. `inputs` makes questions of that, `presence`
-//! reads their answers. `narrow` makes a narrower expression.
+//! reads their answers. `narrow` makes a narrower expression, and `labels` says which labels a
+//! result can have at all.
 
 mod carried;
 mod checks;
@@ -11,6 +12,7 @@ mod clauses;
 mod expression;
 mod functions;
 mod inputs;
+mod labels;
 mod lex;
 mod narrow;
 mod narrowing;
@@ -20,11 +22,12 @@ mod provenance;
 mod question;
 mod rewriting;
 mod selector;
-mod tree;
+pub(crate) mod tree;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use expression::is_number;
 pub use expression::{Expression, Part};
 pub use inputs::{Given, Input, Inputs};
 pub use narrowing::Narrowing;
@@ -43,7 +46,7 @@ pub struct ParseError {
 }
 
 impl ParseError {
-    fn new(text: &str, at: usize, message: impl Into<String>) -> Self {
+    pub(crate) fn new(text: &str, at: usize, message: impl Into<String>) -> Self {
         let before = text.get(..at).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let on_line = before.get(line_start..).unwrap_or("");

@@ -50,6 +50,12 @@ impl<'a> Parser<'a> {
         self.tokens.get(self.at + ahead).copied()
     }
 
+    /// The token that was read last.
+    pub(super) fn peek_back(&self) -> Option<Token> {
+        let last = self.at.checked_sub(1)?;
+        self.tokens.get(last).copied()
+    }
+
     pub(super) fn peek(&self) -> Option<Token> {
         self.peek_at(0)
     }

@@ -4,7 +4,8 @@
 use super::ParseError;
 use super::lex::{self, Kind, Span};
 use super::parse::Parser;
-use super::tree::{Expr, Join, Node, Selector, Slot, Type};
+use super::tree::{Expr, Join, Matcher, Node, Selector, Slot, Type};
+use crate::duration;
 use crate::labels::METRIC_NAME;
 
 /// Keywords that cannot be a metric's name.
@@ -23,7 +24,7 @@ impl Parser<'_> {
                 return Err(self.unexpected("an expression"));
             }
             self.advance();
-            matchers.named = true;
+            matchers.name = Some(name.to_owned());
             matchers.selective = true;
         }
         if self.take_sign("{") {
@@ -39,7 +40,11 @@ impl Parser<'_> {
                 "a selector needs a name or a matcher that does not match the empty string";
             return Err(self.error(start, message));
         }
-        let selector = matchers.selector();
+        let span = Span {
+            start,
+            end: self.end(),
+        };
+        let selector = matchers.selector(span);
         self.node(start, Type::Vector, Expr::Instant(selector))
     }
 
@@ -95,7 +100,7 @@ impl Parser<'_> {
             _ if quoted.is_some() => (METRIC_NAME.to_owned(), "=", Some(name)),
             _ => return Err(self.unexpected("`=`, `!=`, `=~` or `!~`")),
         };
-        if name == METRIC_NAME && matchers.named {
+        if name == METRIC_NAME && matchers.name.is_some() {
             return Err(self.error(start, "the metric's name is given twice"));
         }
         let empty = value.as_deref() == Some("");
@@ -106,8 +111,15 @@ impl Parser<'_> {
             "=~" => !empty && value.as_deref() != Some(".*"),
             _ => true,
         };
-        let equal = (operator == "=").then_some(value);
-        matchers.pairs.push((name, equal));
+        matchers.all.push(Matcher {
+            name,
+            operator: operator.to_owned(),
+            value,
+            span: Span {
+                start,
+                end: self.end(),
+            },
+        });
         Ok(())
     }
 
@@ -128,7 +140,7 @@ impl Parser<'_> {
                     self.expect_sign(")")?;
                     self.knows_query = true;
                 } else {
-                    self.signed_number()?;
+                    self.moment()?;
                 }
                 self.shifted(&mut node, "@")?;
             } else if self.take_word("anchored") || self.take_word("smoothed") {
@@ -170,6 +182,18 @@ impl Parser<'_> {
         Ok(())
     }
 
+    /// What follows `@`: any number but an infinite one.
+    fn moment(&mut self) -> Result<(), ParseError> {
+        let start = self.at;
+        self.signed_number()?;
+        let number = self.peek_back().map(|token| self.slice(token.span));
+        if number.is_some_and(|text| text.starts_with(|c: char| c.is_ascii_alphabetic())) {
+            self.at = start;
+            return Err(self.unexpected("a moment"));
+        }
+        Ok(())
+    }
+
     /// The duration of `offset`; Prometheus 3 also takes an expression in parentheses.
     fn shift(&mut self) -> Result<(), ParseError> {
         if !self.take_sign("-") {
@@ -183,7 +207,7 @@ impl Parser<'_> {
             self.advance();
         }
         if !call && !self.is_sign(0, "(") {
-            return self.signed_number();
+            return self.seconds();
         }
         self.expect_sign("(")?;
         let mut open = 1_usize;
@@ -218,6 +242,8 @@ impl Parser<'_> {
             }
             before_colon += usize::from(colons == 0);
         }
+        let inside = self.text.get(start + 1..self.end()).unwrap_or("");
+        let range = duration::parse(inside.trim()).ok();
         self.advance();
         if before_colon == 0 || colons > 1 {
             return Err(self.error(start, "expected `[range]` or `[range:step]`"));
@@ -240,7 +266,8 @@ impl Parser<'_> {
             return self.node(from, Type::Matrix, expr);
         }
         match node.expr {
-            Expr::Instant(selector) if !selector.offset && !selector.at => {
+            Expr::Instant(mut selector) if !selector.offset && !selector.at => {
+                selector.range = range;
                 self.node(from, Type::Matrix, Expr::Range(selector))
             }
             Expr::Instant(_) => Err(self.error(start, "`offset` and `@` must follow the range")),
@@ -273,26 +300,34 @@ impl Parser<'_> {
 
 #[derive(Default)]
 struct Matchers {
-    /// Each with the value where the operator is `=`; in it, none where it is not UTF-8.
-    pairs: Vec<(String, Option<Option<String>>)>,
+    all: Vec<Matcher>,
     slots: Vec<Slot>,
-    /// The metric's name stands before the braces.
-    named: bool,
+    /// The metric's name, where it stands before the braces.
+    name: Option<String>,
     /// Something in it does not match the empty string.
     selective: bool,
     alternatives: bool,
 }
 
 impl Matchers {
-    fn selector(self) -> Selector {
-        let once = |name: &str| self.pairs.iter().filter(|(other, _)| other == name).count() == 1;
-        let equals = self
-            .pairs
-            .iter()
-            .filter(|(name, _)| !self.alternatives && name != METRIC_NAME && once(name))
-            .filter_map(|(name, equal)| Some((name.clone(), equal.clone()?)))
+    fn selector(self, span: Span) -> Selector {
+        let once = |name: &str| self.all.iter().filter(|other| other.name == name).count() == 1;
+        let fixed = |matcher: &&Matcher| {
+            matcher.operator == "=" && !self.alternatives && once(&matcher.name)
+        };
+        let equal = || self.all.iter().filter(fixed);
+        let equals = equal()
+            .filter(|matcher| matcher.name != METRIC_NAME)
+            .map(|matcher| (matcher.name.clone(), matcher.value.clone()))
             .collect();
+        let named = equal().find(|matcher| matcher.name == METRIC_NAME);
+        let named = named.and_then(|matcher| matcher.value.clone());
         Selector {
+            name: self.name.or(named),
+            matchers: self.all,
+            span: Some(span),
+            alternatives: self.alternatives,
+            range: None,
             equals,
             slots: self.slots,
             offset: false,

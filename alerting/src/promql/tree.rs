@@ -3,14 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use super::functions::Function;
 use super::lex::Span;
 
-pub(super) type Names = BTreeSet<String>;
+pub(crate) type Names = BTreeSet<String>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
+pub(crate) enum Type {
     Scalar,
     Vector,
     Matrix,
@@ -29,17 +30,17 @@ impl fmt::Display for Type {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
-    pub(super) expr: Expr,
-    pub(super) span: Span,
-    pub(super) gives: Type,
+pub(crate) struct Node {
+    pub(crate) expr: Expr,
+    pub(crate) span: Span,
+    pub(crate) gives: Type,
     /// How many nodes there are from here down to the deepest leaf.
-    pub(super) height: usize,
+    pub(crate) height: usize,
 }
 
 impl Node {
     /// This node without the parentheses around it.
-    pub(super) fn bare(&self) -> &Self {
+    pub(crate) fn bare(&self) -> &Self {
         let mut node = self;
         while let Expr::Paren(inner) = &node.expr {
             node = inner;
@@ -47,8 +48,16 @@ impl Node {
         node
     }
 
+    /// Visits this node and all below it, in the order of the text.
+    pub(crate) fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Self)) {
+        visit(self);
+        for child in self.children() {
+            child.walk(visit);
+        }
+    }
+
     /// The nodes right below.
-    pub(super) fn children(&self) -> Vec<&Self> {
+    pub(crate) fn children(&self) -> Vec<&Self> {
         match &self.expr {
             Expr::Number | Expr::Text(_) | Expr::Instant(_) | Expr::Range(_) => Vec::new(),
             Expr::Subquery { inner, .. } | Expr::Negated(inner) | Expr::Paren(inner) => {
@@ -64,7 +73,7 @@ impl Node {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Expr {
+pub(crate) enum Expr {
     Number,
     /// What it says, where that is UTF-8.
     Text(Option<String>),
@@ -100,26 +109,47 @@ pub(super) enum Expr {
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Selector {
+pub(crate) struct Selector {
+    /// The metric's name, where it is given and by itself.
+    pub(crate) name: Option<String>,
+    /// All matchers, in the order of the text; the name before the braces is none of them.
+    pub(crate) matchers: Vec<Matcher>,
+    /// Without range, `offset` and `@`.
+    pub(crate) span: Option<Span>,
+    /// Has `or` between matchers, which only VictoriaMetrics understands.
+    pub(crate) alternatives: bool,
+    /// The window of a range, where it is written as one duration.
+    pub(crate) range: Option<Duration>,
     /// Of each label that has exactly one matcher, where that is `=`: the value.
-    pub(super) equals: Vec<(String, Option<String>)>,
+    pub(crate) equals: Vec<(String, Option<String>)>,
     /// Where more matchers can be written.
-    pub(super) slots: Vec<Slot>,
+    pub(crate) slots: Vec<Slot>,
     /// Has an `offset`, `@`, `anchored` or `smoothed`.
-    pub(super) offset: bool,
-    pub(super) at: bool,
+    pub(crate) offset: bool,
+    pub(crate) at: bool,
+}
+
+/// One matcher of a selector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Matcher {
+    pub(crate) name: String,
+    /// `=`, `!=`, `=~` or `!~`.
+    pub(crate) operator: String,
+    /// What it says, where that is UTF-8.
+    pub(crate) value: Option<String>,
+    pub(crate) span: Span,
 }
 
 /// A place in the text that takes more matchers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Slot {
-    pub(super) at: usize,
-    pub(super) join: Join,
+pub(crate) struct Slot {
+    pub(crate) at: usize,
+    pub(crate) join: Join,
 }
 
 /// What has to stand around matchers that are written into a [`Slot`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Join {
+pub(crate) enum Join {
     /// There are no braces yet.
     Braces,
     /// Right behind `{` or a comma.
@@ -129,7 +159,7 @@ pub(super) enum Join {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Aggregator {
+pub(crate) enum Aggregator {
     /// `topk`, `bottomk`, `limitk`: gives some of the series as they are; which, depends on the
     /// others of the group.
     Choice,
@@ -144,7 +174,7 @@ pub(super) enum Aggregator {
 }
 
 impl Aggregator {
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         Some(match name.to_ascii_lowercase().as_str() {
             "topk" | "bottomk" | "limitk" => Self::Choice,
             "limit_ratio" => Self::Sample,
@@ -157,13 +187,13 @@ impl Aggregator {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Grouping {
+pub(crate) enum Grouping {
     By(Names),
     Without(Names),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operator {
+pub(crate) enum Operator {
     Or,
     And,
     Unless,
@@ -174,7 +204,7 @@ pub(super) enum Operator {
 }
 
 impl Operator {
-    pub(super) fn named(text: &str) -> Option<Self> {
+    pub(crate) fn named(text: &str) -> Option<Self> {
         Some(match text.to_ascii_lowercase().as_str() {
             "or" => Self::Or,
             "and" => Self::And,
@@ -188,7 +218,7 @@ impl Operator {
     }
 
     /// Higher binds closer.
-    pub(super) fn precedence(self) -> u8 {
+    pub(crate) fn precedence(self) -> u8 {
         match self {
             Self::Or => 1,
             Self::And | Self::Unless => 2,
@@ -199,24 +229,24 @@ impl Operator {
         }
     }
 
-    pub(super) fn is_set(self) -> bool {
+    pub(crate) fn is_set(self) -> bool {
         matches!(self, Self::Or | Self::And | Self::Unless)
     }
 }
 
 /// How the two sides of an operator find each other.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Matching {
-    pub(super) labels: MatchLabels,
-    pub(super) group: Option<Group>,
+pub(crate) struct Matching {
+    pub(crate) labels: MatchLabels,
+    pub(crate) group: Option<Group>,
     /// What is missing on the left is filled in.
-    pub(super) fills_left: bool,
+    pub(crate) fills_left: bool,
     /// What is missing on the right is filled in.
-    pub(super) fills_right: bool,
+    pub(crate) fills_right: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum MatchLabels {
+pub(crate) enum MatchLabels {
     On(Names),
     Ignoring(Names),
 }
@@ -229,7 +259,7 @@ impl Default for MatchLabels {
 
 /// `group_left` or `group_right`, with the labels that come from the side of the one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Group {
+pub(crate) enum Group {
     Left(Names),
     Right(Names),
 }

@@ -3,6 +3,7 @@
 //! [`load`] turns what was typed into what runs: nothing downstream checks it again.
 
 mod file;
+pub mod lint;
 mod load;
 
 use std::time::Duration;

@@ -34,7 +34,8 @@ mod printf;
 mod prometheus;
 mod quote;
 mod range;
-mod regexp;
+mod reads;
+pub(crate) mod regexp;
 mod time;
 mod token;
 mod tree;
@@ -44,9 +45,16 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use reads::Reads;
+
 /// What Prometheus puts before each template (`rules/alerting.go`).
 const PREFIX: &str = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}\
                       {{$externalURL := .ExternalURL}}{{$value := .Value}}";
+
+/// How many nodes of the tree are the prefix's.
+fn prefix_nodes() -> usize {
+    PREFIX.matches("{{").count()
+}
 
 /// Bytes that a template may have.
 const MAX_TEXT: usize = 1 << 20;
@@ -130,7 +138,7 @@ impl Template {
                 let constant = trees
                     .main
                     .iter()
-                    .skip(PREFIX.matches("{{").count())
+                    .skip(prefix_nodes())
                     .all(|node| matches!(node, tree::Node::Text(_)));
                 Ok(Self(Arc::new(Parsed {
                     text,
@@ -150,6 +158,11 @@ impl Template {
     /// Whether every expansion gives the same text: there is no action, only text and comments.
     pub fn is_constant(&self) -> bool {
         self.0.constant
+    }
+
+    /// What the template looks at, as far as its text tells.
+    pub fn reads(&self) -> Reads {
+        Reads::of(&self.0.trees, prefix_nodes())
     }
 
     /// Expands the template. `answers` gives what `query` asks for.

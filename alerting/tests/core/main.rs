@@ -7,6 +7,7 @@
 )]
 
 mod alertmanager;
+mod lints;
 mod messages;
 mod notification;
 mod rule_files;

@@ -99,7 +99,7 @@ pub(crate) fn evaluate(
     loop {
         let mut chunk = Evaluation::plan(&config.groups, states, now, &config.evaluation, &stopped);
         loop {
-            let asks = chunk.asks();
+            let asks = chunk.asks(states);
             if asks.is_empty() {
                 break;
             }

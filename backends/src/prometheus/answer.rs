@@ -92,6 +92,30 @@ pub(super) fn read(body: &[u8], ask: &Ask, secrets: &[String]) -> Result<Answer,
     Ok(answer)
 }
 
+/// How many samples the server says that it read (`totalQueryableSamples` of `stats=all`); what
+/// AMP bills queries by.
+pub(super) fn cost(body: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Answered {
+        data: With,
+    }
+    #[derive(Deserialize)]
+    struct With {
+        stats: Stats,
+    }
+    #[derive(Deserialize)]
+    struct Stats {
+        samples: Samples,
+    }
+    #[derive(Deserialize)]
+    struct Samples {
+        #[serde(rename = "totalQueryableSamples")]
+        total: u64,
+    }
+    let answered: Answered = serde_json::from_slice(body).ok()?;
+    Some(answered.data.stats.samples.total)
+}
+
 /// The failure that a partial answer is.
 fn partial(envelope: &Envelope<'_>, secrets: &[String]) -> Option<Failure> {
     if envelope.is_partial == Some(true) {

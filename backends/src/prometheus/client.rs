@@ -111,9 +111,28 @@ impl Client {
 
     /// Asks, and asks again where that may help, until `deadline` at the latest.
     pub async fn query(&self, ask: &Ask, deadline: Instant) -> Result<Answer, QueryFailure> {
+        let (answer, _) = self.asked(ask, false, deadline).await?;
+        Ok(answer)
+    }
+
+    /// The same, and how many samples the server had to read for it, where it says so.
+    pub async fn query_with_cost(
+        &self,
+        ask: &Ask,
+        deadline: Instant,
+    ) -> Result<(Answer, Option<u64>), QueryFailure> {
+        self.asked(ask, true, deadline).await
+    }
+
+    async fn asked(
+        &self,
+        ask: &Ask,
+        stats: bool,
+        deadline: Instant,
+    ) -> Result<(Answer, Option<u64>), QueryFailure> {
         let mut failed: u32 = 0;
         loop {
-            let failure = match self.0.attempt(ask, deadline).await {
+            let failure = match self.0.attempt(ask, stats, deadline).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -147,7 +166,12 @@ impl std::fmt::Debug for Client {
 
 impl Inner {
     /// Asks once.
-    async fn attempt(&self, ask: &Ask, deadline: Instant) -> Result<Answer, Failure> {
+    async fn attempt(
+        &self,
+        ask: &Ask,
+        stats: bool,
+        deadline: Instant,
+    ) -> Result<(Answer, Option<u64>), Failure> {
         let no_time = |_| Failure::lasting("no time was left to ask");
         let _permit = timeout_at(deadline, self.permits.acquire())
             .await
@@ -161,7 +185,7 @@ impl Inner {
             .checked_add(self.request_timeout)
             .map_or(deadline, |until| until.min(deadline));
         let time = until.duration_since(now);
-        match timeout_at(until, self.exchange(ask, time)).await {
+        match timeout_at(until, self.exchange(ask, stats, time)).await {
             Ok(result) => result,
             Err(_) => Err(Failure::passing(format!(
                 "no whole answer within {:.1} s",
@@ -171,10 +195,15 @@ impl Inner {
     }
 
     /// Sends one request and reads its answer; the server is told to take a little less than `time`.
-    async fn exchange(&self, ask: &Ask, time: Duration) -> Result<Answer, Failure> {
+    async fn exchange(
+        &self,
+        ask: &Ask,
+        stats: bool,
+        time: Duration,
+    ) -> Result<(Answer, Option<u64>), Failure> {
         // So that what the server has to say when it runs out of time still arrives.
         let margin = (time / 10).min(Duration::from_secs(1));
-        let body = form::encode(ask, time.saturating_sub(margin));
+        let body = form::encode(ask, time.saturating_sub(margin), stats);
         let mut request = Request::new(Method::POST, self.endpoint.of(&ask.at).clone());
         request.headers_mut().clone_from(&self.headers);
         if let Some(signer) = &self.signer {
@@ -206,7 +235,9 @@ impl Inner {
                         self.max_answer_bytes
                     )),
                 })?;
-            return answer::read(&body, ask, &secrets);
+            let answer = answer::read(&body, ask, &secrets)?;
+            let cost = stats.then(|| answer::cost(&body)).flatten();
+            return Ok((answer, cost));
         }
         if status.is_redirection() {
             let location = response.headers().get(LOCATION);

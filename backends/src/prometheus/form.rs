@@ -12,8 +12,9 @@ use alerting::timestamp::Timestamp;
 /// The `Content-Type` of [`encode`]'s bytes.
 pub(super) const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
 
-/// The form for `ask`; the server is told to give up after `timeout`.
-pub(super) fn encode(ask: &Ask, timeout: Duration) -> Vec<u8> {
+/// The form for `ask`; the server is told to give up after `timeout`, and to say what it cost if
+/// that is wanted.
+pub(super) fn encode(ask: &Ask, timeout: Duration, stats: bool) -> Vec<u8> {
     let mut form = String::with_capacity(ask.expr.len().saturating_mul(2).saturating_add(128));
     form.push_str("query=");
     percent_encode(&mut form, &ask.expr);
@@ -30,6 +31,9 @@ pub(super) fn encode(ask: &Ask, timeout: Duration) -> Vec<u8> {
         "timeout",
         &seconds(timeout.max(Duration::from_millis(1))),
     );
+    if stats {
+        push(&mut form, "stats", "all");
+    }
     form.into_bytes()
 }
 
@@ -87,7 +91,11 @@ mod tests {
     #[track_caller]
     fn check(expr: &str, at: At, timeout_millis: u64, expected: &str) {
         let expr = expr.to_owned();
-        let form = encode(&Ask { expr, at }, Duration::from_millis(timeout_millis));
+        let form = encode(
+            &Ask { expr, at },
+            Duration::from_millis(timeout_millis),
+            false,
+        );
         assert_eq!(String::from_utf8_lossy(&form), expected);
     }
 

@@ -15,7 +15,7 @@ mod generate;
 mod judge;
 mod ours;
 mod points;
-mod remote_write;
+pub(crate) mod remote_write;
 mod shrink;
 mod templates;
 mod timeline;
@@ -31,7 +31,7 @@ use timeline::Timeline;
 /// How many timelines there are, where nothing else is said.
 const TIMELINES: u64 = 1_000;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_timelines_are_as_prometheus_3_has_them() -> Result<()> {
     let Some(tools) = parts::prometheus3() else {
         return Ok(());
@@ -47,7 +47,20 @@ async fn a_thousand_timelines_are_as_prometheus_3_has_them() -> Result<()> {
     let wrong: Vec<usize> = (0..timelines.len())
         .filter(|id| verdicts[*id].is_some())
         .collect();
-    std::fs::write("/tmp/sem/verdicts.txt", wrong.iter().map(|id| format!("=== {id}\n{}\n{}\n", timelines[*id].rule_file(*id).text, verdicts[*id].clone().unwrap())).collect::<String>())?; // DEV
+    // DEV
+    std::fs::write(
+        "/tmp/sem/verdicts.txt",
+        wrong
+            .iter()
+            .map(|id| {
+                format!(
+                    "=== {id}\n{}\n{}\n",
+                    timelines[*id].rule_file(*id).text,
+                    verdicts[*id].clone().unwrap()
+                )
+            })
+            .collect::<String>(),
+    )?;
     if let Some(first) = wrong.first() {
         let smallest = shrink::shrink(&tools, timelines[*first].clone()).await?;
         bail!(
@@ -60,11 +73,13 @@ async fn a_thousand_timelines_are_as_prometheus_3_has_them() -> Result<()> {
         );
     }
     let looks = ours::the_same_in_long_runs(server.url(), &timelines, &seen, seed).await?;
+    let told = ours::the_same_in_a_backtest(server.url(), &timelines, &seen).await?;
     let mut covered = Covered::default();
     for (timeline, seen) in timelines.iter().zip(&seen) {
         covered.add(timeline, seen);
     }
     eprintln!("{covered}{looks:>8} looks after runs of many ticks");
+    eprintln!("{told:>8} transitions and failures told by a backtest");
     covered.is_enough(timelines.len())
 }
 

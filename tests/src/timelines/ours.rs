@@ -4,14 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use alerting::alert::AlertState;
 use alerting::config::{Config, Settings};
-use alerting::evaluation::Evaluation;
+use alerting::evaluation::{Evaluation, Happened};
 use alerting::labels::Labels;
 use alerting::query::{Answer, Ask, At, QueryFailure, ResultType, Series};
 use alerting::rules::{RuleKey, SourceFile};
 use alerting::state::RuleState;
 use alerting::timestamp::Timestamp;
 use anyhow::{Context as _, Result, anyhow, ensure};
+use backends::backtest::{Backtest, News};
 use backends::clock::SystemClock;
 use backends::http::{self, HttpOptions};
 use backends::prometheus::{Client, PrometheusQuerier};
@@ -22,7 +24,7 @@ use futures_util::{StreamExt as _, stream};
 use super::timeline::{EXTERNAL_LABELS, Timeline};
 use crate::history::START;
 use crate::planner::Seen;
-use crate::ruler::{Bench, active_of, as_prometheus, patient};
+use crate::ruler::{Active, Bench, active_of, as_prometheus, patient};
 
 /// How many questions are under way at once.
 const CONCURRENCY: usize = 8;
@@ -248,4 +250,109 @@ pub(super) async fn the_same_in_long_runs(
         }
     }
     Ok(looks)
+}
+
+/// Something that a backtest tells, or that follows from what is seen at each tick.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    Changed {
+        labels: Labels,
+        from: AlertState,
+        to: AlertState,
+        /// Since when it is active, and its annotations, unless it ended.
+        alert: Option<(Timestamp, Vec<(String, String)>)>,
+    },
+    Failed,
+}
+
+/// A backtest over all of it tells the transitions and failures that follow from `seen`, and no
+/// others. How many there were.
+pub(super) async fn the_same_in_a_backtest(
+    url: &str,
+    timelines: &[Timeline],
+    seen: &[Vec<Seen>],
+) -> Result<usize> {
+    let client = Client::new(http::client(&HttpOptions::default())?, patient(url))?;
+    let ends: Vec<Option<Timestamp>> = timelines.iter().map(|one| one.ticks().last()).collect();
+    let backtest = Backtest {
+        querier: PrometheusQuerier::new(client, SystemClock),
+        config: load(timelines)?,
+        start: START,
+        end: ends.iter().flatten().copied().max().context("a tick")?,
+        concurrency: CONCURRENCY,
+        patience: Duration::from_secs(60),
+    };
+    let mut told: Vec<BTreeSet<(Timestamp, Told)>> = vec![BTreeSet::new(); timelines.len()];
+    let mut keep = |news: News<'_>| {
+        let News::Tick(event) = news else {
+            return Ok(());
+        };
+        let id = event.group.namespace.trim_start_matches('t').parse();
+        let id: usize = id.map_err(std::io::Error::other)?;
+        if Some(event.at) <= ends[id] {
+            told[id].insert((event.at, what(&event.what)));
+        }
+        Ok(())
+    };
+    backtest.run(&mut keep).await?;
+    let mut count = 0;
+    for (id, (told, seen)) in told.iter().zip(seen).enumerate() {
+        let expected = transitions(seen);
+        let only = |these: &BTreeSet<_>, those| -> Vec<(Timestamp, Told)> {
+            BTreeSet::difference(these, those).cloned().collect()
+        };
+        ensure!(
+            *told == expected,
+            "timeline {id}: only in the backtest: {:#?}; missing in it: {:#?}\n{}",
+            only(told, &expected),
+            only(&expected, told),
+            timelines[id].rule_file(id).text
+        );
+        count += told.len();
+    }
+    Ok(count)
+}
+
+fn what(happened: &Happened) -> Told {
+    match happened {
+        Happened::Failed(_) => Told::Failed,
+        Happened::Changed { from, to, alert } => Told::Changed {
+            labels: alert.labels.clone(),
+            from: *from,
+            to: *to,
+            alert: (*to != AlertState::Inactive).then(|| {
+                let texts = alert.annotations.iter();
+                let texts = texts.map(|(name, text)| (name.clone(), text.clone()));
+                (alert.active_at, texts.collect())
+            }),
+        },
+    }
+}
+
+/// The transitions and failures between one look and the next.
+fn transitions(seen: &[Seen]) -> BTreeSet<(Timestamp, Told)> {
+    let mut all = BTreeSet::new();
+    let mut before: BTreeMap<&Labels, &Active> = BTreeMap::new();
+    for seen in seen {
+        if seen.failed.is_some() {
+            all.insert((seen.tick, Told::Failed));
+        }
+        let now: BTreeMap<&Labels, &Active> = seen.active.iter().map(|a| (&a.labels, a)).collect();
+        for labels in before.keys().chain(now.keys()) {
+            let state = |at: Option<&&Active>| at.map_or(AlertState::Inactive, |a| a.state);
+            let (from, to) = (state(before.get(labels)), state(now.get(labels)));
+            if from != to {
+                let alert = now.get(labels);
+                let changed = Told::Changed {
+                    labels: (*labels).clone(),
+                    from,
+                    to,
+                    alert: alert.map(|a| (a.active_at, a.annotations.clone())),
+                };
+                all.insert((seen.tick, changed));
+            }
+        }
+        before = now;
+    }
+    all
 }

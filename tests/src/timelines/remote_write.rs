@@ -22,7 +22,6 @@ const NAN: u64 = 0x7ff8_0000_0000_0001;
 
 /// Sends all samples of `timelines`, each under the name of its place.
 pub(super) async fn send(url: &str, timelines: &[Timeline]) -> Result<()> {
-    let http = reqwest::Client::builder().no_proxy().build()?;
     let mut from = START;
     let length = |timeline: &Timeline| {
         let points = timeline.series.iter().map(|series| series.points.len());
@@ -40,62 +39,79 @@ pub(super) async fn send(url: &str, timelines: &[Timeline]) -> Result<()> {
                 }
             }
         }
-        let answer = http
-            .post(format!("{url}/api/v1/write"))
-            .header("content-encoding", "snappy")
-            .header("content-type", "application/x-protobuf")
-            .header("x-prometheus-remote-write-version", "0.1.0")
-            .body(snappy(&request))
-            .send()
-            .await?;
-        let status = answer.status();
-        ensure!(status.is_success(), "{status}: {}", answer.text().await?);
+        post(url, &request).await?;
         from = until;
     }
     Ok(())
 }
 
+async fn post(url: &str, request: &[u8]) -> Result<()> {
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let answer = http
+        .post(format!("{url}/api/v1/write"))
+        .header("content-encoding", "snappy")
+        .header("content-type", "application/x-protobuf")
+        .header("x-prometheus-remote-write-version", "0.1.0")
+        .body(snappy(request))
+        .send()
+        .await?;
+    let status = answer.status();
+    ensure!(status.is_success(), "{status}: {}", answer.text().await?);
+    Ok(())
+}
+
+/// A series with its samples of some time, if it has any.
 fn time_series(
     id: usize,
     timeline: &Timeline,
-    series: &Series,
+    from: &Series,
     within: impl Fn(&Timestamp) -> bool,
 ) -> Option<Vec<u8>> {
-    let mut labels: Vec<(String, String)> = series.labels.clone();
-    labels.push((
-        "__name__".to_owned(),
-        format!("{}_{}", name(id), series.metric),
-    ));
-    labels.sort();
+    let name = format!("{}_{}", name(id), from.metric);
+    let mut labels: Vec<(&str, &str)> = vec![("__name__", &name)];
+    labels.extend(
+        from.labels
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str())),
+    );
+    labels.sort_unstable();
+    let samples: Vec<(Timestamp, u64)> = (0..)
+        .zip(&from.points)
+        .filter_map(|(n, point)| {
+            let bits = match point {
+                Point::Gap => return None,
+                Point::Stale => STALE,
+                Point::Value(value) if value.is_nan() => NAN,
+                Point::Value(value) => value.to_bits(),
+            };
+            Some((START.plus(timeline.step * n), bits))
+        })
+        .filter(|(at, _)| within(at))
+        .collect();
+    (!samples.is_empty()).then(|| series(labels.into_iter(), samples))
+}
+
+/// A `TimeSeries`: labels sorted by name, samples as the bits of their values.
+fn series<'a>(
+    labels: impl Iterator<Item = (&'a str, &'a str)>,
+    samples: impl IntoIterator<Item = (Timestamp, u64)>,
+) -> Vec<u8> {
     let mut message = Vec::new();
-    let mut is_empty = true;
-    for (name, value) in &labels {
+    for (name, value) in labels {
         let mut label = Vec::new();
         field(&mut label, 1, name.as_bytes());
         field(&mut label, 2, value.as_bytes());
         field(&mut message, 1, &label);
     }
-    for (n, point) in (0..).zip(&series.points) {
-        let at = START.plus(timeline.step * n);
-        let bits = match point {
-            Point::Gap => continue,
-            Point::Stale => STALE,
-            Point::Value(value) if value.is_nan() => NAN,
-            Point::Value(value) => value.to_bits(),
-        };
-        if within(&at) {
-            let mut sample = vec![1 << 3 | 1];
-            sample.extend(bits.to_le_bytes());
-            sample.push(2 << 3);
-            varint(
-                &mut sample,
-                u64::try_from(at.as_millis()).expect("after 1970"),
-            );
-            field(&mut message, 2, &sample);
-            is_empty = false;
-        }
+    for (at, bits) in samples {
+        let at = u64::try_from(at.as_millis()).expect("after 1970");
+        let mut sample = vec![1 << 3 | 1];
+        sample.extend(bits.to_le_bytes());
+        sample.push(2 << 3);
+        varint(&mut sample, at);
+        field(&mut message, 2, &sample);
     }
-    (!is_empty).then_some(message)
+    message
 }
 
 /// A length-delimited field.
@@ -123,4 +139,21 @@ fn snappy(content: &[u8]) -> Vec<u8> {
         packed.extend(literal);
     }
     packed
+}
+
+/// Sends one sample of each series: its name, its labels, its value.
+pub(crate) async fn send_at(
+    url: &str,
+    at: Timestamp,
+    samples: &[(&str, &[(&str, &str)], f64)],
+) -> Result<()> {
+    let mut request = Vec::new();
+    for (name, labels, value) in samples {
+        let mut labels = labels.to_vec();
+        labels.push(("__name__", name));
+        labels.sort_unstable();
+        let labels = labels.iter().copied();
+        field(&mut request, 1, &series(labels, [(at, value.to_bits())]));
+    }
+    post(url, &request).await
 }

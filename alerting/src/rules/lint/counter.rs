@@ -1,0 +1,86 @@
+//! A counter compared as it is: it only grows, so that the alert never ends.
+
+use super::{Report, Rule};
+use crate::promql::is_number;
+use crate::promql::tree::{Aggregator, Expr, Node, Operator, Selector};
+
+const NAME: &str = "promql/counter";
+
+pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
+    let Some(root) = rule.expr.root() else { return };
+    root.walk(&mut |node| {
+        let Expr::Binary {
+            op: Operator::Compare,
+            lhs,
+            rhs,
+            ..
+        } = &node.expr
+        else {
+            return;
+        };
+        let compared = match (is_number(lhs), is_number(rhs)) {
+            (false, true) => lhs,
+            (true, false) => rhs,
+            _ => return,
+        };
+        let between = rule.expr.text().get(lhs.span.end..rhs.span.start);
+        let is_equality = between.is_some_and(|text| text.contains("==") || text.contains("!="));
+        if let Some((at, name)) = raw_counter(rule.expr.text(), compared)
+            && !is_equality
+        {
+            let message = format!(
+                "{name} counts up, so that this holds for ever once it does: compare its \
+                 increase(…[…]) or rate(…[…])"
+            );
+            report.warn(rule.at_expr(at), NAME, message);
+        }
+    });
+}
+
+/// The counter whose value, or sum of values, an operand is.
+fn raw_counter(text: &str, node: &Node) -> Option<(usize, String)> {
+    let node = node.bare();
+    match &node.expr {
+        Expr::Instant(selector) if is_counter(selector) => {
+            Some((node.span.start, selector.name.clone()?))
+        }
+        Expr::Aggregate {
+            op: Aggregator::Plain,
+            inner,
+            ..
+        } if sums(text.get(node.span.start..).unwrap_or("")) => raw_counter(text, inner),
+        _ => None,
+    }
+}
+
+/// Whether the aggregation that `text` begins with gives what it is given, or the sum of it.
+fn sums(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["sum", "max", "min", "avg"]
+        .iter()
+        .any(|name| text.starts_with(name))
+}
+
+/// The ENA driver's counters, and those whose names say so. Gauges that are called `_total` all
+/// the same count things that are in a state: `minio_cluster_nodes_offline_total`.
+fn is_counter(selector: &Selector) -> bool {
+    let name = selector.name.as_deref().unwrap_or_default();
+    let is_state = [
+        "offline",
+        "online",
+        "available",
+        "free",
+        "used",
+        "size",
+        "bytes",
+    ]
+    .iter()
+    .any(|state| name.ends_with(&format!("_{state}_total")));
+    let of_ena = name.ends_with("_allowance_exceeded")
+        || name == "node_net_ethtool"
+            && selector.matchers.iter().any(|matcher| {
+                let value = matcher.value.as_deref().unwrap_or_default();
+                matcher.name == "type" && value.contains("allowance_exceeded")
+            });
+    of_ena || (name.ends_with("_total") && !is_state)
+}

@@ -1,0 +1,59 @@
+//! Functions that a server knows only where it is told to, or no longer.
+
+use super::{Report, Rule};
+use crate::promql::tree::Expr;
+
+const NAME: &str = "promql/experimental";
+
+/// Behind `--enable-feature=promql-experimental-functions` in Prometheus 3 (`promql/parser`).
+const FUNCTIONS: [&str; 10] = [
+    "double_exponential_smoothing",
+    "first_over_time",
+    "info",
+    "mad_over_time",
+    "sort_by_label",
+    "sort_by_label_desc",
+    "ts_of_first_over_time",
+    "ts_of_last_over_time",
+    "ts_of_max_over_time",
+    "ts_of_min_over_time",
+];
+const AGGREGATIONS: [&str; 2] = ["limitk", "limit_ratio"];
+
+pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
+    let Some(root) = rule.expr.root() else { return };
+    root.walk(&mut |node| {
+        let at = node.span.start;
+        let text = rule
+            .expr
+            .text()
+            .get(at..)
+            .unwrap_or("")
+            .to_ascii_lowercase();
+        let begins = |name: &&&str| {
+            text.strip_prefix(**name)
+                .is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+        };
+        let message = match &node.expr {
+            Expr::Call { function, .. } if function.name == "holt_winters" => {
+                "Prometheus 3 no longer knows `holt_winters`: there it is \
+                 `double_exponential_smoothing`"
+                    .to_owned()
+            }
+            Expr::Call { function, .. } if FUNCTIONS.contains(&function.name) => of(function.name),
+            Expr::Aggregate { .. } => match AGGREGATIONS.iter().find(begins) {
+                Some(name) => of(name),
+                None => return,
+            },
+            _ => return,
+        };
+        report.warn(rule.at_expr(at), NAME, message);
+    });
+}
+
+fn of(name: &str) -> String {
+    format!(
+        "`{name}` is experimental: a server refuses it unless it is started with \
+         --enable-feature=promql-experimental-functions"
+    )
+}

@@ -1,0 +1,403 @@
+//! What rules would have done over a span of history: run after run as the schedule would have
+//! woken them, with the time of each as a parameter, and nothing stored or published.
+//!
+//! It is the core of a run ([`crate::run`]): the same evaluation, the same notification. History
+//! comes in chunks of time; while one is evaluated the next is fetched, and there is never more in
+//! memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::time::Duration;
+
+use alerting::config::Config;
+use alerting::evaluation::{self, Evaluation, EvaluationOptions, Happened, Progress};
+use alerting::labels::Labels;
+use alerting::notify::{self, Notification, Route, quiet};
+use alerting::query::{Answer, Ask, FailureKind, QueryFailure};
+use alerting::rules::{RuleGroup, RuleKey};
+use alerting::state::{RuleState, State};
+use alerting::timestamp::Timestamp;
+use tokio::task::{JoinError, JoinHandle};
+
+use crate::clock::{Clock, SystemClock};
+use crate::prometheus::PrometheusQuerier;
+use crate::run::fetch;
+
+/// How many samples a chunk is meant to have: its length follows from what the chunk before had.
+const SAMPLES: usize = 250_000;
+/// How many ticks of a group a chunk begins with, and how many it has at most: Prometheus answers
+/// with up to 11,000 moments.
+const FIRST_TICKS: u32 = 120;
+const MOST_TICKS: u32 = 10_000;
+/// The name by which the outbox knows who delivers.
+const RUN: &str = "backtest";
+
+/// A backtest that is ready to go.
+pub struct Backtest {
+    /// Answers queries.
+    pub querier: PrometheusQuerier<SystemClock>,
+    /// Rules and routing. Runs are at the multiples of its `evaluation.schedule`.
+    pub config: Config,
+    /// The first moment.
+    pub start: Timestamp,
+    /// The last moment.
+    pub end: Timestamp,
+    /// How many questions are under way at once.
+    pub concurrency: usize,
+    /// How long a chunk's answers are waited for, tries again included.
+    pub patience: Duration,
+}
+
+/// How far it is.
+struct Replay {
+    state: State,
+    /// The last run in which the alerts of a notification group had news, by the group's key.
+    changed: BTreeMap<String, Timestamp>,
+    /// The last run in which anything may have had news.
+    all_changed: Timestamp,
+    /// Whether a rule fails, or an alert is held.
+    restless: bool,
+}
+
+impl Replay {
+    fn changed_at(&self, group_key: &str) -> Timestamp {
+        let changed = self.changed.get(group_key).copied();
+        changed.unwrap_or_default().max(self.all_changed)
+    }
+}
+
+/// What a backtest tells while it goes, in the order of time.
+#[derive(Debug, Clone, Copy)]
+pub enum News<'a> {
+    /// Something happened to a rule at a tick.
+    Tick(&'a evaluation::Event<'a>),
+    /// A notification would have been sent.
+    Notification(&'a Notification),
+    /// All is told up to this moment.
+    Until(Timestamp),
+}
+
+/// What a backtest covered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Covered {
+    /// Ticks of rules, with those that failed.
+    pub ticks: usize,
+    /// Ticks of rules that failed.
+    pub failed: usize,
+}
+
+/// Why a backtest did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BacktestError {
+    /// The server does not answer, and was asked as often as patience allows.
+    #[error("history was read up to {until} only: {failure} (the question: {})", ask.expr)]
+    Unanswered {
+        /// What was told in full.
+        until: Timestamp,
+        /// The question.
+        ask: Ask,
+        /// What the server or the connection said.
+        failure: QueryFailure,
+    },
+    /// What was told could not be written.
+    #[error("writing the result")]
+    Output(#[from] io::Error),
+    /// Fetching broke off.
+    #[error("fetching the next chunk")]
+    Fetch(#[source] JoinError),
+}
+
+type Answers = Vec<(Ask, Result<Answer, QueryFailure>)>;
+
+impl Backtest {
+    /// Goes through history and tells it. Wants a runtime with more than one thread: what is
+    /// told takes this one's time, and the next chunk is fetched meanwhile.
+    pub async fn run(
+        mut self,
+        tell: &mut dyn FnMut(News<'_>) -> io::Result<()>,
+    ) -> Result<Covered, BacktestError> {
+        // All of the past is caught up with.
+        self.config.evaluation = EvaluationOptions {
+            max_catch_up: Duration::MAX,
+            chunk: u32::MAX,
+            ..self.config.evaluation
+        };
+        let before = self.start.minus(Duration::from_millis(1));
+        let mut replay = Replay {
+            state: State {
+                rules: fresh(&self.config.groups, before),
+                ..State::default()
+            },
+            changed: BTreeMap::new(),
+            all_changed: before,
+            restless: false,
+        };
+        let mut length = self.shortest_interval().saturating_mul(FIRST_TICKS);
+        let mut chunk_end = self.chunk_end(before, length);
+        let mut ahead = self.fetch_ahead(before, chunk_end);
+        let mut told = before;
+        let mut covered = Covered::default();
+        while told < self.end {
+            let answers = (&mut ahead.0).await.map_err(BacktestError::Fetch)?;
+            length = self.next_length(length, &answers);
+            let end = chunk_end;
+            chunk_end = self.chunk_end(end, length);
+            ahead = self.fetch_ahead(end, chunk_end);
+            let progress = self.chunk(&mut replay, answers, told, end, tell).await?;
+            covered.ticks += progress.evaluated;
+            covered.failed += progress.failed;
+            told = end;
+        }
+        Ok(covered)
+    }
+
+    /// The runs after `after` and up to `end`, with the answers that were fetched for them.
+    async fn chunk(
+        &self,
+        replay: &mut Replay,
+        answers: Answers,
+        after: Timestamp,
+        end: Timestamp,
+        tell: &mut dyn FnMut(News<'_>) -> io::Result<()>,
+    ) -> Result<Progress, BacktestError> {
+        let none = BTreeSet::new();
+        let Config {
+            groups, evaluation, ..
+        } = &self.config;
+        let mut chunk = Evaluation::plan(groups, &mut replay.state.rules, end, evaluation, &none);
+        chunk.record();
+        self.answered(&mut chunk, answers, after)?;
+        let mut told = after;
+        while told < end {
+            let run = self.next_run(&chunk, replay, told, end);
+            let now = run.min(end);
+            self.advance(&mut chunk, replay, now, now == end, told)
+                .await?;
+            let events = chunk.take_events();
+            self.note(&events, replay, now);
+            for event in &events {
+                tell(News::Tick(event))?;
+            }
+            // Ticks after the last run are evaluated, and told by none.
+            if now == run {
+                if self.may_tell(&events, replay, now) {
+                    self.advance(&mut chunk, replay, now, true, told).await?;
+                }
+                self.notify(&mut replay.state, now, tell)?;
+            }
+            tell(News::Until(now))?;
+            told = now;
+        }
+        Ok(chunk.finish(&replay.state.rules, &mut BTreeSet::new()))
+    }
+
+    /// Evaluates up to `now`.
+    async fn advance(
+        &self,
+        chunk: &mut Evaluation<'_>,
+        replay: &mut Replay,
+        now: Timestamp,
+        settle: bool,
+        told: Timestamp,
+    ) -> Result<(), BacktestError> {
+        loop {
+            let asks = chunk.asks_until(now, settle, &mut replay.state.rules);
+            if asks.is_empty() {
+                return Ok(());
+            }
+            let deadline = SystemClock.now().plus(self.patience);
+            let answers = fetch(
+                &self.querier,
+                &SystemClock,
+                self.concurrency,
+                asks,
+                deadline,
+            )
+            .await;
+            self.answered(chunk, answers, told)?;
+        }
+    }
+
+    /// Notes which notification groups have news.
+    fn note(&self, events: &[evaluation::Event<'_>], replay: &mut Replay, now: Timestamp) {
+        for event in events {
+            if let Happened::Changed { alert, .. } = &event.what {
+                replay.changed.insert(self.group_key(&alert.labels), now);
+            }
+        }
+        // Rules that fail and alerts that are held are told of by the ruler's own alerts.
+        let restless = |rule: &RuleState| {
+            rule.health.failure.is_some() || rule.active.values().any(|alert| alert.hold.is_some())
+        };
+        if replay.restless || replay.state.rules.values().any(restless) {
+            replay.restless = replay.state.rules.values().any(restless);
+            replay.all_changed = now;
+        }
+    }
+
+    /// Whether the run at `now` may find something to tell, so that values count.
+    fn may_tell(&self, events: &[evaluation::Event<'_>], replay: &Replay, now: Timestamp) -> bool {
+        let groups = &replay.state.notify.groups;
+        let is_new = |event: &evaluation::Event<'_>| match &event.what {
+            Happened::Changed { alert, .. } => !groups.contains_key(&self.group_key(&alert.labels)),
+            Happened::Failed(_) => true,
+        };
+        let changed_at = |key: &str| replay.changed_at(key);
+        let plan = quiet::next_plan(&replay.state.notify, &self.config.route, changed_at);
+        plan.is_some_and(|plan| plan <= now) || events.iter().any(is_new)
+    }
+
+    /// The key of the notification group that an alert belongs to.
+    fn group_key(&self, labels: &Labels) -> String {
+        let external = &self.config.evaluation.external.labels;
+        let sent = external.with(labels.iter());
+        Route::group_key(&self.config.route.group_labels(&sent))
+    }
+
+    /// Hands answers to the chunk. What is not known is not guessed: the backtest ends there.
+    fn answered(
+        &self,
+        chunk: &mut Evaluation<'_>,
+        answers: Answers,
+        until: Timestamp,
+    ) -> Result<(), BacktestError> {
+        for (ask, answer) in answers {
+            match answer {
+                Err(failure) if failure.kind == FailureKind::Transient => {
+                    return Err(BacktestError::Unanswered {
+                        until,
+                        ask,
+                        failure,
+                    });
+                }
+                answer => chunk.answer(ask, answer),
+            }
+        }
+        Ok(())
+    }
+
+    /// The second half of a run at `now`: everything that is owed is told, and struck off.
+    fn notify(
+        &self,
+        state: &mut State,
+        now: Timestamp,
+        tell: &mut dyn FnMut(News<'_>) -> io::Result<()>,
+    ) -> Result<(), BacktestError> {
+        notify::plan(state, &self.config, &[], now);
+        let outbox = &mut state.notify.outbox;
+        outbox.claim(RUN, now, now.plus(self.config.evaluation.schedule));
+        let owed: Vec<Notification> = outbox.claimed_by(RUN, now).cloned().collect();
+        for notification in &owed {
+            tell(News::Notification(notification))?;
+            outbox.delivered(&notification.id, RUN);
+        }
+        Ok(())
+    }
+
+    /// The next run after `told` that has anything to do; one after `end` if none has. The runs
+    /// before it would change no alert's state and tell nothing.
+    fn next_run(
+        &self,
+        chunk: &Evaluation<'_>,
+        replay: &mut Replay,
+        told: Timestamp,
+        end: Timestamp,
+    ) -> Timestamp {
+        let schedule = self.config.evaluation.schedule;
+        let next = self.run_after(told);
+        // What fails or is held is told once it has been for long enough, whatever the rules say.
+        if replay.restless {
+            return next;
+        }
+        let never = Timestamp::from_millis(i64::MAX);
+        let run_at = |moment: Timestamp| {
+            let aligned = moment.align_down(schedule);
+            if aligned < moment {
+                aligned.plus(schedule)
+            } else {
+                aligned
+            }
+        };
+        let route = &self.config.route;
+        let change = chunk.next_change().map_or(never, run_at);
+        let changed_at = |key: &str| replay.changed_at(key);
+        let plan = quiet::next_plan(&replay.state.notify, route, changed_at);
+        let run = change.min(plan.map_or(never, run_at)).max(next);
+        let passed = run.min(end.plus(Duration::from_millis(1)));
+        quiet::pass_over(&mut replay.state.notify, route, schedule, passed);
+        run
+    }
+
+    /// The first run after `moment`.
+    fn run_after(&self, moment: Timestamp) -> Timestamp {
+        let schedule = self.config.evaluation.schedule;
+        moment.align_down(schedule).plus(schedule)
+    }
+
+    fn shortest_interval(&self) -> Duration {
+        let intervals = self.config.groups.iter().map(|group| group.interval);
+        intervals
+            .min()
+            .unwrap_or(self.config.evaluation.schedule)
+            .max(Duration::from_millis(1))
+    }
+
+    /// Where a chunk of about `length` after `after` ends: at a run, or with history.
+    fn chunk_end(&self, after: Timestamp, length: Duration) -> Timestamp {
+        let aligned = after
+            .plus(length)
+            .align_down(self.config.evaluation.schedule);
+        aligned.max(self.run_after(after)).min(self.end)
+    }
+
+    /// How long the next chunk is to be so that it has about [`SAMPLES`]; never more than four
+    /// times as long or short as the last one.
+    fn next_length(&self, length: Duration, answers: &Answers) -> Duration {
+        let samples: usize = answers
+            .iter()
+            .filter_map(|(_, answer)| answer.as_ref().ok())
+            .flat_map(|answer| &answer.series)
+            .map(|series| series.samples.len())
+            .sum();
+        let times = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let next = match samples {
+            0 => length.saturating_mul(4),
+            fewer if fewer <= SAMPLES => length.saturating_mul(times(SAMPLES / fewer).min(4)),
+            more => length / times(more / SAMPLES + 1).min(4),
+        };
+        next.min(self.shortest_interval().saturating_mul(MOST_TICKS))
+    }
+
+    /// Begins to fetch what the rules need first between `after` and `end`.
+    fn fetch_ahead(&self, after: Timestamp, end: Timestamp) -> Ahead {
+        let Config {
+            groups, evaluation, ..
+        } = &self.config;
+        let mut states = fresh(groups, after);
+        let none = BTreeSet::new();
+        let mut chunk = Evaluation::plan(groups, &mut states, end, evaluation, &none);
+        let asks = chunk.asks(&mut states);
+        let (querier, concurrency) = (self.querier.clone(), self.concurrency);
+        let deadline = SystemClock.now().plus(self.patience);
+        Ahead(tokio::spawn(async move {
+            fetch(&querier, &SystemClock, concurrency, asks, deadline).await
+        }))
+    }
+}
+
+/// Rules of which nothing is known yet, whose first tick is the first after `after`.
+fn fresh(groups: &[RuleGroup], after: Timestamp) -> BTreeMap<RuleKey, RuleState> {
+    let rules = groups.iter().flat_map(|group| &group.rules);
+    rules
+        .map(|rule| (rule.key.clone(), RuleState::new(rule.id.clone(), after)))
+        .collect()
+}
+
+/// Answers on their way; nobody waits for them any more once this is dropped.
+struct Ahead(JoinHandle<Answers>);
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

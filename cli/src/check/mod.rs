@@ -1,0 +1,117 @@
+//! `dnswatch check`: whether rule files and `alertmanager.yml` would load, and what in them is
+//! probably not meant.
+
+mod online;
+mod report;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use alerting::config::{Config, ConfigFiles, Settings};
+use alerting::duration;
+use alerting::rules::Defaults;
+use alerting::rules::lint::{self, Finding, Severity, Surroundings};
+use anyhow::Result;
+use backends::config_files;
+
+use self::report::{Format, Report};
+use crate::server::Access;
+
+/// What `dnswatch check` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Rule files, alertmanager.yml, folders of them, or the stack's folder config/dnswatch.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Exit 1 on warnings too.
+    #[arg(long)]
+    strict: bool,
+    /// Lines for people, or one JSON object a line.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Also ask this Prometheus or AMP workspace which selectors match nothing, and what each rule
+    /// costs in query samples.
+    #[arg(long)]
+    url: Option<String>,
+    /// How often series get a sample.
+    #[arg(long, default_value = "30s", value_parser = duration::parse, value_name = "DURATION")]
+    scrape_interval: Duration,
+    /// The interval of groups that name none.
+    #[arg(long, default_value = "1m", value_parser = duration::parse, value_name = "DURATION")]
+    evaluation_interval: Duration,
+    #[command(flatten)]
+    access: Access,
+}
+
+/// Tells everything that is wrong, one a line: `file:line:column: severity: what (name)`.
+pub(crate) fn check(args: &Args) -> Result<ExitCode> {
+    let files = config_files::read(&args.paths)?;
+    let settings = Settings {
+        defaults: Defaults {
+            interval: args.evaluation_interval,
+            ..Defaults::default()
+        },
+        ..Settings::default()
+    };
+    let loaded = settings.load(&files);
+    let mut findings: Vec<Finding> = loaded
+        .as_ref()
+        .err()
+        .into_iter()
+        .flatten()
+        .map(|error| Finding {
+            place: error.place.clone(),
+            severity: Severity::Error,
+            name: "load",
+            message: error.message.clone(),
+        })
+        .collect();
+    let surroundings = Surroundings {
+        scrape_interval: args.scrape_interval,
+    };
+    findings.extend(lint::lint(&files.rules, surroundings));
+
+    let mut report = Report::new(args.format, io::stdout().lock());
+    for finding in &findings {
+        report.finding(finding)?;
+    }
+    if let (Some(url), Ok(config)) = (&args.url, &loaded) {
+        online::check(&args.access.client(url)?, &files, config, &mut report)?;
+    }
+    if let (Format::Text, Ok(config)) = (args.format, &loaded) {
+        summary(&files, config, &mut report)?;
+    }
+    report.end(args.strict)
+}
+
+/// What the files hold.
+fn summary(files: &ConfigFiles, config: &Config, report: &mut Report<impl Write>) -> Result<()> {
+    let well = if report.is_silent() { ": all well" } else { "" };
+    let groups = &config.groups;
+    let alerts: usize = groups.iter().map(|group| group.rules.len()).sum();
+    let records: usize = groups.iter().map(|group| group.records.len()).sum();
+    if !files.rules.is_empty() {
+        report.line(format!(
+            "{} file(s), {} group(s), {alerts} alerting rule(s){well}.",
+            files.rules.len(),
+            groups.len()
+        ))?;
+    }
+    if let Some(file) = &files.alertmanager {
+        report.line(format!(
+            "{}: one route, to {:?}; {} receiver(s): all well.",
+            file.name,
+            config.route.receiver,
+            config.receivers.len()
+        ))?;
+    }
+    if records > 0 {
+        report.line(format!(
+            "{records} recording rule(s) are valid, but are left to the server's own ruler: \
+             dnswatch does not record series."
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! How rules are evaluated and alerts grouped, as every command that evaluates takes it.
+
+use std::time::Duration;
+
+use alerting::config::Settings;
+use alerting::duration;
+use alerting::evaluation::EvaluationOptions;
+use alerting::labels::Labels;
+use alerting::notify::{Receiver, Route};
+use alerting::rules::Defaults;
+use alerting::state_machine::{External, Semantics};
+
+/// The switches.
+#[derive(clap::Args)]
+pub(crate) struct Ruling {
+    /// How often to run.
+    #[arg(long, default_value = "1m", value_parser = duration::parse, value_name = "DURATION")]
+    pub(crate) interval: Duration,
+    /// The interval of groups that name none.
+    #[arg(long, default_value = "1m", value_parser = duration::parse, value_name = "DURATION")]
+    evaluation_interval: Duration,
+    /// How far back samples are asked for, so that late ones have arrived; a group's own wins.
+    #[arg(long, default_value = "1m", value_parser = duration::parse, value_name = "DURATION")]
+    query_offset: Duration,
+    /// How long a firing alert is held whose telemetry stopped altogether.
+    #[arg(long, default_value = "1h", value_parser = duration::parse, value_name = "DURATION")]
+    stale_hold: Duration,
+    /// How long a firing alert is held whose own series are gone while others of the kind go on.
+    #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
+    gone_hold: Duration,
+    /// Resolve alerts as soon as their series vanish, without asking why, as Prometheus does.
+    #[arg(long)]
+    resolve_vanished: bool,
+    /// Forget a rule's alerts when it exceeds its group's `limit`, as Prometheus does.
+    #[arg(long)]
+    limit_wipes_state: bool,
+    /// The labels that alerts are grouped by in notifications.
+    #[arg(
+        long,
+        default_value = "alertname,cluster",
+        value_delimiter = ',',
+        value_name = "LABEL"
+    )]
+    group_by: Vec<String>,
+    /// How long a new group waits for more alerts before it is told.
+    #[arg(long, default_value = "30s", value_parser = duration::parse, value_name = "DURATION")]
+    group_wait: Duration,
+    /// How long a group that was told waits before it tells of changes.
+    #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
+    group_interval: Duration,
+    /// After what time a group that goes on unchanged is told again.
+    #[arg(long, default_value = "4h", value_parser = duration::parse, value_name = "DURATION")]
+    repeat_interval: Duration,
+    /// A label that alerts get which lack it, as NAME=VALUE. May be given several times.
+    #[arg(long, value_parser = label, value_name = "NAME=VALUE")]
+    external_label: Vec<(String, String)>,
+    /// What `$externalURL` is in templates.
+    #[arg(long, default_value = "", value_name = "URL")]
+    external_url: String,
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "write it as NAME=VALUE".to_owned())
+}
+
+impl Ruling {
+    /// The settings for the server at `url`: everything is told in the terminal.
+    pub(crate) fn settings(&self, url: &str) -> Settings {
+        Settings {
+            workspace: url.to_owned(),
+            defaults: Defaults {
+                interval: self.evaluation_interval,
+                query_offset: self.query_offset,
+            },
+            route: Route {
+                receiver: "terminal".to_owned(),
+                group_by: self.group_by.clone(),
+                group_wait: self.group_wait,
+                group_interval: self.group_interval,
+                repeat_interval: self.repeat_interval,
+            },
+            receivers: vec![Receiver::terminal("terminal")],
+            evaluation: EvaluationOptions {
+                semantics: Semantics {
+                    ask_before_resolve: !self.resolve_vanished,
+                    stale_hold: self.stale_hold,
+                    gone_hold: self.gone_hold,
+                    limit_wipes_state: self.limit_wipes_state,
+                },
+                external: External {
+                    labels: Labels::from_iter(self.external_label.iter().cloned()),
+                    url: self.external_url.clone(),
+                },
+                schedule: self.interval,
+                ..EvaluationOptions::default()
+            },
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! `dnswatch backtest`: over history it tells what the ruler would have told, run after run; and
+//! it tells it in the two forms that the documentation shows.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use alerting::alert::AlertState;
+use alerting::config::Settings;
+use alerting::evaluation::EvaluationOptions;
+use alerting::labels::Labels;
+use alerting::rules::{Defaults, SourceFile};
+use alerting::timestamp::Timestamp;
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::dnswatch::{dnswatch, output, said};
+use crate::history::{History, START};
+use crate::parts;
+use crate::prometheus::Prometheus;
+use crate::ruler::{Bench, starter_rules, starter_rules_folder};
+use crate::{nasty, weather};
+
+/// How often the ruler runs: with every tick of the rules here.
+const SCHEDULE: Duration = Duration::from_secs(30);
+
+/// `dnswatch backtest` over a history, with everything that it printed if it failed.
+fn backtest(
+    server: &Prometheus,
+    rules: &[impl AsRef<Path>],
+    end: Timestamp,
+    args: &[&str],
+) -> Result<String> {
+    let mut command = dnswatch();
+    command.args(["backtest", "--query-offset=0s"]);
+    command.arg(format!("--url={}", server.url()));
+    command.arg(format!("--start={START}"));
+    command.arg(format!("--end={end}"));
+    command.args(args).arg("--rules");
+    command.args(rules.iter().map(AsRef::as_ref));
+    let output = output(&mut command);
+    ensure!(output.status.success(), "{}", said(&output));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn lines(text: &str) -> Result<Vec<Value>> {
+    let lines = text.lines().map(serde_json::from_str);
+    Ok(lines.collect::<Result<_, _>>()?)
+}
+
+/// What the ruler itself comes to and tells, driven run after run: its transitions and
+/// notifications as `backtest` writes them, those of one run sorted.
+async fn driven(
+    server: &Prometheus,
+    files: Vec<SourceFile>,
+    end: Timestamp,
+) -> Result<(Vec<Value>, Vec<Value>)> {
+    let settings = Settings {
+        defaults: Defaults {
+            query_offset: Duration::ZERO,
+            ..Defaults::default()
+        },
+        evaluation: EvaluationOptions {
+            schedule: SCHEDULE,
+            ..EvaluationOptions::default()
+        },
+        ..Settings::default()
+    };
+    let mut bench = Bench::new(server.url(), files, settings)?;
+    let mut before: BTreeMap<(String, Labels), AlertState> = BTreeMap::new();
+    let mut transitions = Vec::new();
+    let mut now = START.minus(Duration::from_millis(1));
+    bench.run_at(now).await?;
+    now = START;
+    while now <= end {
+        bench.run_at(now).await?;
+        let mut after = BTreeMap::new();
+        for rule in bench.state().await?.rules.into_values() {
+            for (labels, alert) in rule.active {
+                if alert.state != AlertState::Inactive {
+                    after.insert((rule.id.group.clone(), labels), alert.state);
+                }
+            }
+        }
+        let state = |of: &BTreeMap<_, AlertState>, key| {
+            of.get(key).copied().unwrap_or(AlertState::Inactive)
+        };
+        let mut keys: Vec<_> = before.keys().chain(after.keys()).collect();
+        keys.sort();
+        keys.dedup();
+        for key in keys {
+            let (from, to) = (state(&before, key), state(&after, key));
+            if from != to {
+                let (group, labels) = key;
+                transitions.push(json!({
+                    "group": group, "labels": labels, "from": from, "to": to,
+                    "at": now.to_string(),
+                }));
+            }
+        }
+        before = after;
+        now = now.plus(SCHEDULE);
+    }
+    let told = bench.told().into_iter().map(|told| {
+        let alerts = told.notification.alerts.iter().map(|alert| {
+            let value = serde_json::to_value(alert).expect("JSON");
+            json!({
+                "labels": alert.labels,
+                "annotations": alert.annotations,
+                "startsAt": alert.starts_at.to_string(),
+                "endsAt": alert.ends_at.map(|at| at.to_string()),
+                "value": value["value"],
+            })
+        });
+        json!({
+            "at": told.at.to_string(),
+            "reason": told.notification.reason.to_string(),
+            "groupKey": told.notification.group_key,
+            "alerts": alerts.collect::<Vec<_>>(),
+        })
+    });
+    Ok((sorted(transitions), told.collect()))
+}
+
+fn sorted(mut lines: Vec<Value>) -> Vec<Value> {
+    lines.sort_by_cached_key(|line| (line["at"].to_string(), line.to_string()));
+    lines
+}
+
+/// Of each line, these fields only.
+fn only(lines: &[Value], kind: &str, fields: &[&str]) -> Vec<Value> {
+    let of_kind = lines.iter().filter(|line| line["type"] == kind);
+    of_kind
+        .map(|line| {
+            let fields = fields
+                .iter()
+                .map(|field| ((*field).to_owned(), line[field].clone()));
+            Value::Object(fields.collect())
+        })
+        .collect()
+}
+
+/// Compares a backtest with the ruler itself, and says how much there was to compare.
+async fn compare(history: &History, files: Vec<SourceFile>) -> Result<(usize, usize)> {
+    let Some(tools) = parts::prometheus() else {
+        return Ok((usize::MAX, usize::MAX));
+    };
+    let server = tools
+        .server()
+        .samples(history.samples(START))
+        .start()
+        .await?;
+    let folder = tempfile::tempdir()?;
+    let mut paths = Vec::new();
+    for file in &files {
+        let name = Path::new(&file.name).file_name().context("a file")?;
+        paths.push(folder.path().join(name));
+        std::fs::write(folder.path().join(name), &file.text)?;
+    }
+    let end = START.plus(history.length()).align_down(SCHEDULE);
+    let text = backtest(&server, &paths, end, &["--format=json", "--interval=30s"])?;
+    let lines = lines(&text)?;
+    let mut told = only(
+        &lines,
+        "notification",
+        &["at", "reason", "groupKey", "alerts"],
+    );
+    for alert in told
+        .iter_mut()
+        .flat_map(|told| told["alerts"].as_array_mut().unwrap())
+    {
+        let fields = ["labels", "annotations", "startsAt", "endsAt", "value"];
+        let kept = fields.map(|field| (field.to_owned(), alert[field].clone()));
+        *alert = Value::Object(kept.into_iter().collect());
+    }
+    let transitions = only(
+        &lines,
+        "transition",
+        &["group", "labels", "from", "to", "at"],
+    );
+    let (expected_transitions, expected_told) = driven(&server, files, end).await?;
+    let first = |ours: &[Value], theirs: &[Value]| {
+        let differs = ours
+            .iter()
+            .zip(theirs)
+            .find(|(ours, theirs)| ours != theirs);
+        differs.map(|(ours, theirs)| format!("backtest: {ours:#}, the ruler: {theirs:#}"))
+    };
+    let transitions = sorted(transitions);
+    ensure!(
+        transitions == expected_transitions,
+        "{} transitions, {} expected: {:?}",
+        transitions.len(),
+        expected_transitions.len(),
+        first(&transitions, &expected_transitions)
+    );
+    ensure!(
+        told == expected_told,
+        "{} notifications, {} expected: {:?}",
+        told.len(),
+        expected_told.len(),
+        first(&told, &expected_told)
+    );
+    Ok((transitions.len(), told.len()))
+}
+
+#[tokio::test]
+async fn it_tells_what_the_ruler_would_have_told() -> Result<()> {
+    let rules = starter_rules(&["link-local.yml", "coredns.yml", "exporter.yml"])?;
+    let (transitions, told) = compare(&weather::day(1), rules).await?;
+    eprintln!("{transitions} transitions and {told} notifications compared");
+    ensure!(transitions >= 60 && told >= 20);
+    Ok(())
+}
+
+#[tokio::test]
+async fn rules_that_are_hard_to_evaluate_are_told_as_by_the_ruler() -> Result<()> {
+    let nasty = SourceFile {
+        name: "nasty.yml".to_owned(),
+        text: include_str!("../data/nasty.yml").to_owned(),
+    };
+    let (transitions, told) = compare(&nasty::hour(2, false), vec![nasty]).await?;
+    eprintln!("{transitions} transitions and {told} notifications compared");
+    ensure!(transitions >= 200 && told >= 50);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_lines_have_the_documented_form() -> Result<()> {
+    let Some(tools) = parts::prometheus() else {
+        return Ok(());
+    };
+    let (server, rules) = (storm(&tools).await?, tempfile::tempdir()?);
+    let path = rules.path().join("rules.yml");
+    std::fs::write(
+        &path,
+        "groups:\n- name: g\n  interval: 30s\n  rules:\n  - alert: High\n    expr: m > 5\n    \
+         for: 1m\n    annotations: {summary: 'at {{ $value }}'}\n  - alert: Twice\n    \
+         expr: m > 5\n    labels: {node: any}\n",
+    )?;
+    let end = START.plus(Duration::from_secs(15 * 60));
+    let text = backtest(&server, &[path], end, &["--format=json"])?;
+    let lines = lines(&text)?;
+    let at = |minutes| START.plus(Duration::from_secs(minutes * 60)).to_string();
+    let labels = json!({"alertname": "High", "node": "a"});
+    ensure!(lines.contains(&json!({
+        "type": "transition", "group": "g", "alert": "High", "labels": labels,
+        "from": "inactive", "to": "pending", "at": at(4), "value": 9.0,
+        "annotations": {"summary": "at 9"},
+    })));
+    ensure!(lines.contains(&json!({
+        "type": "transition", "group": "g", "alert": "High", "labels": labels,
+        "from": "pending", "to": "firing", "at": at(5), "value": 9.0,
+        "annotations": {"summary": "at 9"},
+    })));
+    ensure!(lines.contains(&json!({
+        "type": "rule_error", "group": "g", "alert": "Twice", "at": at(4),
+        "error": "vector contains metrics with the same labelset after applying alert labels",
+    })));
+    let mut told = lines.iter().filter(|line| {
+        line["type"] == "notification" && line["groupKey"] == "{}:{alertname=\"High\"}"
+    });
+    let first = told.next().context("a notification")?;
+    ensure!(
+        (&first["at"], &first["receiver"], &first["status"])
+            == (&json!(at(6)), &json!("terminal"), &json!("firing")),
+        "{first:#}"
+    );
+    ensure!(first["reason"] == "first notification", "{first:#}");
+    ensure!(
+        first["alerts"][0]["status"] == "firing" && first["alerts"][1]["labels"]["node"] == "b"
+    );
+    ensure!(told.any(|line| line["status"] == "resolved"));
+    Ok(())
+}
+
+/// For 15 minutes two nodes, both at 9 from the fourth to the tenth.
+async fn storm(tools: &crate::prometheus::PrometheusTools) -> Result<Prometheus> {
+    let mut history = History::new(Duration::from_secs(30));
+    for node in ["a", "b"] {
+        let values = (0..=30).map(|n| Some(if (8..20).contains(&n) { 9.0 } else { 1.0 }));
+        history.push(&format!("m{{node=\"{node}\"}}"), values.collect());
+    }
+    tools.server().samples(history.samples(START)).start().await
+}
+
+#[tokio::test]
+async fn the_timeline_shows_when_alerts_were_pending_and_fired() -> Result<()> {
+    let Some(tools) = parts::prometheus() else {
+        return Ok(());
+    };
+    let (server, rules) = (storm(&tools).await?, tempfile::tempdir()?);
+    let path = rules.path().join("rules.yml");
+    std::fs::write(
+        &path,
+        "groups:\n- name: g\n  interval: 30s\n  rules:\n  - {alert: High, expr: m > 5, for: 1m}\n  \
+         - {alert: Quiet, expr: m > 10}\n",
+    )?;
+    let end = START.plus(Duration::from_secs(15 * 60));
+    let text = backtest(&server, &[path], end, &[])?;
+    for expected in [
+        "High (g): fired twice, 2 alerts",
+        "1× 5m",
+        "·░░░█████",
+        "█······",
+        "Never pending or firing: Quiet (g)",
+        "2 firing, 0 ended: alertname=High  to terminal, first notification",
+        "0 firing, 2 ended: alertname=High  to terminal, all alerts resolved",
+    ] {
+        ensure!(text.contains(expected), "{expected:?} is not in\n{text}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_history_that_cannot_be_read_to_its_end_is_a_failure() -> Result<()> {
+    let Some(tools) = parts::prometheus() else {
+        return Ok(());
+    };
+    let server = tools.server().start().await?;
+    let call = |url: &str, start: &str| {
+        output(
+            dnswatch()
+                .args([
+                    "backtest",
+                    "--start",
+                    start,
+                    "--end=1700000600",
+                    "--format=json",
+                ])
+                .arg(format!("--url={url}"))
+                .arg("--rules")
+                .arg(starter_rules_folder()),
+        )
+    };
+    let refused = call("http://127.0.0.1:9", "1700000000");
+    ensure!(!refused.status.success() && said(&refused).contains("history was read up to"));
+    let backwards = call(server.url(), "1700000601");
+    ensure!(!backwards.status.success() && said(&backwards).contains("is not before"));
+    Ok(())
+}
