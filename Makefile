@@ -37,9 +37,10 @@ functions: ## build the Lambda functions for the demo and the tests (for AWS: sa
 
 .PHONY: soak
 SEEDS ?= 3000
-soak: ## the deployed stack under faults, and the fault simulation over many more seeds: make soak SEEDS=10000
-	@tests/parts/install prometheus sam ministack
+soak: ## more timelines beside Prometheus, the deployed stack under faults, and the fault simulation over many more seeds: make soak SEEDS=10000
+	@tests/parts/install prometheus prometheus3 sam ministack
 	$(AGAIN) functions
+	@DNSWATCH_SEED=$$(date +%s) DNSWATCH_TIMELINES=5000 cargo test --locked --package dnswatch-tests --test product -- --nocapture timelines
 	@cargo test --locked --package dnswatch-tests --test product -- --ignored --nocapture deployed::faults
 	@DNSWATCH_SIM_SEEDS=$(SEEDS) cargo test --locked --package dnswatch-tests simulation -- --nocapture
 

@@ -444,7 +444,7 @@ impl<'a> RuleRun<'a> {
                 if failure.kind == FailureKind::Transient {
                     unanswered.replace(Some(failure.message.clone()));
                 }
-                Some(Err(failure.message.clone()))
+                Some(Err(engine_words(&failure.message).to_owned()))
             }
         };
         let outcome = state_machine::evaluate(
@@ -527,6 +527,15 @@ impl<'a> RuleRun<'a> {
             at,
         }
     }
+}
+
+/// What the query engine said, without what the HTTP API and the client put before it: templates
+/// show it as Prometheus's own do.
+fn engine_words(message: &str) -> &str {
+    ["bad_data: invalid parameter \"query\": ", ": execution: "]
+        .into_iter()
+        .find_map(|before| message.split_once(before))
+        .map_or(message, |(_, said)| said)
 }
 
 /// Each series with its last sample.

@@ -241,7 +241,7 @@ async fn the_lines_have_the_documented_form() -> Result<()> {
     let end = START.plus(Duration::from_secs(15 * 60));
     let text = backtest(&server, &[path], end, &["--format=json"])?;
     let lines = lines(&text)?;
-    let at = |minutes| START.plus(Duration::from_secs(minutes * 60)).to_string();
+    let at = |minutes: u64| START.plus(Duration::from_secs(minutes * 60)).to_string();
     let labels = json!({"alertname": "High", "node": "a"});
     ensure!(lines.contains(&json!({
         "type": "transition", "group": "g", "alert": "High", "labels": labels,

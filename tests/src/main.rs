@@ -19,6 +19,7 @@
 //! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
 //!   for rules that are hard to evaluate, one tick a run or many; the same failures
 //! - [`timelines`]: a thousand made-up rules and histories are at every tick as promtool has them
+//! - [`mutated`]: damaged rule files and templates are refused or read, and do no harm
 //! - [`live`]: a running Prometheus and we have the same alerts while rules fail and files change
 //! - [`deployed`]: the stack on a local AWS: schedule, roles, queue; a storm told by Slack and
 //!   e-mail; nothing lost while the function is killed and all around it fails
@@ -61,6 +62,7 @@ mod front;
 mod history;
 mod leash;
 mod live;
+mod mutated;
 mod nasty;
 mod outage;
 mod parts;

@@ -47,21 +47,8 @@ async fn a_thousand_timelines_are_as_prometheus_3_has_them() -> Result<()> {
     let wrong: Vec<usize> = (0..timelines.len())
         .filter(|id| verdicts[*id].is_some())
         .collect();
-    // DEV
-    std::fs::write(
-        "/tmp/sem/verdicts.txt",
-        wrong
-            .iter()
-            .map(|id| {
-                format!(
-                    "=== {id}\n{}\n{}\n",
-                    timelines[*id].rule_file(*id).text,
-                    verdicts[*id].clone().unwrap()
-                )
-            })
-            .collect::<String>(),
-    )?;
     if let Some(first) = wrong.first() {
+        eprintln!("{} differ; the first of them is made small", wrong.len());
         let smallest = shrink::shrink(&tools, timelines[*first].clone()).await?;
         bail!(
             "{} of {count} differ; the first of them (DNSWATCH_SEED={} DNSWATCH_TIMELINES=1):\n{}\n\

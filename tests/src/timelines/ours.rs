@@ -166,7 +166,7 @@ async fn evaluate(
     let options = &config.evaluation;
     let mut chunk = Evaluation::plan(&config.groups, states, now, options, &stopped);
     loop {
-        let asks = chunk.asks();
+        let asks = chunk.asks(states);
         if asks.is_empty() {
             break;
         }
@@ -298,8 +298,8 @@ pub(super) async fn the_same_in_a_backtest(
     let mut count = 0;
     for (id, (told, seen)) in told.iter().zip(seen).enumerate() {
         let expected = transitions(seen);
-        let only = |these: &BTreeSet<_>, those| -> Vec<(Timestamp, Told)> {
-            BTreeSet::difference(these, those).cloned().collect()
+        let only = |these: &BTreeSet<(Timestamp, Told)>, those: &BTreeSet<_>| -> Vec<_> {
+            these.difference(those).cloned().collect()
         };
         ensure!(
             *told == expected,

@@ -150,7 +150,7 @@ pub(crate) async fn send_at(
     let mut request = Vec::new();
     for (name, labels, value) in samples {
         let mut labels = labels.to_vec();
-        labels.push(("__name__", name));
+        labels.push(("__name__", *name));
         labels.sort_unstable();
         let labels = labels.iter().copied();
         field(&mut request, 1, &series(labels, [(at, value.to_bits())]));
