@@ -179,9 +179,9 @@ fn expression(rng: &mut Rng, made: &mut Timeline) -> String {
         // A scalar fires whatever it is.
         19 => "scalar(count(§m))".to_owned(),
         20 => {
-            // promtool's time begins at 0, ours with a day.
+            // promtool's time begins at 0, or an offset before, and ours with a day.
             let period = pick(rng, [300, 450, 600, 675, 720, 900]);
-            format!("vector(time() % {period}) < {}", rng.u8(60..200))
+            format!("vector((time() + 86400) % {period}) < {}", rng.u8(60..200))
         }
         21 => format!("§m offset {}s > {level}", rng.u8(1..100)),
         22 => format!("§m - §m offset {}s > 0", rng.u8(20..200)),
