@@ -43,10 +43,11 @@ image: ## the exporter's image, by docker, podman or buildah: make image IMAGE=r
 
 .PHONY: soak
 SEEDS ?= 3000
-soak: ## the functions as for AWS, deployed under faults for minutes; the fault simulation over many seeds: make soak SEEDS=10000
-	@tests/parts/install prometheus sam ministack
+soak: ## the functions as for AWS, deployed under faults for minutes; timelines, fuzzing, the fault simulation: make soak SEEDS=10000
+	@tests/parts/install prometheus prometheus3 sam ministack
 	@cargo build --quiet --locked --package dnswatch-demo
 	@DNSWATCH_BUILD=release DNSWATCH_STORM=240 cargo test --locked --package dnswatch-tests --test product -- --nocapture --test-threads=1 deployed::
+	@DNSWATCH_SEED=$$(date +%s) DNSWATCH_TIMELINES=5000 cargo test --locked --package dnswatch-tests --test product -- --nocapture timelines
 	@ethtool-exporter/fuzz/run
 	@DNSWATCH_SIM_SEEDS=$(SEEDS) cargo test --locked --package dnswatch-tests simulation -- --nocapture
 

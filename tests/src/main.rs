@@ -25,6 +25,9 @@
 //! - [`outage`]: an outage of the backend loses no tick, and is no all-clear
 //! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
 //!   for rules that are hard to evaluate, one tick a run or many; the same failures
+//! - [`timelines`]: a thousand made-up rules and histories are at every tick as promtool has them
+//! - [`mutated`]: damaged rule files and templates are refused or read, and do no harm
+//! - [`live`]: a running Prometheus and we have the same alerts while rules fail and files change
 //! - [`deployed`]: the stack on a local AWS: schedule, roles, queue; a storm told by Slack and
 //!   e-mail; deployed by a person who answers; nothing lost while the function is killed and all
 //!   around it fails
@@ -70,6 +73,8 @@ mod failing;
 mod front;
 mod history;
 mod leash;
+mod live;
+mod mutated;
 mod nasty;
 mod outage;
 mod parts;
@@ -89,4 +94,5 @@ mod sns;
 mod stack;
 mod state_file;
 mod telemetry;
+mod timelines;
 mod weather;

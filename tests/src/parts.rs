@@ -21,6 +21,16 @@ pub(crate) fn prometheus() -> Option<PrometheusTools> {
     })
 }
 
+/// The same of Prometheus 3. `None` is a skip, and has been told: the test ends there.
+#[track_caller]
+pub(crate) fn prometheus3() -> Option<PrometheusTools> {
+    let folder = part("prometheus3", Location::caller())?;
+    Some(PrometheusTools {
+        prometheus: folder.join("prometheus"),
+        promtool: folder.join("promtool"),
+    })
+}
+
 /// A Python with the packages of `tests/parts/requirements-python.txt`. `None` is a skip, and has
 /// been told: the test ends there.
 #[track_caller]

@@ -140,7 +140,8 @@ pub(super) fn slice(args: &[Value], limits: &mut Limits) -> Returned {
         Value::Str(text) | Value::Html(text) => (text.len(), text.len()),
         Value::Vector(vector) => (vector.len(), vector.capacity()),
         other => {
-            return error(format!("can't slice item of type {}", other.type_name()));
+            let name = other.pointed_type_name();
+            return error(format!("can't slice item of type {name}"));
         }
     };
     let mut numbers = [0, length, capacity];

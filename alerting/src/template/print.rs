@@ -111,6 +111,7 @@ impl Printer {
         match verb {
             'T' => self.string(value.type_name().as_bytes()),
             'p' => self.pointer(value, verb),
+            'w' => self.bad_verb(value, verb),
             _ => self.value(value, verb, 0),
         }
     }
@@ -229,9 +230,9 @@ impl Printer {
             Value::Time(time) => self.fields(
                 value,
                 &[
-                    ("wall", Value::Int(time.nanosecond(), IntType::Int64)),
+                    ("wall", Value::Int(time.nanosecond(), IntType::Uint64)),
                     ("ext", Value::Int(time.since_year_one(), IntType::Int64)),
-                    ("loc", Value::Sample(None)),
+                    ("loc", Value::NoLocation),
                 ],
                 verb,
                 depth,
@@ -250,7 +251,10 @@ impl Printer {
                 verb,
                 depth,
             ),
-            Value::Sample(_) | Value::TimePointer(_) | Value::DurationPointer(_) => {
+            Value::Sample(_)
+            | Value::TimePointer(_)
+            | Value::NoLocation
+            | Value::DurationPointer(_) => {
                 self.pointer(value, verb);
             }
         }

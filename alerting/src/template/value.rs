@@ -42,6 +42,8 @@ pub(super) enum Value {
     TimePointer(Rc<Time>),
     /// `*time.Duration`.
     DurationPointer(Rc<i64>),
+    /// A nil `*time.Location`: only while a time is printed.
+    NoLocation,
 }
 
 /// Go's integer types, as far as they occur.
@@ -49,6 +51,8 @@ pub(super) enum Value {
 pub(super) enum IntType {
     Int,
     Int64,
+    /// `uint64`: only while a time is printed.
+    Uint64,
     /// `time.Duration`, in nanoseconds.
     Duration,
     /// `time.Month`, from 1.
@@ -182,7 +186,10 @@ impl Value {
             Self::Str(_) | Self::Html(_) => Kind::String,
             Self::Labels(_) | Self::Args(_) => Kind::Map,
             Self::Vector(_) => Kind::Slice,
-            Self::Sample(_) | Self::TimePointer(_) | Self::DurationPointer(_) => Kind::Pointer,
+            Self::Sample(_)
+            | Self::TimePointer(_)
+            | Self::DurationPointer(_)
+            | Self::NoLocation => Kind::Pointer,
             Self::SampleStruct(_) | Self::Alert(_) | Self::Time(_) => Kind::Struct,
         }
     }
@@ -211,6 +218,7 @@ impl Value {
             Self::Time(_) => "time.Time",
             Self::TimePointer(_) => "*time.Time",
             Self::DurationPointer(_) => "*time.Duration",
+            Self::NoLocation => "*time.Location",
         }
     }
 
@@ -222,7 +230,7 @@ impl Value {
     /// Whether this counts as true: not the zero of its type, not empty.
     pub(super) fn is_true(&self) -> bool {
         match self {
-            Self::Invalid => false,
+            Self::Invalid | Self::NoLocation => false,
             Self::Interface(inner) => inner.is_true(),
             Self::Bool(value) => *value,
             Self::Int(value, _) => *value != 0,
@@ -246,7 +254,7 @@ impl Value {
     /// Whether this is nil of any type.
     pub(super) fn is_nil(&self) -> bool {
         match self {
-            Self::Invalid | Self::Sample(None) => true,
+            Self::Invalid | Self::NoLocation | Self::Sample(None) => true,
             Self::Interface(inner) => matches!(**inner, Self::Invalid),
             _ => false,
         }
@@ -271,6 +279,7 @@ impl IntType {
         match self {
             Self::Int => "int",
             Self::Int64 => "int64",
+            Self::Uint64 => "uint64",
             Self::Duration => "time.Duration",
             Self::Month => "time.Month",
             Self::Weekday => "time.Weekday",

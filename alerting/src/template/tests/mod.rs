@@ -8,7 +8,7 @@ use crate::timestamp::Timestamp;
 
 mod bounds;
 
-/// What Go's own `text/template` (1.24) made of each template: made by, and checked again by,
+/// What Go's own `text/template` (1.27) made of each template: made by, and checked again by,
 /// `tests/oracles/go-template`.
 const GO: &str = include_str!("go.json");
 
