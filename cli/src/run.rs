@@ -152,6 +152,7 @@ fn settings(args: &Args) -> Settings {
             group_wait: args.group_wait,
             group_interval: args.group_interval,
             repeat_interval: args.repeat_interval,
+            ..Route::default()
         },
         receivers: vec![Receiver::terminal("terminal")],
         evaluation: EvaluationOptions {

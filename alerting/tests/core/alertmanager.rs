@@ -15,7 +15,7 @@ fn read(text: &str) -> Result<AlertmanagerConfig, Vec<String>> {
         name: "am.yml".to_owned(),
         text: text.to_owned(),
     };
-    load(&file).map_err(|errors| errors.iter().map(ToString::to_string).collect())
+    load(&file, &[]).map_err(|errors| errors.iter().map(ToString::to_string).collect())
 }
 
 #[track_caller]
@@ -33,8 +33,8 @@ fn ops(sns: &[(&str, bool)]) -> Receiver {
         sns: sns
             .iter()
             .map(|(arn, send_resolved)| SnsConfig {
-                topic_arn: arn.parse().expect("an ARN"),
                 send_resolved: *send_resolved,
+                ..SnsConfig::of(arn.parse().expect("an ARN"))
             })
             .collect(),
         terminal: false,
@@ -67,6 +67,7 @@ fn full() -> AlertmanagerConfig {
             group_wait: Duration::from_secs(10),
             group_interval: Duration::from_secs(60),
             repeat_interval: Duration::from_secs(24 * 60 * 60),
+            ..Route::default()
         },
         receivers: vec![ops(&[(TOPIC, false), (TOPIC, true)])],
     }
@@ -85,6 +86,7 @@ fn what_is_read_takes_effect_and_defaults_are_alertmanagers() {
             group_wait: Duration::from_secs(30),
             group_interval: Duration::from_secs(5 * 60),
             repeat_interval: Duration::from_secs(4 * 60 * 60),
+            ..Route::default()
         }
     );
     assert_eq!(config.receivers, [ops(&[])]);

@@ -363,10 +363,7 @@ fn amp_region(url: &str) -> Option<&str> {
 }
 
 fn settings(environment: &Environment) -> Settings {
-    let topic = environment.topic_arn.iter().map(|topic| SnsConfig {
-        topic_arn: topic.clone(),
-        send_resolved: true,
-    });
+    let topic = environment.topic_arn.iter().cloned().map(SnsConfig::of);
     Settings {
         workspace: environment.identity().to_owned(),
         defaults: Defaults {
