@@ -96,8 +96,11 @@ impl Loader<'_> {
             key: String::new(),
         };
         for below in typed.routes.unwrap_or_default() {
-            let below = below.value.unwrap_or_default();
-            let below = self.route(below, &route, named);
+            let Some(typed) = below.value else {
+                self.error(Some(below.defined), "a route is empty: write `{}` for one that takes all");
+                continue;
+            };
+            let below = self.route(typed, &route, named);
             route.routes.push(below);
         }
         route
