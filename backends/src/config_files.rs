@@ -68,6 +68,27 @@ pub fn read(paths: &[PathBuf]) -> Result<ConfigFiles, ConfigFilesError> {
     found.read()
 }
 
+/// Reads the Alertmanager configuration at `path`, whatever it is called, or that of a
+/// configuration folder, with the template files beside it; no rule files.
+///
+/// # Errors
+/// Where a file cannot be read.
+pub fn read_alertmanager(path: &Path) -> Result<ConfigFiles, ConfigFilesError> {
+    let names = ALERTMANAGER.iter().map(|name| path.join(name));
+    let mut candidates = names.filter(|path| path.is_file());
+    let found = if path.is_dir() {
+        let found = candidates.next();
+        found.unwrap_or_else(|| path.join("alertmanager.yml"))
+    } else {
+        path.to_owned()
+    };
+    let paths = Paths {
+        rules: Vec::new(),
+        alertmanager: Some(found),
+    };
+    paths.read()
+}
+
 #[derive(Default)]
 struct Paths {
     rules: Vec<PathBuf>,

@@ -33,10 +33,7 @@ const MONTHS: [&str; 12] = [
 
 impl Loader<'_> {
     /// The named times of the file, from both of the lists that it may have.
-    pub(super) fn intervals(
-        &mut self,
-        lists: [List<file::NamedIntervals>; 2],
-    ) -> TimeIntervals {
+    pub(super) fn intervals(&mut self, lists: [List<file::NamedIntervals>; 2]) -> TimeIntervals {
         let mut all = TimeIntervals::new();
         for named in lists.into_iter().flatten().flatten() {
             let at = named.defined;

@@ -110,7 +110,10 @@ impl Loader<'_> {
         }
         let at = Place::of(self.file, Some(inner.defined));
         self.origin = Origin::of(&source.text, &inner.value, at);
-        if let Some(Spanned { value: Some(files), .. }) = outer.fields.template_files {
+        if let Some(Spanned {
+            value: Some(files), ..
+        }) = outer.fields.template_files
+        {
             let files = files.0.into_iter();
             self.templates = files
                 .map(|(name, text)| TemplateFile::within(source, &name, &text))
@@ -182,7 +185,10 @@ impl Loader<'_> {
         target.extend(self.old_matchers(MatchOp::Regexp, typed.target_match_re));
         let equal = typed.equal.unwrap_or_default();
         if let Some(empty) = equal.iter().find(|name| name.value.is_empty()) {
-            self.error(Some(empty.defined), "an empty text in `equal` is no label name");
+            self.error(
+                Some(empty.defined),
+                "an empty text in `equal` is no label name",
+            );
         }
         InhibitRule {
             source,

@@ -22,12 +22,55 @@ impl Loader<'_> {
     pub(super) fn root(&mut self, typed: Mapping<file::Route>, named: &Named<'_>) -> Route {
         let fields = &typed.fields;
         let conditions = [
-            ("matchers", fields.matchers.as_ref().map(|it| (it.defined, it.value.as_ref().is_some_and(|it| !it.is_empty())))),
-            ("match", fields.match_equal.as_ref().map(|it| (it.defined, it.value.as_ref().is_some_and(|it| !it.0.is_empty())))),
-            ("match_re", fields.match_re.as_ref().map(|it| (it.defined, it.value.as_ref().is_some_and(|it| !it.0.is_empty())))),
-            ("mute_time_intervals", fields.mute_time_intervals.as_ref().map(|it| (it.defined, it.value.as_ref().is_some_and(|it| !it.is_empty())))),
-            ("active_time_intervals", fields.active_time_intervals.as_ref().map(|it| (it.defined, it.value.as_ref().is_some_and(|it| !it.is_empty())))),
-            ("continue", fields.goes_on.as_ref().map(|it| (it.defined, it.value))),
+            (
+                "matchers",
+                fields.matchers.as_ref().map(|it| {
+                    (
+                        it.defined,
+                        it.value.as_ref().is_some_and(|it| !it.is_empty()),
+                    )
+                }),
+            ),
+            (
+                "match",
+                fields.match_equal.as_ref().map(|it| {
+                    (
+                        it.defined,
+                        it.value.as_ref().is_some_and(|it| !it.0.is_empty()),
+                    )
+                }),
+            ),
+            (
+                "match_re",
+                fields.match_re.as_ref().map(|it| {
+                    (
+                        it.defined,
+                        it.value.as_ref().is_some_and(|it| !it.0.is_empty()),
+                    )
+                }),
+            ),
+            (
+                "mute_time_intervals",
+                fields.mute_time_intervals.as_ref().map(|it| {
+                    (
+                        it.defined,
+                        it.value.as_ref().is_some_and(|it| !it.is_empty()),
+                    )
+                }),
+            ),
+            (
+                "active_time_intervals",
+                fields.active_time_intervals.as_ref().map(|it| {
+                    (
+                        it.defined,
+                        it.value.as_ref().is_some_and(|it| !it.is_empty()),
+                    )
+                }),
+            ),
+            (
+                "continue",
+                fields.goes_on.as_ref().map(|it| (it.defined, it.value)),
+            ),
         ];
         for (name, at) in conditions {
             if let Some((at, true)) = at {
@@ -37,7 +80,11 @@ impl Loader<'_> {
                 );
             }
         }
-        if fields.receiver.as_ref().is_none_or(|name| name.value.is_empty()) {
+        if fields
+            .receiver
+            .as_ref()
+            .is_none_or(|name| name.value.is_empty())
+        {
             let at = fields.receiver.as_ref().map(|empty| empty.defined);
             self.error(at, "the route needs a `receiver`");
         }
@@ -97,7 +144,10 @@ impl Loader<'_> {
         };
         for below in typed.routes.unwrap_or_default() {
             let Some(typed) = below.value else {
-                self.error(Some(below.defined), "a route is empty: write `{}` for one that takes all");
+                self.error(
+                    Some(below.defined),
+                    "a route is empty: write `{}` for one that takes all",
+                );
                 continue;
             };
             let below = self.route(typed, &route, named);
@@ -106,12 +156,19 @@ impl Loader<'_> {
         route
     }
 
-    fn interval_names(&mut self, typed: Vec<Spanned<String>>, known: &TimeIntervals) -> Vec<String> {
+    fn interval_names(
+        &mut self,
+        typed: Vec<Spanned<String>>,
+        known: &TimeIntervals,
+    ) -> Vec<String> {
         for name in &typed {
             if !known.contains_key(&name.value) {
                 self.error(
                     Some(name.defined),
-                    format!("there is no time interval {:?} under `time_intervals`", name.value),
+                    format!(
+                        "there is no time interval {:?} under `time_intervals`",
+                        name.value
+                    ),
                 );
             }
         }
@@ -135,7 +192,10 @@ impl Loader<'_> {
         let mut all = Vec::new();
         for (name, value) in typed.unwrap_or_default().0 {
             if !is_label_name(&name.value) {
-                self.error(Some(name.defined), format!("{:?} is no label name", name.value));
+                self.error(
+                    Some(name.defined),
+                    format!("{:?} is no label name", name.value),
+                );
             }
             match Matcher::new(name.value, op, value.value) {
                 Ok(matcher) => all.push(matcher),

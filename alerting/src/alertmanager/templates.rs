@@ -38,7 +38,11 @@ impl TemplateFile {
     }
 
     /// One of `template_files` in a definition of AMP.
-    pub(super) fn within(source: &SourceFile, name: &Spanned<String>, text: &Spanned<String>) -> Self {
+    pub(super) fn within(
+        source: &SourceFile,
+        name: &Spanned<String>,
+        text: &Spanned<String>,
+    ) -> Self {
         let at = Place::of(&source.name, Some(text.defined));
         Self {
             name: name.value.clone(),
@@ -83,7 +87,8 @@ impl Loader<'_> {
         }
         NamedTemplates::new(wanted.iter().map(|file| file.text.as_str())).unwrap_or_else(
             |(at, error)| {
-                self.errors.extend(wanted.get(at).map(|file| file.error(&error)));
+                self.errors
+                    .extend(wanted.get(at).map(|file| file.error(&error)));
                 NamedTemplates::default()
             },
         )
@@ -179,7 +184,10 @@ fn is_like(name: &str, pattern: &str) -> bool {
         Some(first) => {
             let mut chars = name.chars();
             let fits = chars.next().is_some_and(|c| first == '?' || c == first);
-            fits && is_like(chars.as_str(), pattern.get(first.len_utf8()..).unwrap_or(""))
+            fits && is_like(
+                chars.as_str(),
+                pattern.get(first.len_utf8()..).unwrap_or(""),
+            )
         }
     }
 }

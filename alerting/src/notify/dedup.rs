@@ -197,10 +197,15 @@ pub(super) fn forget_muted(notify: &mut NotifyState, flushed: &Flushed<'_>, told
         return;
     }
     let told: BTreeSet<&Labels> = told.resolved.iter().collect();
-    let muted = flushed.resolved.iter().filter(|labels| !told.contains(labels));
+    let muted = flushed
+        .resolved
+        .iter()
+        .filter(|labels| !told.contains(labels));
     let muted: BTreeSet<Fingerprint> = muted.map(Labels::fingerprint).collect();
     for entry in notify.nflog.of_group(&flushed.key) {
-        entry.firing.retain(|fingerprint| !muted.contains(fingerprint));
+        entry
+            .firing
+            .retain(|fingerprint| !muted.contains(fingerprint));
     }
 }
 

@@ -80,12 +80,15 @@ pub(super) fn assign<'a>(
             if let Some(known) = old.remove(&key) {
                 notify.groups.insert(key.clone(), known);
             }
-            let group = notify.groups.entry(key.clone()).or_insert_with(|| AggrGroup {
-                labels: labels.clone(),
-                next_flush: now.plus(route.group_wait),
-                flushed: false,
-                done: BTreeSet::new(),
-            });
+            let group = notify
+                .groups
+                .entry(key.clone())
+                .or_insert_with(|| AggrGroup {
+                    labels: labels.clone(),
+                    next_flush: now.plus(route.group_wait),
+                    flushed: false,
+                    done: BTreeSet::new(),
+                });
             // An alert that has waited long enough elsewhere makes a new group speak at once.
             if !group.flushed && entry.starts_at.plus(route.group_wait) < now {
                 group.next_flush = group.next_flush.min(now);
@@ -117,7 +120,11 @@ pub(super) fn flush<'a>(
 ) -> Vec<Flushed<'a>> {
     let mut all = Vec::new();
     for (key, group) in &mut notify.groups {
-        let Some(members) = membership.members.get(key).filter(|_| group.next_flush <= now) else {
+        let Some(members) = membership
+            .members
+            .get(key)
+            .filter(|_| group.next_flush <= now)
+        else {
             continue;
         };
         let mut flushed = Flushed {
@@ -158,7 +165,10 @@ pub(super) fn forget_resolved(
         if let Some(group) = notify.groups.get_mut(&flushed.key) {
             group.done.insert(fingerprint);
         }
-        let groups = membership.of_ended.get(labels).map_or(&[][..], Vec::as_slice);
+        let groups = membership
+            .of_ended
+            .get(labels)
+            .map_or(&[][..], Vec::as_slice);
         let is_done = |key: &String| {
             let group = notify.groups.get(key);
             group.is_none_or(|group| group.done.contains(&fingerprint))

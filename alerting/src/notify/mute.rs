@@ -14,6 +14,7 @@ pub(super) fn mutes(route: &Route, intervals: &TimeIntervals, now: Timestamp) ->
         let named = names.iter().filter_map(|name| intervals.get(name));
         named.flatten().any(|interval| interval.contains(now))
     };
-    let is_active = route.active_time_intervals.is_empty() || within_one(&route.active_time_intervals);
+    let is_active =
+        route.active_time_intervals.is_empty() || within_one(&route.active_time_intervals);
     !is_active || within_one(&route.mute_time_intervals)
 }

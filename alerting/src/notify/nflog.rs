@@ -42,8 +42,17 @@ impl Nflog {
         self.0.is_empty()
     }
 
-    pub(super) fn get(&self, group: &str, receiver: &str, integration: &str) -> Option<&NflogEntry> {
-        let key = (group.to_owned(), receiver.to_owned(), integration.to_owned());
+    pub(super) fn get(
+        &self,
+        group: &str,
+        receiver: &str,
+        integration: &str,
+    ) -> Option<&NflogEntry> {
+        let key = (
+            group.to_owned(),
+            receiver.to_owned(),
+            integration.to_owned(),
+        );
         self.0.get(&key)
     }
 

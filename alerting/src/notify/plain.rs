@@ -41,9 +41,8 @@ pub(super) fn message(outgoing: &Outgoing<'_>, text: &SnsText) -> SnsMessage {
         reason: notification.reason.to_string(),
         now: outgoing.now,
     });
-    let expand = |template: &NotificationTemplate| {
-        template.expand(&outgoing.config.templates, &dot)
-    };
+    let expand =
+        |template: &NotificationTemplate| template.expand(&outgoing.config.templates, &dot);
     let mut attributes = BTreeMap::new();
     let mut room = MAX_ATTRIBUTES;
     for (name, template) in &text.attributes {

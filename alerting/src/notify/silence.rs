@@ -76,7 +76,9 @@ pub enum SilenceError {
     #[error("its end is past")]
     EndIsPast,
     /// There are too many.
-    #[error("there are {MAX_OWN} silences already: expire some, they are forgotten five days later")]
+    #[error(
+        "there are {MAX_OWN} silences already: expire some, they are forgotten five days later"
+    )]
     TooMany,
     /// There is none of that id.
     #[error("there is no silence {0}")]
@@ -120,7 +122,11 @@ pub struct WorkspaceSilences {
 ///
 /// # Errors
 /// What Alertmanager refuses, and more than 2000 of them.
-pub fn add(notify: &mut NotifyState, mut silence: Silence, now: Timestamp) -> Result<(), SilenceError> {
+pub fn add(
+    notify: &mut NotifyState,
+    mut silence: Silence,
+    now: Timestamp,
+) -> Result<(), SilenceError> {
     if silence.matchers.iter().all(|matcher| matcher.matches("")) {
         return Err(SilenceError::MatchesEverything);
     }
@@ -186,13 +192,52 @@ pub fn take_workspace(
     }
 }
 
+/// Reads silences as Alertmanager's API writes them (`GET /api/v2/silences`). One that cannot be
+/// understood fails all: nobody can tell what it would silence.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn of_api(json: &[u8]) -> Result<Vec<Silence>, String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Written {
+        id: String,
+        matchers: Matchers,
+        starts_at: String,
+        ends_at: String,
+        #[serde(default)]
+        created_by: String,
+        #[serde(default)]
+        comment: String,
+    }
+    let written: Vec<Written> = serde_json::from_slice(json)
+        .map_err(|error| format!("the silences cannot be read: {error}"))?;
+    let moment = |text: &str| {
+        text.parse::<Timestamp>()
+            .map_err(|error| format!("the silences cannot be read: {error}"))
+    };
+    let silences = written.into_iter().map(|silence| {
+        Ok(Silence {
+            id: silence.id,
+            matchers: silence.matchers,
+            starts_at: moment(&silence.starts_at)?,
+            ends_at: moment(&silence.ends_at)?,
+            created_by: silence.created_by,
+            comment: silence.comment,
+        })
+    });
+    silences.collect()
+}
+
 /// Forgets what ended long ago, and what of the workspace is no longer to be relied on.
 pub(super) fn forget_old(notify: &mut NotifyState, now: Timestamp) {
     let kept = |silence: &Silence| now.since(silence.ends_at) < RETENTION;
     notify.silences.retain(kept);
     if let Some(workspace) = &mut notify.workspace_silences {
         let is_known = now.since(workspace.read_at) < LAST_KNOWN_FOR;
-        workspace.silences.retain(|silence| is_known && silence.ends_at > now);
+        workspace
+            .silences
+            .retain(|silence| is_known && silence.ends_at > now);
     }
 }
 

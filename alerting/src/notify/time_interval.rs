@@ -41,7 +41,8 @@ impl TimeInterval {
         let local = at.to_zoned(self.location.clone().unwrap_or(TimeZone::UTC));
         let minute = i64::from(local.hour()) * 60 + i64::from(local.minute());
         let weekday = local.weekday().since(Weekday::Sunday);
-        let is_in_time = |(from, to): &(u16, u16)| minute >= (*from).into() && minute < (*to).into();
+        let is_in_time =
+            |(from, to): &(u16, u16)| minute >= (*from).into() && minute < (*to).into();
         let is_in = |of: &[(i64, i64)], it: i64| {
             of.is_empty() || of.iter().any(|(from, to)| (*from..=*to).contains(&it))
         };

@@ -117,10 +117,7 @@ pub(super) fn json(value: &Value) -> Result<Json, String> {
     })
 }
 
-fn object(
-    fields: &[(&str, &str)],
-    field: impl Fn(&str) -> Option<Value>,
-) -> Result<Json, String> {
+fn object(fields: &[(&str, &str)], field: impl Fn(&str) -> Option<Value>) -> Result<Json, String> {
     let mut object = Map::new();
     for (name, go) in fields {
         let value = field(go).unwrap_or(Value::Invalid);

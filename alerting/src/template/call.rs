@@ -184,10 +184,12 @@ impl<'t> Evaluation<'t> {
             (Param::Int | Param::Duration, _) => {
                 self.error(format!("expected integer; found {operand}"))
             }
-            (Param::Vector | Param::Sample | Param::Time | Param::Strings, _) => self.error(format!(
-                "can't handle {operand} for arg of type {}",
-                param.type_name()
-            )),
+            (Param::Vector | Param::Sample | Param::Time | Param::Strings, _) => {
+                self.error(format!(
+                    "can't handle {operand} for arg of type {}",
+                    param.type_name()
+                ))
+            }
         }
     }
 

@@ -47,7 +47,10 @@ impl Param {
 
     /// Whether nil is a value of the type.
     pub(super) fn can_be_nil(self) -> bool {
-        matches!(self, Self::Any | Self::Vector | Self::Sample | Self::Strings)
+        matches!(
+            self,
+            Self::Any | Self::Vector | Self::Sample | Self::Strings
+        )
     }
 }
 

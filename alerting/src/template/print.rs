@@ -269,7 +269,9 @@ impl Printer {
                 self.list(value, strings, verb, depth);
             }
             Value::Alerts(alerts) => {
-                let alerts = alerts.iter().map(|alert| Value::NotifiedAlert(Rc::clone(alert)));
+                let alerts = alerts
+                    .iter()
+                    .map(|alert| Value::NotifiedAlert(Rc::clone(alert)));
                 self.list(value, alerts, verb, depth);
             }
             Value::Pair(pair) => self.fields(

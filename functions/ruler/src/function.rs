@@ -318,7 +318,11 @@ impl Function {
             options.auth = Auth::SigV4(SigV4::amp(region, self.query_credentials.clone()));
         }
         let client = Client::new(self.http.clone(), options)?;
-        Ok(PrometheusQuerier::new(client, SystemClock))
+        let querier = PrometheusQuerier::new(client, SystemClock);
+        Ok(match self.environment.workspace {
+            Some(_) => querier.honouring_silences(),
+            None => querier,
+        })
     }
 
     fn metrics(&self, began: Timestamp, report: Option<&backends::run::RunReport>) {
