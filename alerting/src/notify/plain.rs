@@ -5,10 +5,12 @@
 //! subject that is too long or holds what a subject cannot, a message that is empty or too long,
 //! a template that fails.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::subject::{MAX_SUBJECT, ascii_line};
-use super::{Outgoing, SnsMessage, SnsText, common, size};
+use super::{AlertEntry, Outgoing, SnsMessage, SnsText, common, size};
+use crate::labels::Labels;
 use crate::template::notification::{AlertData, Dot, NotificationData, NotificationTemplate};
 
 /// What is said where a text is cut.
@@ -19,7 +21,9 @@ const MAX_ATTRIBUTES: usize = 64 * 1024;
 /// Renders a notification by the user's templates.
 pub(super) fn message(outgoing: &Outgoing<'_>, text: &SnsText) -> SnsMessage {
     let notification = outgoing.notification;
-    let alerts = notification.alerts.iter().map(|alert| AlertData {
+    let mut alerts: Vec<&AlertEntry> = notification.alerts.iter().collect();
+    alerts.sort_by(|a, b| order(&a.labels, &b.labels));
+    let alerts = alerts.into_iter().map(|alert| AlertData {
         labels: &alert.labels,
         annotations: &alert.annotations,
         starts_at: alert.starts_at,
@@ -69,6 +73,29 @@ pub(super) fn message(outgoing: &Outgoing<'_>, text: &SnsText) -> SnsMessage {
         is_json: false,
         attributes,
     }
+}
+
+/// The order in which Alertmanager has alerts: by job and instance, then those of fewer labels
+/// first, then label by label (`AlertSlice.Less`, `LabelSet.Before`).
+fn order(a: &Labels, b: &Labels) -> Ordering {
+    let first = |name: &str| match (a.has(name), b.has(name)) {
+        (true, false) => Ordering::Less,
+        (false, true) => Ordering::Greater,
+        _ => a.get(name).cmp(b.get(name)),
+    };
+    let mut names: Vec<&str> = a.iter().chain(b.iter()).map(|(name, _)| name).collect();
+    names.sort_unstable();
+    let by_label = names
+        .into_iter()
+        .map(|name| match (a.has(name), b.has(name)) {
+            (false, _) => Ordering::Less,
+            (_, false) => Ordering::Greater,
+            _ => a.get(name).cmp(b.get(name)),
+        });
+    first("job")
+        .then_with(|| first("instance"))
+        .then_with(|| a.len().cmp(&b.len()))
+        .then_with(|| by_label.fold(Ordering::Equal, Ordering::then))
 }
 
 /// The subject as it is, if SNS takes it.

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -74,6 +74,18 @@ impl Alertmanager {
         let folder = tempfile::tempdir()?;
         for (name, text) in files.iter().chain(&[("alertmanager.yml", config)]) {
             std::fs::write(folder.path().join(name), text)?;
+        }
+        // Debian's reads its own templates where it runs, as `tests/parts/install` has it.
+        let part = tools.alertmanager.parent().context("its folder")?;
+        for entry in std::fs::read_dir(part)? {
+            let path = entry?.path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "tmpl")
+            {
+                let name = path.file_name().context("a name")?;
+                std::fs::copy(&path, folder.path().join(name))?;
+            }
         }
         let mut command = Command::new(&tools.alertmanager);
         command
