@@ -8,6 +8,7 @@
 
 mod alertmanager;
 mod messages;
+mod muting;
 mod notification;
 mod rule_files;
 mod state_format;
