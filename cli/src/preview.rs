@@ -61,7 +61,7 @@ pub(crate) fn preview(args: &Args) -> Result<ExitCode> {
         }
     };
     let mut shown = 0;
-    scenario::play(args.scenario, &config, &mut |state, claimed, now| {
+    scenario::play(args.scenario, &config, |state, claimed, now| {
         for notification in claimed {
             shown += 1;
             show(&mut out, args, &config, state, notification, now)?;

@@ -95,7 +95,7 @@ pub(crate) fn rules() -> SourceFile {
 pub(crate) fn play(
     scenario: Scenario,
     config: &Config,
-    publish: &mut dyn FnMut(&State, &[Notification], Timestamp) -> Result<()>,
+    mut publish: impl FnMut(&State, &[Notification], Timestamp) -> Result<()>,
 ) -> Result<()> {
     let mut state = State::default();
     for minute in 0..=scenario.minutes() {

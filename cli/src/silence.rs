@@ -150,8 +150,8 @@ async fn carry_out(command: &Command, store: &impl StateStore) -> Result<ExitCod
         }
         Command::Expire(expire) => {
             change(store, |notify| {
-                let ids = expire.ids.iter();
-                ids.map(|id| silences::expire(notify, id, now)).collect()
+                let mut ids = expire.ids.iter();
+                ids.try_for_each(|id| silences::expire(notify, id, now))
             })
             .await?;
         }

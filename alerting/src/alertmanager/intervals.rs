@@ -104,7 +104,7 @@ impl Loader<'_> {
     fn ranges<T>(
         &mut self,
         typed: Texts,
-        read: fn(&str, &str) -> Result<(T, T), String>,
+        read: impl Fn(&str, &str) -> Result<(T, T), String>,
     ) -> Vec<(T, T)> {
         let typed = typed.unwrap_or_default().into_iter();
         typed

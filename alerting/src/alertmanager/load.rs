@@ -149,7 +149,7 @@ impl Loader<'_> {
             self.refuse(&global.others, &known::GLOBAL);
             self.duration(global.fields.resolve_timeout);
         }
-        let templates = self.named_templates(config.templates.unwrap_or_default());
+        let templates = self.named_templates(&config.templates.unwrap_or_default());
         let time_intervals = self.intervals([config.time_intervals, config.mute_time_intervals]);
         let receivers = self.receivers(config.receivers.unwrap_or_default());
         let inhibit_rules = config.inhibit_rules.unwrap_or_default().into_iter();

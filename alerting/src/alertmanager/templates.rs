@@ -68,10 +68,10 @@ impl TemplateFile {
 impl Loader<'_> {
     /// The templates of the files that `templates` names. A file is known by its name, whatever
     /// folder it was in where Alertmanager ran.
-    pub(super) fn named_templates(&mut self, typed: Vec<Spanned<String>>) -> NamedTemplates {
+    pub(super) fn named_templates(&mut self, typed: &[Spanned<String>]) -> NamedTemplates {
         let files = std::mem::take(&mut self.templates);
         let mut wanted: Vec<&TemplateFile> = Vec::new();
-        for pattern in &typed {
+        for pattern in typed {
             let before = wanted.len();
             let name = base_name(&pattern.value);
             wanted.extend(files.iter().filter(|file| is_like(&file.name, name)));
@@ -117,12 +117,12 @@ impl Loader<'_> {
                     ),
                 );
             }
-            if let Some(template) = self.template("attributes", value) {
+            if let Some(template) = self.template("attributes", &value) {
                 known.insert(name.value, template);
             }
         }
         let mut text = |name: &str, typed: Text, default: &str| match typed {
-            Some(typed) => self.template(name, typed),
+            Some(typed) => self.template(name, &typed),
             None => NotificationTemplate::parse(default).ok(),
         };
         Some(SnsText {
@@ -132,7 +132,7 @@ impl Loader<'_> {
         })
     }
 
-    fn template(&mut self, name: &str, typed: Spanned<String>) -> Option<NotificationTemplate> {
+    fn template(&mut self, name: &str, typed: &Spanned<String>) -> Option<NotificationTemplate> {
         let parsed = NotificationTemplate::parse(&typed.value);
         parsed
             .map_err(|error| {

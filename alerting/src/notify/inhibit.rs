@@ -29,13 +29,10 @@ type Sources = BTreeMap<Vec<String>, bool>;
 
 impl<'a> Inhibitor<'a> {
     /// Of `alerts` those that fire are sources, whether or not they are told themselves.
-    pub(super) fn new<'b>(
-        rules: &'a [InhibitRule],
-        alerts: impl Iterator<Item = &'b AlertEntry> + Clone,
-    ) -> Self {
+    pub(super) fn new(rules: &'a [InhibitRule], alerts: &BTreeMap<Labels, AlertEntry>) -> Self {
         let rules = rules.iter().map(|rule| {
             let mut sources = Sources::new();
-            for alert in alerts.clone().filter(|alert| alert.is_firing()) {
+            for alert in alerts.values().filter(|alert| alert.is_firing()) {
                 if rule.source.matches(&alert.labels) {
                     let is_source_alone = !rule.target.matches(&alert.labels);
                     *sources.entry(rule.values(&alert.labels)).or_default() |= is_source_alone;

@@ -103,7 +103,7 @@ pub fn plan(state: &mut State, config: &Config, troubles: &[Trouble], now: Times
     let notify = &mut state.notify;
     silence::forget_old(notify, now);
     let membership = group::assign(notify, &config.route, now);
-    let inhibitor = Inhibitor::new(&config.inhibit_rules, notify.alerts.values());
+    let inhibitor = Inhibitor::new(&config.inhibit_rules, &notify.alerts);
     let mut owed = Vec::new();
     for flushed in group::flush(notify, &membership, now) {
         let told = flushed.clone().without(|alert| inhibitor.mutes(alert));
