@@ -15,6 +15,8 @@
 //! - [`catalogue`]: the rules' unit tests tell a changed rule from the right one; every rule has its
 //!   pages
 //! - [`backtest`]: `dnswatch backtest` tells what the ruler would have told
+//! - [`alertmanager`]: a running Alertmanager and amtool judge configuration, routing, the whole
+//!   notification pipeline, and messages by templates
 //! - [`cli`]: `dnswatch check` and `dnswatch run --once`, as a user meets them
 //! - [`collect`]: every way of the samples into a workspace, run by a real Prometheus: labels, rights,
 //!   the rules on what arrives
@@ -60,6 +62,7 @@
     reason = "all of this crate is tests, which fail by panicking and tell why"
 )]
 
+mod alertmanager;
 mod backtest;
 mod catalogue;
 mod cli;

@@ -3,6 +3,7 @@
 
 mod amp;
 mod ground;
+mod silences;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};

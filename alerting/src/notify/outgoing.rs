@@ -1,7 +1,9 @@
 //! A notification on its way out, with what a channel renders its message from.
 
 use super::size::{self, SnsMessage};
-use super::{AlertEntry, Details, Integration, Message, Notification, email, sms, text};
+use super::{
+    AlertEntry, Details, Integration, Message, Notification, SnsConfig, email, plain, sms, text,
+};
 use crate::config::Config;
 use crate::timestamp::Timestamp;
 
@@ -33,7 +35,12 @@ impl<'a> Outgoing<'a> {
 
     /// The message as one publish to an SNS topic.
     pub fn sns(&self) -> SnsMessage {
-        size::fit(self)
+        match self.integration() {
+            Some(Integration::Sns(SnsConfig {
+                text: Some(text), ..
+            })) => plain::message(self, text),
+            _ => size::fit(self),
+        }
     }
 
     /// The text of an e-mail.

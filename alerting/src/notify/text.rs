@@ -65,6 +65,9 @@ pub(super) fn status_word(notification: &Notification) -> String {
 
 /// The values of the group's labels, the alert's name first.
 pub(super) fn group_words(notification: &Notification) -> String {
+    if notification.groups > 0 {
+        return format!("{} groups at once", notification.groups);
+    }
     let group = &notification.group_labels;
     let name = group.get(ALERT_NAME);
     let rest = values(&group.without(|name| name == ALERT_NAME));
@@ -91,6 +94,13 @@ fn clean(text: &str) -> String {
 
 /// Why it is told, in a sentence.
 pub(super) fn write_headline(body: &mut String, notification: &Notification) -> fmt::Result {
+    if notification.groups > 0 {
+        return writeln!(
+            body,
+            "A flood: the news of {} groups at once, told together.",
+            notification.groups
+        );
+    }
     let told = match notification.reason {
         NotifyReason::FirstNotification => "New.",
         NotifyReason::NewAlertsInGroup => "More alerts than before.",

@@ -93,6 +93,7 @@ fn notification(group_by: &[&str], alerts: Vec<AlertEntry>) -> Notification {
         resolved: alerts.len() - firing,
         alerts,
         truncated: 0,
+        groups: 0,
         created_at: start(),
         attempts: 1,
         claim: None,
