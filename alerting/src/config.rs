@@ -1,10 +1,12 @@
 //! What a run is configured with, ready to be used.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::alertmanager;
 use crate::evaluation::EvaluationOptions;
-use crate::notify::{Receiver, Route};
+use crate::notify::{Grafana, Receiver, Route, TopicArn};
 use crate::rules::{AlertingRule, Defaults, RuleGroup, RuleKey, SourceFile, load};
 use crate::source::{FileError, Place};
 
@@ -43,6 +45,10 @@ pub struct Settings {
     pub receivers: Vec<Receiver>,
     /// How rules are evaluated.
     pub evaluation: EvaluationOptions,
+    /// Where people look at graphs.
+    pub grafana: Option<Grafana>,
+    /// The topics that get what Amazon Q Developer in chat applications reads.
+    pub amazon_q: BTreeSet<TopicArn>,
 }
 
 impl Default for Settings {
@@ -55,6 +61,8 @@ impl Default for Settings {
             receivers: vec![Receiver::terminal(&route.receiver)],
             route,
             evaluation: EvaluationOptions::default(),
+            grafana: None,
+            amazon_q: BTreeSet::new(),
         }
     }
 }
@@ -90,6 +98,8 @@ impl Settings {
                 route,
                 receivers,
                 evaluation: self.evaluation.clone(),
+                grafana: self.grafana.clone(),
+                amazon_q: self.amazon_q.clone(),
             }),
             (groups, routing) => {
                 let mut errors = groups.err().unwrap_or_default();
@@ -113,6 +123,10 @@ pub struct Config {
     pub receivers: Vec<Receiver>,
     /// How rules are evaluated.
     pub evaluation: EvaluationOptions,
+    /// Where people look at graphs.
+    pub grafana: Option<Grafana>,
+    /// The topics that get what Amazon Q Developer in chat applications reads.
+    pub amazon_q: BTreeSet<TopicArn>,
 }
 
 impl Config {

@@ -9,9 +9,9 @@ use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result, ensure};
 use aws_lambda_events::event::sqs::SqsEvent;
+use delivery::envelope::Delivery;
+use delivery::message::Message;
 use serde_json::Value;
-use slack::envelope::Delivery;
-use slack::message::Message;
 use slack::render::{self, Circumstances};
 
 use crate::parts;

@@ -5,10 +5,12 @@
 //! state and met by the first run after them.
 
 mod alerts;
+mod amazon_q;
 mod common;
 mod dedup;
 mod detail;
 mod email;
+mod explore;
 mod group;
 mod outbox;
 mod outgoing;
@@ -18,6 +20,7 @@ mod ruler_alerts;
 mod size;
 mod sms;
 mod sparkline;
+mod standing;
 mod subject;
 mod text;
 mod webhook;
@@ -29,6 +32,7 @@ use serde::{Deserialize, Serialize};
 pub use alerts::AlertEntry;
 pub use dedup::{NflogEntry, NotifyReason};
 pub use detail::Details;
+pub use explore::Grafana;
 pub use group::AggrGroup;
 pub use outbox::{Claim, DeadLetter, Notification, Outbox};
 pub use outgoing::Outgoing;

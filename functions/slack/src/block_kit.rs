@@ -78,6 +78,8 @@ pub struct Update<'a> {
     pub channel: &'a str,
     /// The message that is changed.
     pub ts: &'a str,
+    /// `none`: Slack makes no links and mentions of its own, as it would by default here.
+    pub parse: &'static str,
     /// See [`Payload`].
     pub text: &'a str,
     /// See [`Payload`].

@@ -221,6 +221,7 @@ impl Slack {
         let arguments = Update {
             channel: &thread.channel,
             ts: &thread.ts,
+            parse: "none",
             text: &payload.text,
             blocks: &payload.blocks,
             attachments: &payload.attachments,

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::Result;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::RETRY_AFTER;
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, http};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -23,16 +23,38 @@ pub(super) enum Instead {
     Wait(u64),
     /// Answers so.
     Say(u16, &'static str),
+    /// Answers 200, and in the body that it was not done, as the Web API does.
+    Refuse(&'static str),
     /// Takes the message and breaks the connection.
     TakeAndBreak,
 }
 
+/// The channel that the bot is in.
+pub(super) const CHANNEL: &str = "C0123456789";
+
+/// A message that a bot posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Posted {
+    /// Its name in the channel.
+    pub(super) ts: String,
+    /// The message that it answers.
+    pub(super) thread: Option<String>,
+    /// Whether the answer is shown in the channel, too.
+    pub(super) for_all: bool,
+    /// Its header, and those that it had before, oldest first.
+    pub(super) headers: Vec<String>,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    /// The only path that is a webhook.
-    path: String,
+    /// The only path that is a webhook; or the only token that is good.
+    access: String,
+    /// What the bot posted, oldest first.
+    channel: Vec<Posted>,
     instead: VecDeque<Instead>,
     requests: usize,
+    /// Numbers the bot's messages.
+    next: usize,
     posted: Vec<Shown>,
     refused: Vec<String>,
 }
@@ -45,12 +67,12 @@ pub(crate) struct Slack {
 }
 
 impl Slack {
-    /// Starts with one webhook.
-    pub(crate) async fn start(path: &str) -> Result<Self> {
+    /// Starts with one webhook, by its path, or one bot, by its token.
+    pub(crate) async fn start(access: &str) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let origin = format!("http://{}", listener.local_addr()?);
         let state = Arc::new(Mutex::new(State {
-            path: path.to_owned(),
+            access: access.to_owned(),
             ..State::default()
         }));
         let shared = Arc::clone(&state);
@@ -80,9 +102,22 @@ impl Slack {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Moves the webhook: the old one is gone.
-    pub(super) fn move_to(&self, path: &str) {
-        path.clone_into(&mut self.state().path);
+    /// Another webhook or token: the old one is gone.
+    pub(super) fn move_to(&self, access: &str) {
+        access.clone_into(&mut self.state().access);
+    }
+
+    /// What the bot posted, oldest first. Fails if anything broke a rule of Slack's.
+    #[track_caller]
+    pub(super) fn channel(&self) -> Vec<Posted> {
+        let state = self.state();
+        assert!(state.refused.is_empty(), "{:?}", state.refused);
+        state.channel.clone()
+    }
+
+    /// Somebody deletes all messages.
+    pub(super) fn delete_all(&self) {
+        self.state().channel.clear();
     }
 
     /// What to do with the requests to come.
@@ -147,7 +182,20 @@ async fn answer(
     if let Some(Instead::Say(status, word)) = instead {
         return Ok(said(status, word));
     }
-    if parts.method != Method::POST || parts.uri.path() != state.path {
+    if let Some(Instead::Refuse(word)) = instead {
+        return Ok(refused(word));
+    }
+    if let Some(method) = parts.uri.path().strip_prefix("/api/") {
+        let answer = match called(&mut state, &parts, method, body.ok()) {
+            Ok(ts) => api(&json!({"ok": true, "channel": CHANNEL, "ts": ts, "message": {}})),
+            Err(word) => refused(word),
+        };
+        if let Some(Instead::TakeAndBreak) = instead {
+            return Err(std::io::Error::other("as told"));
+        }
+        return Ok(answer);
+    }
+    if parts.method != Method::POST || parts.uri.path() != state.access {
         return Ok(said(404, "no_service"));
     }
     let is_json = parts.headers.get("content-type").is_some_and(|kind| {
@@ -169,6 +217,125 @@ async fn answer(
         return Err(std::io::Error::other("as told"));
     }
     Ok(said(200, "ok"))
+}
+
+/// The arguments that the methods' documentation names (docs.slack.dev, `chat.postMessage` and
+/// `chat.update`), of those that we have a use for.
+const POST: [&str; 9] = [
+    "channel",
+    "thread_ts",
+    "reply_broadcast",
+    "text",
+    "mrkdwn",
+    "unfurl_links",
+    "unfurl_media",
+    "blocks",
+    "attachments",
+];
+const UPDATE: [&str; 6] = ["channel", "ts", "parse", "text", "blocks", "attachments"];
+
+/// A call of the Web API: the timestamp of the message, or Slack's word for why not.
+fn called(
+    state: &mut State,
+    parts: &http::request::Parts,
+    method: &str,
+    body: Option<Bytes>,
+) -> Result<String, &'static str> {
+    let header = |name: &str| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    if parts.method != Method::POST {
+        return Err("invalid_post_type");
+    }
+    if header("content-type") != Some("application/json; charset=utf-8") {
+        return Err("invalid_post_type");
+    }
+    let authorization = header("authorization").ok_or("not_authed")?;
+    if authorization.strip_prefix("Bearer ") != Some(state.access.as_str()) {
+        return Err("invalid_auth");
+    }
+    let body = body.and_then(|body| serde_json::from_slice::<Value>(&body).ok());
+    let Some(Value::Object(mut arguments)) = body else {
+        return Err("invalid_form_data");
+    };
+    let known: &[&str] = match method {
+        "chat.postMessage" => &POST,
+        "chat.update" => &UPDATE,
+        _ => return Err("unknown_method"),
+    };
+    if let Some(unknown) = arguments.keys().find(|key| !known.contains(&key.as_str())) {
+        state.refused.push(format!("{method} has no {unknown}"));
+        return Err("invalid_arg_name");
+    }
+    let mut take = |name: &str| match arguments.remove(name) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    if take("channel").as_deref() != Some(CHANNEL) {
+        return Err("channel_not_found");
+    }
+    let (ts, thread, parse) = (take("ts"), take("thread_ts"), take("parse"));
+    let for_all = arguments.remove("reply_broadcast") == Some(Value::Bool(true));
+    if method == "chat.update" {
+        // What an update cannot turn off, it does not turn on.
+        for off in ["mrkdwn", "unfurl_links", "unfurl_media"] {
+            arguments.insert(off.to_owned(), Value::Bool(false));
+        }
+    }
+    let shown = judge(&Value::Object(arguments)).map_err(|error| {
+        state.refused.push(format!("{error:#}"));
+        "invalid_blocks"
+    })?;
+    if method == "chat.update" {
+        if parse.as_deref() != Some("none") {
+            state.refused.push("an update that is parsed".to_owned());
+        }
+        let posted = state
+            .channel
+            .iter_mut()
+            .find(|posted| Some(&posted.ts) == ts.as_ref());
+        let posted = posted.ok_or("message_not_found")?;
+        posted.headers.push(shown.header);
+        return Ok(posted.ts.clone());
+    }
+    if for_all && thread.is_none() {
+        state
+            .refused
+            .push("a broadcast that answers nothing".to_owned());
+    }
+    if let Some(thread) = &thread {
+        let root = state.channel.iter().find(|posted| posted.ts == *thread);
+        if root.is_none_or(|root| root.thread.is_some()) {
+            return Err("cannot_reply_to_message");
+        }
+    }
+    state.next += 1;
+    let ts = format!("1795434510.{:06}", state.next);
+    state.channel.push(Posted {
+        ts: ts.clone(),
+        thread,
+        for_all,
+        headers: vec![shown.header],
+    });
+    Ok(ts)
+}
+
+fn refused(word: &str) -> Response<Full<Bytes>> {
+    let mut response = api(&json!({"ok": false, "error": word}));
+    if word == "ratelimited" {
+        response.headers_mut().insert(RETRY_AFTER, 3.into());
+    }
+    response
+}
+
+fn api(answer: &Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(answer.to_string()));
+    let json = HeaderValue::from_static("application/json; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
 }
 
 fn said(status: u16, word: &'static str) -> Response<Full<Bytes>> {
