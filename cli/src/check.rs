@@ -50,10 +50,11 @@ fn all_well(files: &ConfigFiles, config: &Config, out: &mut impl Write) -> Resul
     if let Some(file) = &files.alertmanager {
         writeln!(
             out,
-            "{}: one route, to {:?}; {} receiver(s): all well.",
+            "{}: {} route(s), {} receiver(s), {} inhibition rule(s): all well.",
             file.name,
-            config.route.receiver,
-            config.receivers.len()
+            config.route.nodes().len(),
+            config.receivers.len(),
+            config.inhibit_rules.len()
         )?;
     }
     if records > 0 {

@@ -1,7 +1,11 @@
 //! `dnswatch`: Prometheus rules evaluated against any Prometheus API, alerts told once.
 
 mod check;
+mod preview;
+mod routes;
 mod run;
+mod scenario;
+mod silence;
 
 use std::process::ExitCode;
 
@@ -21,6 +25,13 @@ enum Command {
     /// Say what is wrong with rule files and alertmanager.yml, with line and column. Exits 1 if
     /// anything is.
     Check(check::Args),
+    /// Print the receivers that an alert with these labels goes to, separated by commas.
+    Routes(routes::Args),
+    /// Show a message as it will arrive.
+    Preview(preview::Args),
+    /// Add, list and expire silences.
+    #[command(subcommand)]
+    Silence(silence::Command),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +46,9 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Routes(args) => routes::routes(&args),
+        Command::Preview(args) => preview::preview(&args),
+        Command::Silence(command) => silence::silence(&command),
     };
     done.unwrap_or_else(|error| {
         tracing::error!("{error:#}");

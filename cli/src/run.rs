@@ -116,7 +116,7 @@ fn ruler(args: &Args) -> Result<LocalRuler> {
     let mut options = ClientOptions::new(&args.url);
     options.jitter_seed = fastrand::u64(..);
     if let Some(region) = &args.sigv4_region {
-        options.auth = Auth::SigV4(SigV4::amp(region, credentials()?));
+        options.auth = Auth::SigV4(SigV4::amp(region, credentials("--sigv4-region")?));
     }
     let http = http::client(&HttpOptions::default())?;
     let client = Client::new(http, options).context("--url")?;
@@ -152,6 +152,7 @@ fn settings(args: &Args) -> Settings {
             group_wait: args.group_wait,
             group_interval: args.group_interval,
             repeat_interval: args.repeat_interval,
+            ..Route::default()
         },
         receivers: vec![Receiver::terminal("terminal")],
         evaluation: EvaluationOptions {
@@ -172,9 +173,10 @@ fn settings(args: &Args) -> Settings {
     }
 }
 
-fn credentials() -> Result<Credentials> {
+/// The credentials of the environment, which `option` needs.
+pub(crate) fn credentials(option: &str) -> Result<Credentials> {
     let variable = |name: &str| {
-        std::env::var(name).with_context(|| format!("--sigv4-region needs {name} to be set"))
+        std::env::var(name).with_context(|| format!("{option} needs {name} to be set"))
     };
     Ok(Credentials::new(
         variable("AWS_ACCESS_KEY_ID")?,

@@ -147,10 +147,7 @@ fn config(topic: &str) -> Result<Config> {
     let settings = Settings {
         receivers: vec![Receiver {
             name: defaults.route.receiver.clone(),
-            sns: vec![SnsConfig {
-                topic_arn: topic_arn(topic).parse()?,
-                send_resolved: true,
-            }],
+            sns: vec![SnsConfig::of(topic_arn(topic).parse()?)],
             terminal: false,
         }],
         ..defaults
@@ -188,6 +185,7 @@ fn notification(texts: &[String]) -> Notification {
         resolved: 0,
         alerts,
         truncated: 0,
+        groups: 0,
         created_at: Timestamp::from_secs(1_795_414_394),
         attempts: 1,
         claim: None,

@@ -23,7 +23,11 @@ const READ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/oracles/stack/read.py")
 const SERVICES: [&str; 6] = ["amp", "dynamodb", "secretsmanager", "sns", "sqs", "sts"];
 
 /// What the ruler's role may do that no call of the SDK shows.
-const RULER_BESIDES: [(&str, &str); 5] = [
+const RULER_BESIDES: [(&str, &str); 6] = [
+    (
+        "aps:ListAlertManagerSilences",
+        "our own client of the workspace's alert manager",
+    ),
     ("aps:QueryMetrics", "our own client of the Prometheus API"),
     (
         "kms:Decrypt",

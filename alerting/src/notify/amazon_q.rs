@@ -110,10 +110,7 @@ fn description(outgoing: &Outgoing<'_>, common: &Labels) -> String {
     let notification = outgoing.notification;
     let shared = common.without(|name| name == ALERT_NAME);
     let mut paragraphs = Vec::new();
-    let mut head: Vec<String> = standing::why(notification.reason)
-        .map(str::to_owned)
-        .into_iter()
-        .collect();
+    let mut head: Vec<String> = standing::why(notification).into_iter().collect();
     if !shared.is_empty() {
         head.push(code(&text::pairs(&shared), LABELS));
     }

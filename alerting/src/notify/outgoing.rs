@@ -1,8 +1,14 @@
 //! A notification on its way out, with what a channel renders its message from.
 
+use std::collections::BTreeMap;
+
 use super::size::{self, SnsMessage};
+use super::subject::{MAX_SUBJECT, ascii_line};
 use super::text::Telling;
-use super::{AlertEntry, Details, Integration, Message, Notification, amazon_q, email, sms, text};
+use super::{
+    AlertEntry, Details, Integration, Message, Notification, SnsConfig, amazon_q, email, plain,
+    sms, text,
+};
 use crate::config::Config;
 use crate::timestamp::Timestamp;
 
@@ -46,13 +52,26 @@ impl<'a> Outgoing<'a> {
     }
 
     /// The message for a topic that Amazon Q Developer in chat applications reads.
-    pub fn amazon_q(&self) -> String {
-        amazon_q::body(self)
+    pub fn amazon_q(&self) -> SnsMessage {
+        SnsMessage {
+            subject: ascii_line(&self.subject(), MAX_SUBJECT),
+            document: amazon_q::body(self),
+            is_json: false,
+            attributes: BTreeMap::new(),
+        }
     }
 
     /// The message as one publish to an SNS topic.
     pub fn sns(&self) -> SnsMessage {
-        size::fit(self)
+        match self.integration() {
+            Some(Integration::Sns(sns)) if self.config.amazon_q.contains(&sns.topic_arn) => {
+                self.amazon_q()
+            }
+            Some(Integration::Sns(SnsConfig {
+                text: Some(text), ..
+            })) => plain::message(self, text),
+            _ => size::fit(self),
+        }
     }
 
     /// The text of an e-mail.

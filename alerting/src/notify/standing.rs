@@ -58,14 +58,21 @@ pub(super) fn remark(alert: &AlertEntry) -> Option<String> {
 }
 
 /// Why it is told, where that is more than that something began or ended.
-pub(super) fn why(reason: NotifyReason) -> Option<&'static str> {
-    match reason {
-        NotifyReason::FirstNotification | NotifyReason::AllAlertsResolved => None,
-        NotifyReason::NewAlertsInGroup => Some("More alerts than before."),
-        NotifyReason::NewResolvedAlerts => Some("Some alerts ended, others go on."),
-        NotifyReason::RepeatIntervalElapsed => Some("Still going on: a reminder."),
-        NotifyReason::EndedUnseen => {
-            Some("Past: this began and ended while nobody was looking, and is told once.")
-        }
+pub(super) fn why(notification: &Notification) -> Option<String> {
+    if notification.groups > 0 {
+        let groups = notification.groups;
+        return Some(format!(
+            "A flood: the news of {groups} groups at once, told together."
+        ));
     }
+    let why = match notification.reason {
+        NotifyReason::FirstNotification | NotifyReason::AllAlertsResolved => return None,
+        NotifyReason::NewAlertsInGroup => "More alerts than before.",
+        NotifyReason::NewResolvedAlerts => "Some alerts ended, others go on.",
+        NotifyReason::RepeatIntervalElapsed => "Still going on: a reminder.",
+        NotifyReason::EndedUnseen => {
+            "Past: this began and ended while nobody was looking, and is told once."
+        }
+    };
+    Some(why.to_owned())
 }

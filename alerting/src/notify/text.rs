@@ -61,6 +61,9 @@ pub(super) fn subject(notification: &Notification) -> String {
 
 /// The values of the group's labels, the alert's name first.
 pub(super) fn group_words(notification: &Notification) -> String {
+    if notification.groups > 0 {
+        return format!("{} groups at once", notification.groups);
+    }
     let group = &notification.group_labels;
     let name = group.get(ALERT_NAME);
     let rest = values(&group.without(|name| name == ALERT_NAME));
@@ -76,7 +79,7 @@ pub(super) fn body(telling: &Telling<'_>) -> String {
     let notification = telling.notification;
     let common = common::labels(notification).without(|name| name == ALERT_NAME);
     let place = (!common.is_empty()).then(|| format!("Where: {}", clean_line(&pairs(&common))));
-    let why = standing::why(notification.reason).map(str::to_owned);
+    let why = standing::why(notification);
     let mut written = Written::default();
     let mut paragraphs: Vec<Vec<String>> = Vec::new();
     match notification.alerts.as_slice() {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::limits::MAX_OUTPUT;
+use super::notified;
 use super::quote::{self, Piece};
 use super::value::{IntType, Kind, Value};
 
@@ -250,9 +251,75 @@ impl Printer {
                 verb,
                 depth,
             ),
-            Value::Sample(_) | Value::TimePointer(_) | Value::DurationPointer(_) => {
-                self.pointer(value, verb);
+            Value::Kv(kv) => {
+                let pairs = kv.iter();
+                self.map(
+                    value,
+                    pairs.map(|(name, text)| (name.as_str(), Value::str(text.as_str()))),
+                    verb,
+                    depth,
+                );
             }
+            Value::Pairs(pairs) => {
+                let pairs = pairs.iter().map(|pair| Value::Pair(Rc::clone(pair)));
+                self.list(value, pairs, verb, depth);
+            }
+            Value::Strings(strings) => {
+                let strings = strings.iter().map(|text| Value::Str(Rc::clone(text)));
+                self.list(value, strings, verb, depth);
+            }
+            Value::Alerts(alerts) => {
+                let alerts = alerts
+                    .iter()
+                    .map(|alert| Value::NotifiedAlert(Rc::clone(alert)));
+                self.list(value, alerts, verb, depth);
+            }
+            Value::Pair(pair) => self.fields(
+                value,
+                &[
+                    ("Name", Value::str(pair.0.as_str())),
+                    ("Value", Value::str(pair.1.as_str())),
+                ],
+                verb,
+                depth,
+            ),
+            Value::NotifiedAlert(alert) => {
+                let fields = [
+                    "Status",
+                    "Labels",
+                    "Annotations",
+                    "StartsAt",
+                    "EndsAt",
+                    "GeneratorURL",
+                    "Fingerprint",
+                ];
+                let fields = fields.map(|name| {
+                    let field = notified::field_of_alert(alert, name);
+                    (name, field.unwrap_or(Value::Invalid))
+                });
+                self.fields(value, &fields, verb, depth);
+            }
+            Value::Notified(data) if depth == 0 => {
+                let fields = [
+                    "Receiver",
+                    "Status",
+                    "Alerts",
+                    "GroupLabels",
+                    "CommonLabels",
+                    "CommonAnnotations",
+                    "ExternalURL",
+                ];
+                let fields = fields.map(|name| {
+                    let field = notified::field_of_data(data, name);
+                    (name, field.unwrap_or(Value::Invalid))
+                });
+                self.text("&");
+                self.fields(value, &fields, verb, depth);
+            }
+            Value::Sample(_)
+            | Value::TimePointer(_)
+            | Value::DurationPointer(_)
+            | Value::Notified(_) => self.pointer(value, verb),
         }
     }
 

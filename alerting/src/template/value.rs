@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::notified::{self, Kv, Notified, NotifiedAlert};
 use super::time::{self, Time};
 use crate::labels::Labels;
 
@@ -34,8 +35,22 @@ pub(super) enum Value {
     Sample(Option<Rc<Sample>>),
     /// `template.sample`: only while one is printed.
     SampleStruct(Rc<Sample>),
-    /// What a template is given as its dot.
+    /// What an alert's template is given as its dot.
     Alert(Rc<Alert>),
+    /// What a notification's template is given as its dot: `*template.Data`.
+    Notified(Rc<Notified>),
+    /// `template.Alerts`.
+    Alerts(Rc<[Rc<NotifiedAlert>]>),
+    /// `template.Alert` of Alertmanager.
+    NotifiedAlert(Rc<NotifiedAlert>),
+    /// `template.KV`.
+    Kv(Kv),
+    /// `template.Pairs`.
+    Pairs(Rc<[Rc<(String, String)>]>),
+    /// `template.Pair`.
+    Pair(Rc<(String, String)>),
+    /// `[]string`.
+    Strings(Rc<[Rc<[u8]>]>),
     /// `time.Time`.
     Time(Time),
     /// `*time.Time`.
@@ -154,6 +169,10 @@ impl Value {
         Self::Str(Rc::from(text.into()))
     }
 
+    pub(super) fn strings<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Self {
+        Self::Strings(texts.map(Rc::from).collect())
+    }
+
     pub(super) fn int(value: usize) -> Self {
         Self::Int(i64::try_from(value).unwrap_or(i64::MAX), IntType::Int)
     }
@@ -180,10 +199,17 @@ impl Value {
             Self::Float(_) => Kind::Float,
             Self::Complex(..) => Kind::Complex,
             Self::Str(_) | Self::Html(_) => Kind::String,
-            Self::Labels(_) | Self::Args(_) => Kind::Map,
-            Self::Vector(_) => Kind::Slice,
-            Self::Sample(_) | Self::TimePointer(_) | Self::DurationPointer(_) => Kind::Pointer,
-            Self::SampleStruct(_) | Self::Alert(_) | Self::Time(_) => Kind::Struct,
+            Self::Labels(_) | Self::Args(_) | Self::Kv(_) => Kind::Map,
+            Self::Vector(_) | Self::Alerts(_) | Self::Pairs(_) | Self::Strings(_) => Kind::Slice,
+            Self::Sample(_)
+            | Self::TimePointer(_)
+            | Self::DurationPointer(_)
+            | Self::Notified(_) => Kind::Pointer,
+            Self::SampleStruct(_)
+            | Self::Alert(_)
+            | Self::NotifiedAlert(_)
+            | Self::Pair(_)
+            | Self::Time(_) => Kind::Struct,
         }
     }
 
@@ -208,6 +234,13 @@ impl Value {
                 "struct { Labels map[string]string; ExternalLabels map[string]string; \
                  ExternalURL string; Value interface {} }"
             }
+            Self::Notified(_) => "*template.Data",
+            Self::Alerts(_) => "template.Alerts",
+            Self::NotifiedAlert(_) => "template.Alert",
+            Self::Kv(_) => "template.KV",
+            Self::Pairs(_) => "template.Pairs",
+            Self::Pair(_) => "template.Pair",
+            Self::Strings(_) => "[]string",
             Self::Time(_) => "time.Time",
             Self::TimePointer(_) => "*time.Time",
             Self::DurationPointer(_) => "*time.Duration",
@@ -235,8 +268,15 @@ impl Value {
             Self::Args(args) => !args.elements.is_empty(),
             Self::Vector(vector) => vector.len() > 0,
             Self::Sample(sample) => sample.is_some(),
+            Self::Alerts(alerts) => !alerts.is_empty(),
+            Self::Kv(kv) => !kv.is_empty(),
+            Self::Pairs(pairs) => !pairs.is_empty(),
+            Self::Strings(strings) => !strings.is_empty(),
             Self::SampleStruct(_)
             | Self::Alert(_)
+            | Self::Notified(_)
+            | Self::NotifiedAlert(_)
+            | Self::Pair(_)
             | Self::Time(_)
             | Self::TimePointer(_)
             | Self::DurationPointer(_) => true,
@@ -261,6 +301,8 @@ impl Value {
             Self::Int(value, IntType::Weekday) => Some(time::weekday_text(*value)),
             Self::Time(time) => Some(time.to_string()),
             Self::TimePointer(time) => Some(time.to_string()),
+            Self::Kv(kv) => Some(notified::shown(&notified::pairs(kv))),
+            Self::Pairs(pairs) => Some(notified::shown(pairs)),
             _ => None,
         }
     }

@@ -93,6 +93,7 @@ fn notification(group_by: &[&str], alerts: Vec<AlertEntry>) -> Notification {
         resolved: alerts.len() - firing,
         alerts,
         truncated: 0,
+        groups: 0,
         created_at: start(),
         attempts: 1,
         claim: None,
@@ -354,7 +355,8 @@ fn amazon_q(config: &Config, notification: &Notification, details: &Details) -> 
         config,
         now: start().plus(Duration::from_secs(250)),
     }
-    .amazon_q();
+    .amazon_q()
+    .document;
     let body: Value = serde_json::from_str(&body).expect("JSON");
     let mut shown = String::new();
     for (name, value) in body["content"].as_object().expect("a content") {
@@ -514,7 +516,8 @@ fn check_amazon_q(config: &Config, notification: &Notification) {
         config,
         now: start(),
     }
-    .amazon_q();
+    .amazon_q()
+    .document;
     assert!(body.len() <= 262_144, "{}", body.len());
     let body: Value = serde_json::from_str(&body).expect("JSON");
     assert_eq!(body["version"], "1.0");

@@ -247,8 +247,8 @@ fn check_two_topics(seen: &str, expected: &[&str]) {
     let mut config = config("");
     let arn = "arn:aws:sns:eu-central-1:123456789012:alerts";
     let sns = [true, false].map(|send_resolved| SnsConfig {
-        topic_arn: arn.parse().expect("an ARN"),
         send_resolved,
+        ..SnsConfig::of(arn.parse().expect("an ARN"))
     });
     config.receivers = vec![Receiver {
         name: "default".to_owned(),

@@ -318,7 +318,11 @@ impl Function {
             options.auth = Auth::SigV4(SigV4::amp(region, self.query_credentials.clone()));
         }
         let client = Client::new(self.http.clone(), options)?;
-        Ok(PrometheusQuerier::new(client, SystemClock))
+        let querier = PrometheusQuerier::new(client, SystemClock);
+        Ok(match self.environment.workspace {
+            Some(_) => querier.honouring_silences(),
+            None => querier,
+        })
     }
 
     fn metrics(&self, began: Timestamp, report: Option<&backends::run::RunReport>) {
@@ -363,10 +367,7 @@ fn amp_region(url: &str) -> Option<&str> {
 }
 
 fn settings(environment: &Environment) -> Settings {
-    let topic = environment.topic_arn.iter().map(|topic| SnsConfig {
-        topic_arn: topic.clone(),
-        send_resolved: true,
-    });
+    let topic = environment.topic_arn.iter().cloned().map(SnsConfig::of);
     Settings {
         workspace: environment.identity().to_owned(),
         defaults: Defaults {

@@ -57,7 +57,7 @@ impl Patterns {
 
 /// A compiled pattern.
 #[derive(Debug)]
-pub(super) struct Compiled {
+pub(crate) struct Compiled {
     regex: Regex,
     /// The names of groups with their numbers. Unlike in Rust, a name may be a number, and may
     /// name several groups.
@@ -65,7 +65,7 @@ pub(super) struct Compiled {
 }
 
 /// Compiles a pattern; an error reads as Go's.
-pub(super) fn compile(pattern: &str) -> Result<Compiled, String> {
+pub(crate) fn compile(pattern: &str) -> Result<Compiled, String> {
     let mut names = Vec::new();
     let translated = syntax::translate(pattern, &mut names)?;
     let regex = RegexBuilder::new(&translated)
@@ -78,7 +78,7 @@ pub(super) fn compile(pattern: &str) -> Result<Compiled, String> {
 }
 
 impl Compiled {
-    pub(super) fn is_match(&self, text: &[u8]) -> bool {
+    pub(crate) fn is_match(&self, text: &[u8]) -> bool {
         self.regex.is_match(text)
     }
 }
