@@ -170,6 +170,7 @@ fn settings(args: &Args) -> Settings {
             schedule: args.interval,
             ..EvaluationOptions::default()
         },
+        ..Settings::default()
     }
 }
 

@@ -231,6 +231,10 @@ fn summary(webhook: &Webhook, standing: Standing, named: &str, first: Option<&Al
 
 fn note(webhook: &Webhook, standing: Standing) -> String {
     match standing {
+        Standing::Firing { .. } if webhook.is_flood() => {
+            "A flood: the news of many groups at once, told together. Their ends may be told one \
+             by one, so resolve this by hand."
+        }
         Standing::Past => "This began and ended while nobody was looking.",
         Standing::NoLongerReported => {
             "No longer reported: whether the condition is over is not known."

@@ -117,7 +117,8 @@ impl Slack {
                 note: Note::Keep,
             });
         };
-        let fires = webhook.alerts.iter().any(|alert| alert.is_firing());
+        // What comes of a flood is told by its groups.
+        let fires = !webhook.is_flood() && webhook.alerts.iter().any(|alert| alert.is_firing());
         let known =
             Thread::read(received.note).filter(|thread| thread.channel == bot.channel.as_str());
         match known {

@@ -168,6 +168,9 @@ fn standing_note(webhook: &Webhook, standing: Standing) -> Option<&'static str> 
         (Standing::Past, _) => {
             Some("*Past:* this began and ended while nobody was looking, and is told once.")
         }
+        _ if webhook.is_flood() => {
+            Some("*A flood:* the news of many groups at once, told together.")
+        }
         (_, "repeat interval elapsed") => Some("Still going on: a reminder."),
         _ => None,
     }
