@@ -13,6 +13,8 @@
 //! - [`delivery`]: an AWS around a function that hands notifications on
 //!
 //! What they prove:
+//! - [`alertmanager`]: a running Alertmanager and amtool judge configuration, routing, the whole
+//!   notification pipeline, and messages by templates
 //! - [`cli`]: `dnswatch check` and `dnswatch run --once`, as a user meets them
 //! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
 //! - [`outage`]: an outage of the backend loses no tick, and is no all-clear
@@ -50,6 +52,7 @@
     reason = "all of this crate is tests, which fail by panicking and tell why"
 )]
 
+mod alertmanager;
 mod cli;
 mod delivery;
 mod deployed;

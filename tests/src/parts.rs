@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
 
+use crate::alertmanager::AlertmanagerTools;
 use crate::prometheus::PrometheusTools;
 
 /// Prometheus and promtool. `None` is a skip, and has been told: the test ends there.
@@ -17,6 +18,16 @@ pub(crate) fn prometheus() -> Option<PrometheusTools> {
     Some(PrometheusTools {
         prometheus: folder.join("prometheus"),
         promtool: folder.join("promtool"),
+    })
+}
+
+/// Alertmanager and amtool. `None` is a skip, and has been told: the test ends there.
+#[track_caller]
+pub(crate) fn alertmanager() -> Option<AlertmanagerTools> {
+    let folder = part("alertmanager", Location::caller())?;
+    Some(AlertmanagerTools {
+        alertmanager: folder.join("alertmanager"),
+        amtool: folder.join("amtool"),
     })
 }
 

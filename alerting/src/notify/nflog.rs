@@ -42,6 +42,11 @@ impl Nflog {
         self.0.is_empty()
     }
 
+    /// The entries, by group, receiver and channel.
+    pub fn iter(&self) -> impl Iterator<Item = &NflogEntry> {
+        self.0.values()
+    }
+
     pub(super) fn get(
         &self,
         group: &str,
