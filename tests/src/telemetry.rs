@@ -119,7 +119,7 @@ depend on the DNS that is failing.
             "8 ",
             "n1 drops DNS, IMDS or NTP packets on ens5\nFIRING since ",
         ),
-        ("8 ", "\n················▁▁▁▁▁▁▁▁▁▂▄▅▇█  now 1200\n"),
+        ("8 ", "\n▁▁▁▁▁▁▁▁▁▂▄▅▇█  now 1200\n"),
         (
             "8 ",
             "\nWhere: cluster=prod device=ens5 instance=n1:9417 node=n1 severity=warning\n",
@@ -137,7 +137,7 @@ depend on the DNS that is failing.
             "It was: n1 drops DNS, IMDS or NTP packets on ens5\n\
              RESOLVED at 2026-01-01 00:56 UTC, after 49m\n\
              the condition cleared\n\
-             ··························▁▁▁▁  now 0, last firing value 225\n",
+             ▁▁▁▁  now 0, last firing value 225\n",
         ),
     ] {
         let said = body(&told, line)?;

@@ -148,7 +148,11 @@ fn about(
     let words = values_in_words(alert, detail);
     let drawn = detail.filter(|detail| detail.points.iter().any(Option::is_some));
     facts.push(match drawn {
-        Some(detail) => format!("{}  {words}", sparkline(&detail.points)),
+        // What was not there before it began only takes a phone's room.
+        Some(detail) => {
+            let bars = sparkline(&detail.points);
+            format!("{}  {words}", bars.trim_start_matches('·'))
+        }
         None => words,
     });
 
