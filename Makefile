@@ -35,6 +35,11 @@ functions: ## build the Lambda functions for the demo and the tests (for AWS: sa
 	@tests/parts/install sam
 	@demo/build-functions $(FUNCTIONS)
 
+.PHONY: pictures
+pictures: ## draw the messages of README.md anew (needs Chromium: apt-get install chromium)
+	@cargo build --quiet --locked --package dnswatch
+	@docs/messages/draw $(CARGO_TARGET_DIR)/debug/dnswatch
+
 .PHONY: soak
 SEEDS ?= 3000
 soak: ## the deployed stack under faults, and the fault simulation over many more seeds: make soak SEEDS=10000

@@ -50,17 +50,12 @@ fn line(alert: &Alert, common: &BTreeMap<String, String>) -> String {
     } else if let Some(remark) = end.remark() {
         line.push_str(&format!(" ({remark})"));
     }
-    let own = |with_common: bool| -> BTreeMap<String, String> {
-        let kept = alert.labels.iter().filter(|(name, value)| {
-            *name != "alertname" && (with_common || common.get(*name) != Some(value))
-        });
-        kept.map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
-    };
-    let mut shown = own(false);
-    if shown.is_empty() {
-        shown = own(true);
-    }
+    // What all alerts have in common stands above them.
+    let own = alert.labels.iter();
+    let own = own.filter(|(name, value)| *name != "alertname" && common.get(*name) != Some(*value));
+    let shown: BTreeMap<String, String> = own
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     if !shown.is_empty() {
         line.push_str("  ");
         line.push_str(&labels(&shown, LABELS));
@@ -100,7 +95,13 @@ fn words(alert: &Alert) -> Option<Text> {
         .into_iter()
         .filter(|_| alert.is_firing())
         .find_map(|name| annotation(name, DESCRIPTION));
-    let words: Vec<String> = annotation("summary", SUMMARY)
+    let summary = annotation("summary", SUMMARY);
+    let words: Vec<String> = summary
+        .map(|summary| match alert.is_firing() {
+            true => summary,
+            // It is written as of something that goes on.
+            false => format!("It was: {summary}"),
+        })
         .into_iter()
         .chain(description)
         .collect();
@@ -214,5 +215,6 @@ mod tests {
             assert!(!alert.contains("<javascript"), "{alert}");
         }
         assert!(!shown("resolved").contains("do this"));
+        assert!(shown("resolved").contains("It was: it drops"));
     }
 }
