@@ -12,6 +12,7 @@ use hyper::{Method, Request, Response, http};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::judge::{Shown, judge};
@@ -25,6 +26,8 @@ pub(super) enum Instead {
     Say(u16, &'static str),
     /// Answers 200, and in the body that it was not done, as the Web API does.
     Refuse(&'static str),
+    /// Judges it, but not before it is told to go on.
+    Hold(Arc<Notify>),
     /// Takes the message and breaks the connection.
     TakeAndBreak,
 }
@@ -62,6 +65,8 @@ struct State {
 /// The server; it ends when this is dropped.
 pub(crate) struct Slack {
     pub(crate) origin: String,
+    /// Told of each request that is held.
+    pub(super) holding: Arc<Notify>,
     state: Arc<Mutex<State>>,
     task: JoinHandle<()>,
 }
@@ -75,14 +80,18 @@ impl Slack {
             access: access.to_owned(),
             ..State::default()
         }));
+        let holding = Arc::new(Notify::new());
+        let told = Arc::clone(&holding);
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let shared = Arc::clone(&shared);
+                let told = Arc::clone(&told);
                 tokio::spawn(async move {
                     let service = service_fn(|request| {
                         let shared = Arc::clone(&shared);
-                        async move { answer(request, &shared).await }
+                        let told = Arc::clone(&told);
+                        async move { answer(request, &shared, &told).await }
                     });
                     let connection = hyper::server::conn::http1::Builder::new();
                     let _ = connection
@@ -93,6 +102,7 @@ impl Slack {
         });
         Ok(Self {
             origin,
+            holding,
             state,
             task,
         })
@@ -165,15 +175,21 @@ impl Drop for Slack {
 async fn answer(
     request: Request<Incoming>,
     state: &Mutex<State>,
+    holding: &Notify,
 ) -> Result<Response<Full<Bytes>>, std::io::Error> {
     let (parts, body) = request.into_parts();
     let body = body
         .collect()
         .await
         .map(http_body_util::Collected::to_bytes);
-    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
+    let instead = lock().instead.pop_front();
+    if let Some(Instead::Hold(go_on)) = &instead {
+        holding.notify_one();
+        go_on.notified().await;
+    }
+    let mut state = lock();
     state.requests += 1;
-    let instead = state.instead.pop_front();
     if let Some(Instead::Wait(seconds)) = instead {
         let mut response = said(429, "rate_limited");
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
