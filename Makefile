@@ -41,6 +41,11 @@ IMAGE ?= ethtool-exporter
 image: ## the exporter's image, by docker, podman or buildah: make image IMAGE=registry/name:tag
 	@ethtool-exporter/build-image '$(IMAGE)'
 
+.PHONY: pictures
+pictures: ## draw the messages of README.md anew (needs Chromium: apt-get install chromium)
+	@cargo build --quiet --locked --package dnswatch
+	@docs/messages/draw $(CARGO_TARGET_DIR)/debug/dnswatch
+
 .PHONY: soak
 SEEDS ?= 3000
 soak: ## the functions as for AWS, deployed under faults for minutes; timelines, fuzzing, the fault simulation: make soak SEEDS=10000

@@ -1,10 +1,12 @@
 //! What a run is configured with, ready to be used.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::alertmanager::{self, AlertmanagerConfig};
 use crate::evaluation::EvaluationOptions;
-use crate::notify::{InhibitRule, Receiver, Route, TimeIntervals};
+use crate::notify::{Grafana, InhibitRule, Receiver, Route, TimeIntervals, TopicArn};
 use crate::rules::{AlertingRule, Defaults, RuleGroup, RuleKey, SourceFile, load};
 use crate::source::{FileError, Place};
 use crate::template::notification::NamedTemplates;
@@ -48,6 +50,10 @@ pub struct Settings {
     pub receivers: Vec<Receiver>,
     /// How rules are evaluated.
     pub evaluation: EvaluationOptions,
+    /// Where people look at graphs.
+    pub grafana: Option<Grafana>,
+    /// The topics that get what Amazon Q Developer in chat applications reads.
+    pub amazon_q: BTreeSet<TopicArn>,
 }
 
 impl Default for Settings {
@@ -60,6 +66,8 @@ impl Default for Settings {
             receivers: vec![Receiver::terminal(&route.receiver)],
             route,
             evaluation: EvaluationOptions::default(),
+            grafana: None,
+            amazon_q: BTreeSet::new(),
         }
     }
 }
@@ -104,6 +112,8 @@ impl Settings {
                 time_intervals: routing.time_intervals,
                 templates: routing.templates,
                 evaluation: self.evaluation.clone(),
+                grafana: self.grafana.clone(),
+                amazon_q: self.amazon_q.clone(),
             }),
             (groups, routing) => {
                 let mut errors = groups.err().unwrap_or_default();
@@ -133,6 +143,10 @@ pub struct Config {
     pub templates: NamedTemplates,
     /// How rules are evaluated.
     pub evaluation: EvaluationOptions,
+    /// Where people look at graphs.
+    pub grafana: Option<Grafana>,
+    /// The topics that get what Amazon Q Developer in chat applications reads.
+    pub amazon_q: BTreeSet<TopicArn>,
 }
 
 impl Config {

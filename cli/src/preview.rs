@@ -13,6 +13,9 @@ use alerting::state::State;
 use alerting::timestamp::Timestamp;
 use anyhow::{Context, Result, bail};
 use backends::config_files;
+use delivery::Received;
+use delivery::envelope::Delivery;
+use delivery::message::Message;
 
 use crate::scenario::{self, Scenario};
 
@@ -46,6 +49,12 @@ enum Format {
     Sms,
     /// The JSON that HTTPS, SQS and Lambda subscribers get.
     Webhook,
+    /// What is posted to Slack: its blocks can be pasted into Slack's Block Kit Builder.
+    Slack,
+    /// What is published for Amazon Q Developer in chat applications.
+    Q,
+    /// What is sent to PagerDuty, but for the key that lets it in.
+    Pagerduty,
 }
 
 /// Prints the messages.
@@ -133,12 +142,16 @@ fn show(
         _ => "the terminal".to_owned(),
     };
     writeln!(out, "──── {now}, {}, to {to}", notification.receiver)?;
-    writeln!(out, "{}\n", message(args.format, &outgoing.sns())?)?;
+    let message = match args.format {
+        Format::Q => pretty(&outgoing.amazon_q().document),
+        format => message(format, &outgoing.sns(), now)?,
+    };
+    writeln!(out, "{message}\n")?;
     Ok(())
 }
 
 /// What the subscriber gets of a publish. SNS picks its protocol's text, or the default one.
-fn message(format: Format, published: &SnsMessage) -> Result<String> {
+fn message(format: Format, published: &SnsMessage, now: Timestamp) -> Result<String> {
     let text = |protocol: &str| -> Result<String> {
         if !published.is_json {
             return Ok(published.document.clone());
@@ -157,12 +170,46 @@ fn message(format: Format, published: &SnsMessage) -> Result<String> {
             shown
         }
         Format::Sms => text("sms")?,
-        Format::Webhook => {
-            let text = text("default")?;
-            match serde_json::from_str::<serde_json::Value>(&text) {
-                Ok(json) => serde_json::to_string_pretty(&json)?,
-                Err(_) => text,
-            }
+        Format::Slack => {
+            let message = Message::read(&text("default")?)?;
+            let now = jiff::Timestamp::from_millisecond(now.as_millis())?;
+            let circumstances = slack::render::Circumstances {
+                is_late: false,
+                published: Some(now),
+                now,
+            };
+            let subject = Some(published.subject.as_str());
+            json(&slack::render::message(&message, subject, circumstances))?
         }
+        Format::Pagerduty => {
+            let delivery = Delivery {
+                id: "preview".to_owned(),
+                topic: TOPIC.to_owned(),
+                subject: Some(published.subject.clone()),
+                published: None,
+                message: text("default")?,
+            };
+            let message = Message::read(&delivery.message)?;
+            json(&pagerduty::event::of(&Received {
+                delivery: &delivery,
+                message: &message,
+                id: &delivery.id,
+                is_late: false,
+                note: None,
+                now: jiff::Timestamp::from_millisecond(now.as_millis())?,
+            }))?
+        }
+        Format::Webhook | Format::Q => pretty(&text("default")?),
     })
+}
+
+/// JSON as a person reads it; anything else as it is.
+fn pretty(text: &str) -> String {
+    let json = serde_json::from_str::<serde_json::Value>(text);
+    json.and_then(|json| serde_json::to_string_pretty(&json))
+        .unwrap_or_else(|_| text.to_owned())
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String> {
+    Ok(serde_json::to_string_pretty(value)?)
 }

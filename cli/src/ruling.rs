@@ -98,6 +98,7 @@ impl Ruling {
                 schedule: self.interval,
                 ..EvaluationOptions::default()
             },
+            ..Settings::default()
         }
     }
 }

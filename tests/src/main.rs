@@ -10,6 +10,7 @@
 //! - [`proxy`]: a network that fails when it is told to; [`front`] decides request by request
 //! - [`ruler`]: the whole ruler on a clock that is turned by hand
 //! - [`dnswatch`]: the program as a user has it
+//! - [`delivery`]: an AWS around a function that hands notifications on
 //!
 //! What they prove:
 //! - [`catalogue`]: the rules' unit tests tell a changed rule from the right one; every rule has its
@@ -44,7 +45,8 @@
 //! - [`stack`]: the template keeps the linters' rules, and allows what the code calls and no more
 //! - [`state_file`]: the state file under `kill -9`, and under two rulers at once
 //! - [`telemetry`]: telemetry that stops holds an alert, and nobody is told that it is over
-//! - [`slack`]: messages keep Slack's rules whatever they hold, and each is posted, once
+//! - [`slack`], [`pagerduty`]: messages keep the service's rules whatever they hold, and each is
+//!   sent, once, in its group's order
 //!
 //! A test that needs a real part begins by asking for it, and ends there without it: in CI that
 //! is a failure, elsewhere it is told by name.
@@ -67,6 +69,7 @@ mod backtest;
 mod catalogue;
 mod cli;
 mod collect;
+mod delivery;
 mod deployed;
 mod dnswatch;
 mod doctor;
@@ -80,6 +83,7 @@ mod live;
 mod mutated;
 mod nasty;
 mod outage;
+mod pagerduty;
 mod parts;
 mod planner;
 mod prometheus;

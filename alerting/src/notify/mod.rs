@@ -5,10 +5,12 @@
 //! state and met by the first run after them.
 
 mod alerts;
+mod amazon_q;
 mod common;
 mod dedup;
 mod detail;
 mod email;
+mod explore;
 mod flood;
 mod group;
 mod inhibit;
@@ -25,6 +27,7 @@ pub mod silence;
 mod size;
 mod sms;
 mod sparkline;
+mod standing;
 mod subject;
 mod text;
 mod time_interval;
@@ -37,6 +40,7 @@ use serde::{Deserialize, Serialize};
 pub use alerts::AlertEntry;
 pub use dedup::NotifyReason;
 pub use detail::Details;
+pub use explore::Grafana;
 pub use flood::{MAX_MESSAGES, digest};
 pub use group::AggrGroup;
 pub use inhibit::InhibitRule;

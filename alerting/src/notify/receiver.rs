@@ -110,7 +110,7 @@ impl Integration<'_> {
 }
 
 /// The ARN of an SNS topic: `arn:aws:sns:eu-central-1:123456789012:alerts`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TopicArn {
     text: String,
     region: String,

@@ -367,7 +367,8 @@ fn amp_region(url: &str) -> Option<&str> {
 }
 
 fn settings(environment: &Environment) -> Settings {
-    let topic = environment.topic_arn.iter().cloned().map(SnsConfig::of);
+    let topics = environment.topic_arn.iter();
+    let topics = topics.chain(&environment.amazon_q_topic_arns);
     Settings {
         workspace: environment.identity().to_owned(),
         defaults: Defaults {
@@ -380,7 +381,7 @@ fn settings(environment: &Environment) -> Settings {
         },
         receivers: vec![Receiver {
             name: RECEIVER.to_owned(),
-            sns: topic.collect(),
+            sns: topics.cloned().map(SnsConfig::of).collect(),
             terminal: false,
         }],
         evaluation: EvaluationOptions {
@@ -388,6 +389,8 @@ fn settings(environment: &Environment) -> Settings {
             schedule: environment.schedule,
             ..EvaluationOptions::default()
         },
+        grafana: environment.grafana.clone(),
+        amazon_q: environment.amazon_q_topic_arns.clone(),
     }
 }
 
