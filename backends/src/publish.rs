@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alerting::config::Config;
-use alerting::notify::{self, Details, Integration, MAX_MESSAGES, Notification, Outbox, Outgoing};
+use alerting::notify::{
+    self, Details, Integration, MAX_MESSAGES, Notification, Outbox, Outgoing, TopicArn,
+};
 use alerting::state::State;
 use alerting::timestamp::Timestamp;
 
@@ -41,17 +43,25 @@ struct Publishing<'a> {
     published: Published,
 }
 
-/// Where a notification goes: its topic, whoever has it, or else the receiver's channel.
-fn target(config: &Config, notification: &Notification) -> String {
-    let receiver = config.receiver(&notification.receiver);
-    match receiver.and_then(|receiver| receiver.integration(&notification.integration)) {
-        Some(Integration::Sns(sns)) => sns.topic_arn.to_string(),
-        _ => format!("{}/{}", notification.receiver, notification.integration),
+/// The topic that a notification goes to.
+fn topic<'a>(config: &'a Config, notification: &Notification) -> Option<&'a TopicArn> {
+    let receiver = config.receiver(&notification.receiver)?;
+    match receiver.integration(&notification.integration)? {
+        Integration::Sns(sns) => Some(&sns.topic_arn),
+        Integration::Terminal => None,
     }
 }
 
+/// Where a notification goes: its topic, whoever has it, or else the receiver's channel.
+fn target(config: &Config, notification: &Notification) -> String {
+    topic(config, notification).map_or_else(
+        || format!("{}/{}", notification.receiver, notification.integration),
+        ToString::to_string,
+    )
+}
+
 impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
-    /// Publishes what the state says `run_id` has claimed. Of more than a few for one channel the
+    /// Publishes what the state says `run_id` has claimed. Of more than a few for one topic the
     /// first ones go out each by itself, and the rest in one message.
     pub(crate) async fn publish(
         &self,
@@ -76,7 +86,10 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
             .collect();
         let mut owed: BTreeMap<String, usize> = BTreeMap::new();
         for notification in &claimed {
-            *owed.entry(target(config, notification)).or_default() += 1;
+            // A terminal takes whatever comes.
+            if topic(config, notification).is_some() {
+                *owed.entry(target(config, notification)).or_default() += 1;
+            }
         }
         let mut sent: BTreeMap<String, usize> = BTreeMap::new();
         for notification in claimed {

@@ -1,5 +1,5 @@
-//! Silences: what `dnswatch silence` writes into the stack's table, and what the workspace's own
-//! alert manager has, keep the function quiet.
+//! What keeps the function quiet: silences, of the stack's table and of the workspace's own alert
+//! manager; and a flood, which is told in a few messages.
 
 use std::sync::{Arc, Mutex};
 
@@ -61,6 +61,34 @@ async fn a_silence_in_the_table_keeps_the_function_quiet_until_it_is_expired() -
     ensure!(!list.contains(&id), "{list}");
     let list = silence(&["list", "--expired"])?;
     ensure!(list.contains(&id) && list.contains("expired"), "{list}");
+    Ok(())
+}
+
+/// 26 groups at once make ten messages, and nothing is lost of them.
+#[tokio::test]
+async fn a_flood_is_told_in_ten_messages() -> Result<()> {
+    let Some(ground) = Ground::prepare().await? else {
+        return Ok(());
+    };
+    let rules = (0..25).map(|at| format!("  - {{alert: Flood{at:02}, expr: drops > 0}}\n"));
+    let rules: String = rules.collect();
+    ground.write(
+        "rules/flood.yml",
+        &format!("groups:\n- name: flood\n  interval: 1s\n  rules:\n{rules}"),
+    )?;
+    let function = ground.function(&[])?;
+    let report = run_until(&function, sent).await?;
+    ensure!(report["sent"] == 26 && report["owed"] == 0, "{report}");
+    let (mut messages, mut alerts, mut floods) = (0, 0, 0);
+    while let Some(webhook) = ground.webhook().await? {
+        messages += 1;
+        alerts += webhook["alerts"].as_array().context("alerts")?.len();
+        floods += usize::from(webhook["groupKey"] == "flood:{}");
+    }
+    ensure!(
+        (messages, alerts, floods) == (10, 26, 1),
+        "{messages} {alerts} {floods}"
+    );
     Ok(())
 }
 
