@@ -117,56 +117,6 @@ async fn a_notification_is_posted_once_and_never_lost() -> Result<()> {
 
 #[tokio::test]
 async fn slack_that_does_not_answer_is_given_up() -> Result<()> {
-    let Some(mut world) = World::start().await? else {
-        return Ok(());
-    };
-    world.publish(&notification("firing", "id-1", 1)).await?;
-    world.slack.then(&[Instead::TakeAndHang]);
-    let ran = world.run_within(60).await?;
-    ensure!((ran.received, ran.failed) == (1, 1));
-    ensure!(errors(&ran.log) == ["Slack did not answer in time; it may have the message"]);
-    ensure!(ran.log[0]["level"] == "WARN", "{:?}", ran.log);
-    // The claim was given back: nothing holds up the one that comes again.
-    world.publish(&notification("firing", "id-1", 1)).await?;
-    ensure!(world.run().await?.failed == 0);
-    ensure!(world.slack.posted() == [FIRING, FIRING]);
-    Ok(())
-}
-
-#[tokio::test]
-async fn the_secret_is_read_again_after_five_minutes() -> Result<()> {
-    let Some(world) = World::start().await? else {
-        return Ok(());
-    };
-    let source = &world.function.webhook;
-    let start = Timestamp::now();
-    let at = |seconds: i64| source.get(start + seconds.seconds());
-    let first = at(0).await?;
-    let url = format!("{}/services/T0/B1/{CANARY}", world.slack.origin);
-    world.put_secret(&url).await?;
-    ensure!(at(299).await? == first, "it is not asked for at each post");
-    let second = at(300).await?;
-    ensure!(second != first, "the new one is used");
-
-    // Secrets Manager fails: the one that is known goes on, and is asked for each time.
-    world.hide_secret().await?;
-    ensure!(at(599).await? == second);
-    ensure!(at(600).await? == second);
-    world.show_secret().await?;
-    world
-        .put_secret(&format!("{}/services/T0/B2/{CANARY}", world.slack.origin))
-        .await?;
-    let third = at(601).await?;
-    ensure!(third != first && third != second);
-
-    // A clock that was set back does not make it last longer.
-    world.put_secret(&url).await?;
-    ensure!(at(-3600).await? == second);
-    Ok(())
-}
-
-#[tokio::test]
-async fn slack_that_does_not_answer_is_given_up() -> Result<()> {
     let Some(mut world) = webhook_world().await? else {
         return Ok(());
     };

@@ -190,7 +190,21 @@ async fn answer(
         holding.notify_one();
         go_on.notified().await;
     }
-    let mut state = lock();
+    let hangs = matches!(instead, Some(Instead::TakeAndHang));
+    let answer = judged(&mut lock(), &parts, body.ok(), instead);
+    if hangs {
+        return std::future::pending().await;
+    }
+    answer
+}
+
+/// What is answered. The message is taken, if it is a good one.
+fn judged(
+    state: &mut State,
+    parts: &http::request::Parts,
+    body: Option<Bytes>,
+    instead: Option<Instead>,
+) -> Result<Response<Full<Bytes>>, std::io::Error> {
     state.requests += 1;
     if let Some(Instead::Wait(seconds)) = instead {
         let mut response = said(429, "rate_limited");
@@ -204,7 +218,7 @@ async fn answer(
         return Ok(refused(word));
     }
     if let Some(method) = parts.uri.path().strip_prefix("/api/") {
-        let answer = match called(&mut state, &parts, method, body.ok()) {
+        let answer = match called(state, parts, method, body) {
             Ok(ts) => api(&json!({"ok": true, "channel": CHANNEL, "ts": ts, "message": {}})),
             Err(word) => refused(word),
         };
@@ -220,7 +234,7 @@ async fn answer(
         kind.to_str()
             .is_ok_and(|kind| kind.starts_with("application/json"))
     });
-    let message = body.ok().filter(|_| is_json);
+    let message = body.filter(|_| is_json);
     let message = message.and_then(|body| serde_json::from_slice::<Value>(&body).ok());
     let judged = message.as_ref().map(judge);
     match judged {
@@ -231,14 +245,10 @@ async fn answer(
         }
         Some(Ok(shown)) => state.posted.push(shown),
     }
-    match instead {
-        Some(Instead::TakeAndBreak) => Err(std::io::Error::other("as told")),
-        Some(Instead::TakeAndHang) => {
-            drop(state);
-            std::future::pending().await
-        }
-        _ => Ok(said(200, "ok")),
+    if let Some(Instead::TakeAndBreak) = instead {
+        return Err(std::io::Error::other("as told"));
     }
+    Ok(said(200, "ok"))
 }
 
 /// The arguments that the methods' documentation names (docs.slack.dev, `chat.postMessage` and
