@@ -41,12 +41,18 @@ IMAGE ?= ethtool-exporter
 image: ## the exporter's image, by docker, podman or buildah: make image IMAGE=registry/name:tag
 	@ethtool-exporter/build-image '$(IMAGE)'
 
+.PHONY: pictures
+pictures: ## draw the messages of README.md anew (needs Chromium: apt-get install chromium)
+	@cargo build --quiet --locked --package dnswatch
+	@docs/messages/draw $(CARGO_TARGET_DIR)/debug/dnswatch
+
 .PHONY: soak
 SEEDS ?= 3000
-soak: ## the functions as for AWS, deployed under faults for minutes; the fault simulation over many seeds: make soak SEEDS=10000
-	@tests/parts/install prometheus sam ministack
+soak: ## the functions as for AWS, deployed under faults for minutes; timelines, fuzzing, the fault simulation: make soak SEEDS=10000
+	@tests/parts/install prometheus prometheus3 sam ministack
 	@cargo build --quiet --locked --package dnswatch-demo
 	@DNSWATCH_BUILD=release DNSWATCH_STORM=240 cargo test --locked --package dnswatch-tests --test product -- --nocapture --test-threads=1 deployed::
+	@DNSWATCH_SEED=$$(date +%s) DNSWATCH_TIMELINES=5000 cargo test --locked --package dnswatch-tests --test product -- --nocapture timelines
 	@ethtool-exporter/fuzz/run
 	@DNSWATCH_SIM_SEEDS=$(SEEDS) cargo test --locked --package dnswatch-tests simulation -- --nocapture
 

@@ -1,12 +1,15 @@
 //! What a run is configured with, ready to be used.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::alertmanager;
+use crate::alertmanager::{self, AlertmanagerConfig};
 use crate::evaluation::EvaluationOptions;
-use crate::notify::{Receiver, Route};
+use crate::notify::{Grafana, InhibitRule, Receiver, Route, TimeIntervals, TopicArn};
 use crate::rules::{AlertingRule, Defaults, RuleGroup, RuleKey, SourceFile, load};
 use crate::source::{FileError, Place};
+use crate::template::notification::NamedTemplates;
 
 /// The files that users write, together: as they are loaded, refused, and kept as the last good
 /// ones.
@@ -18,6 +21,9 @@ pub struct ConfigFiles {
     /// [`Settings::receivers`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alertmanager: Option<SourceFile>,
+    /// The template files beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub templates: Vec<SourceFile>,
 }
 
 impl From<Vec<SourceFile>> for ConfigFiles {
@@ -26,6 +32,7 @@ impl From<Vec<SourceFile>> for ConfigFiles {
         Self {
             rules,
             alertmanager: None,
+            templates: Vec::new(),
         }
     }
 }
@@ -43,6 +50,10 @@ pub struct Settings {
     pub receivers: Vec<Receiver>,
     /// How rules are evaluated.
     pub evaluation: EvaluationOptions,
+    /// Where people look at graphs.
+    pub grafana: Option<Grafana>,
+    /// The topics that get what Amazon Q Developer in chat applications reads.
+    pub amazon_q: BTreeSet<TopicArn>,
 }
 
 impl Default for Settings {
@@ -55,6 +66,8 @@ impl Default for Settings {
             receivers: vec![Receiver::terminal(&route.receiver)],
             route,
             evaluation: EvaluationOptions::default(),
+            grafana: None,
+            amazon_q: BTreeSet::new(),
         }
     }
 }
@@ -62,10 +75,16 @@ impl Default for Settings {
 impl Settings {
     /// The routing that is configured beside the files. A route whose receiver is unknown is
     /// refused: alerts would go nowhere, and nobody would know.
-    fn own_routing(&self) -> Result<(Route, Vec<Receiver>), FileError> {
+    fn own_routing(&self) -> Result<AlertmanagerConfig, FileError> {
         let receiver = &self.route.receiver;
         if self.receivers.iter().any(|known| known.name == *receiver) {
-            return Ok((self.route.clone(), self.receivers.clone()));
+            return Ok(AlertmanagerConfig {
+                route: self.route.clone(),
+                receivers: self.receivers.clone(),
+                inhibit_rules: Vec::new(),
+                time_intervals: TimeIntervals::new(),
+                templates: NamedTemplates::default(),
+            });
         }
         Err(FileError {
             place: Place {
@@ -80,16 +99,21 @@ impl Settings {
     /// The configuration with these files, or everything that is wrong with them.
     pub fn load(&self, files: &ConfigFiles) -> Result<Config, Vec<FileError>> {
         let routing = match &files.alertmanager {
-            Some(file) => alertmanager::load(file).map(|file| (file.route, file.receivers)),
+            Some(file) => alertmanager::load(file, &files.templates),
             None => self.own_routing().map_err(|error| vec![error]),
         };
         match (load(&files.rules, self.defaults), routing) {
-            (Ok(groups), Ok((route, receivers))) => Ok(Config {
+            (Ok(groups), Ok(routing)) => Ok(Config {
                 workspace: self.workspace.clone(),
                 groups,
-                route,
-                receivers,
+                route: routing.route,
+                receivers: routing.receivers,
+                inhibit_rules: routing.inhibit_rules,
+                time_intervals: routing.time_intervals,
+                templates: routing.templates,
                 evaluation: self.evaluation.clone(),
+                grafana: self.grafana.clone(),
+                amazon_q: self.amazon_q.clone(),
             }),
             (groups, routing) => {
                 let mut errors = groups.err().unwrap_or_default();
@@ -109,10 +133,20 @@ pub struct Config {
     pub groups: Vec<RuleGroup>,
     /// Where alerts go.
     pub route: Route,
-    /// Who can be told; the route's receiver is among them.
+    /// Who can be told; the routes' receivers are among them.
     pub receivers: Vec<Receiver>,
+    /// Which alerts keep others quiet.
+    pub inhibit_rules: Vec<InhibitRule>,
+    /// The times that routes name.
+    pub time_intervals: TimeIntervals,
+    /// The templates that messages may call.
+    pub templates: NamedTemplates,
     /// How rules are evaluated.
     pub evaluation: EvaluationOptions,
+    /// Where people look at graphs.
+    pub grafana: Option<Grafana>,
+    /// The topics that get what Amazon Q Developer in chat applications reads.
+    pub amazon_q: BTreeSet<TopicArn>,
 }
 
 impl Config {

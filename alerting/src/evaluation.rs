@@ -270,11 +270,16 @@ impl<'a> RuleRun<'a> {
                     from
                 }
             });
-            state.health.skipped = Some(Skipped { from, to, at: now });
             state.evaluated_until = to;
+            // Where nothing is made up for it is Prometheus's way: an evaluation that was missed
+            // is none, and `for` is the time between those that were not.
+            let is_told = !options.max_catch_up.is_zero();
+            if is_told {
+                state.health.skipped = Some(Skipped { from, to, at: now });
+            }
             // Nobody knows whether the expression held in between: `for` starts anew.
             for alert in state.active.values_mut() {
-                if alert.state == AlertState::Pending {
+                if is_told && alert.state == AlertState::Pending {
                     alert.active_at = due.first;
                 }
             }
@@ -448,7 +453,7 @@ impl<'a> RuleRun<'a> {
                 if failure.kind == FailureKind::Transient {
                     unanswered.replace(Some(failure.message.clone()));
                 }
-                Some(Err(failure.message.clone()))
+                Some(Err(engine_words(&failure.message).to_owned()))
             }
         };
         let outcome = state_machine::evaluate(
@@ -531,6 +536,15 @@ impl<'a> RuleRun<'a> {
             at,
         }
     }
+}
+
+/// What the query engine said, without what the HTTP API and the client put before it: templates
+/// show it as Prometheus's own do.
+fn engine_words(message: &str) -> &str {
+    ["bad_data: invalid parameter \"query\": ", ": execution: "]
+        .into_iter()
+        .find_map(|before| message.split_once(before))
+        .map_or(message, |(_, said)| said)
 }
 
 /// Each series with its last sample.

@@ -14,7 +14,7 @@
 //! - [`state`]: the document that is kept from run to run.
 //!
 //! [`config`] is what a run is configured with; [`alertmanager`] reads the part of it that says
-//! whom to tell, and [`source`] is a file that a user wrote. [`labels`], [`timestamp`], [`duration`],
+//! whom to tell, and [`source`] is a file that a user wrote. [`labels`], [`matchers`], [`timestamp`], [`duration`],
 //! [`fingerprint`] and [`query`] are the words that the rest is written in.
 
 pub mod alert;
@@ -25,6 +25,7 @@ pub mod evaluation;
 pub mod fingerprint;
 mod float;
 pub mod labels;
+pub mod matchers;
 pub mod notify;
 mod presence;
 pub mod promql;

@@ -120,7 +120,18 @@ pub struct FileError {
 pub(crate) fn read_yaml<T: DeserializeOwned>(
     text: &str,
 ) -> Result<Option<T>, (Option<Location>, String)> {
-    let options = || serde_saphyr::options! { with_snippet: false };
+    // Bounded, but far beyond what the parser has by itself: ten thousand rules are a file that
+    // Prometheus takes, and so is one anchor that all of them refer to.
+    let options = || {
+        serde_saphyr::options! {
+            with_snippet: false,
+            budget: serde_saphyr::budget! {
+                max_events: 10_000_000,
+                max_nodes: 5_000_000,
+                enforce_alias_anchor_ratio: false,
+            },
+        }
+    };
     let read = |text| from_str_with_options::<Option<T>>(text, options());
     let parsed = match read(text) {
         Err(serde_saphyr::Error::MultipleDocuments { location, .. }) => {

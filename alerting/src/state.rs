@@ -12,7 +12,10 @@ use crate::rules::{RuleId, RuleKey};
 use crate::timestamp::Timestamp;
 
 /// The version of the document's form that this release writes.
-pub const FORMAT: u32 = 1;
+///
+/// 2 has silences and more than one group an alert; a release that knows only 1 would pass over
+/// them.
+pub const FORMAT: u32 = 2;
 
 /// Everything that a run needs to know of the runs before it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -144,7 +147,9 @@ impl State {
         if head.format > FORMAT {
             return Err(StateError::TooNew { found: head.format });
         }
-        serde_json::from_slice(bytes).map_err(StateError::Malformed)
+        let mut state: Self = serde_json::from_slice(bytes).map_err(StateError::Malformed)?;
+        state.format = FORMAT;
+        Ok(state)
     }
 
     /// Writes the document. The same state always gives the same bytes.

@@ -72,6 +72,17 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// RFC 3339, in any time zone, to the millisecond.
+impl std::str::FromStr for Timestamp {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let at = text.parse::<jiff::Timestamp>();
+        at.map(|at| Self(at.as_millisecond()))
+            .map_err(|error| error.to_string())
+    }
+}
+
 /// RFC 3339 in UTC, with a fraction only where there is one: `2026-11-23T06:13:14Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use alerting::config::Config;
 use alerting::evaluation::{self, Evaluation, EvaluationOptions, Happened, Progress};
 use alerting::labels::Labels;
-use alerting::notify::{self, Notification, Route, quiet};
+use alerting::notify::{self, Notification, quiet};
 use alerting::query::{Answer, Ask, FailureKind, QueryFailure};
 use alerting::rules::{RuleGroup, RuleKey};
 use alerting::state::{RuleState, State};
@@ -132,7 +132,7 @@ impl Backtest {
             },
             changed: BTreeMap::new(),
             all_changed: before,
-            restless: self.has_namesakes(),
+            restless: self.needs_every_run(),
             groups: BTreeMap::new(),
         };
         let mut length = self.shortest_interval().saturating_mul(FIRST_TICKS);
@@ -239,7 +239,7 @@ impl Backtest {
         };
         if replay.restless || replay.state.rules.values().any(restless) {
             let rules = &replay.state.rules;
-            replay.restless = self.has_namesakes() || rules.values().any(restless);
+            replay.restless = self.needs_every_run() || rules.values().any(restless);
             replay.all_changed = now;
         }
     }
@@ -278,7 +278,8 @@ impl Backtest {
     fn group_key(&self, labels: &Labels) -> String {
         let external = &self.config.evaluation.external.labels;
         let sent = external.with(labels.iter());
-        Route::group_key(&self.config.route.group_labels(&sent))
+        let route = &self.config.route;
+        route.group_key(&route.group_labels(&sent))
     }
 
     /// Hands answers to the chunk. What is not known is not guessed: the backtest ends there.
@@ -356,9 +357,18 @@ impl Backtest {
         run
     }
 
-    /// Whether rules have one name. They may fire one alert, and since when it is told to have fired
-    /// then depends on what was planned at each run.
-    fn has_namesakes(&self) -> bool {
+    /// Whether what is told may depend on more than a rule's news and its group's deadlines, so that
+    /// no run may be left out: rules of one name may fire one alert, and since when it is told to
+    /// have fired then depends on what was planned at each run; and routes, inhibition and mute
+    /// times make it depend on other alerts and on the time.
+    fn needs_every_run(&self) -> bool {
+        let config = &self.config;
+        if !config.route.routes.is_empty()
+            || !config.inhibit_rules.is_empty()
+            || !config.time_intervals.is_empty()
+        {
+            return true;
+        }
         let rules = self.config.groups.iter().flat_map(|group| &group.rules);
         let mut names = BTreeSet::new();
         rules

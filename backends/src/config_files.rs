@@ -12,6 +12,8 @@ use alerting::rules::SourceFile;
 const ALERTMANAGER: [&str; 2] = ["alertmanager.yml", "alertmanager.yaml"];
 /// The folder of rule files in a configuration folder.
 const RULES: &str = "rules";
+/// The folder of template files beside Alertmanager's configuration, and what they end in.
+const TEMPLATES: (&str, &str) = ("templates", "tmpl");
 
 /// Why there are no configuration files.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +68,27 @@ pub fn read(paths: &[PathBuf]) -> Result<ConfigFiles, ConfigFilesError> {
     found.read()
 }
 
+/// Reads the Alertmanager configuration at `path`, whatever it is called, or that of a
+/// configuration folder, with the template files beside it; no rule files.
+///
+/// # Errors
+/// Where a file cannot be read.
+pub fn read_alertmanager(path: &Path) -> Result<ConfigFiles, ConfigFilesError> {
+    let names = ALERTMANAGER.iter().map(|name| path.join(name));
+    let mut candidates = names.filter(|path| path.is_file());
+    let found = if path.is_dir() {
+        let found = candidates.next();
+        found.unwrap_or_else(|| path.join("alertmanager.yml"))
+    } else {
+        path.to_owned()
+    };
+    let paths = Paths {
+        rules: Vec::new(),
+        alertmanager: Some(found),
+    };
+    paths.read()
+}
+
 #[derive(Default)]
 struct Paths {
     rules: Vec<PathBuf>,
@@ -116,8 +139,42 @@ impl Paths {
         }
     }
 
+    /// The template files beside Alertmanager's configuration and in its folder for them, by
+    /// name.
+    fn templates(&self) -> Result<Vec<PathBuf>, ConfigFilesError> {
+        let Some(alertmanager) = &self.alertmanager else {
+            return Ok(Vec::new());
+        };
+        let beside = alertmanager.parent().unwrap_or(Path::new(""));
+        let beside = if beside.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            beside
+        };
+        let (folder, extension) = TEMPLATES;
+        let mut found = Vec::new();
+        for folder in [beside.to_owned(), beside.join(folder)] {
+            if !folder.is_dir() {
+                continue;
+            }
+            for entry in fs::read_dir(&folder).map_err(|error| failed(&folder, error))? {
+                let path = entry.map_err(|error| failed(&folder, error))?.path();
+                if path.extension().is_some_and(|it| it == extension) && path.is_file() {
+                    found.push(path);
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
     fn read(self) -> Result<ConfigFiles, ConfigFilesError> {
+        let templates = self.templates()?;
         Ok(ConfigFiles {
+            templates: templates
+                .iter()
+                .map(|path| read_one(path))
+                .collect::<Result<_, _>>()?,
             rules: self
                 .rules
                 .iter()

@@ -19,6 +19,7 @@ pub(crate) fn pack(files: &ConfigFiles) -> Result<(String, Vec<u8>), StoreError>
         .rules
         .iter()
         .chain(&files.alertmanager)
+        .chain(&files.templates)
         .flat_map(|file| [file.name.as_str(), file.text.as_str()])
         .collect();
     let name = hash_128(&parts);

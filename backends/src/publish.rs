@@ -1,9 +1,11 @@
 //! The second half of a run: what it claimed it publishes, and strikes off.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alerting::config::Config;
-use alerting::notify::{Details, Notification, Outbox, Outgoing};
+use alerting::notify::{
+    self, Details, Integration, MAX_MESSAGES, Notification, Outbox, Outgoing, TopicArn,
+};
 use alerting::state::State;
 use alerting::timestamp::Timestamp;
 
@@ -30,8 +32,37 @@ pub struct Published {
     pub refused: Vec<String>,
 }
 
+/// A run's publishing as far as it has come.
+struct Publishing<'a> {
+    run_id: &'a str,
+    config: &'a Config,
+    state: &'a State,
+    deadline: Timestamp,
+    /// How often each target failed.
+    failures: BTreeMap<String, usize>,
+    published: Published,
+}
+
+/// The topic that a notification goes to.
+fn topic<'a>(config: &'a Config, notification: &Notification) -> Option<&'a TopicArn> {
+    let receiver = config.receiver(&notification.receiver)?;
+    match receiver.integration(&notification.integration)? {
+        Integration::Sns(sns) => Some(&sns.topic_arn),
+        Integration::Terminal => None,
+    }
+}
+
+/// Where a notification goes: its topic, whoever has it, or else the receiver's channel.
+fn target(config: &Config, notification: &Notification) -> String {
+    topic(config, notification).map_or_else(
+        || format!("{}/{}", notification.receiver, notification.integration),
+        ToString::to_string,
+    )
+}
+
 impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
-    /// Publishes what the state says `run_id` has claimed.
+    /// Publishes what the state says `run_id` has claimed. Of more than a few for one topic the
+    /// first ones go out each by itself, and the rest in one message.
     pub(crate) async fn publish(
         &self,
         run_id: &str,
@@ -39,74 +70,135 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
         state: &State,
         deadline: Timestamp,
     ) -> Published {
-        let mut published = Published::default();
-        let outbox = &state.notify.outbox;
-        let mut failures: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-        for notification in outbox.claimed_by(run_id, self.clock.now()) {
-            let id = &notification.id;
-            let channel = (
-                notification.receiver.as_str(),
-                notification.integration.as_str(),
-            );
-            let outcome = if failures.get(&channel).is_some_and(|n| *n >= MAX_FAILURES) {
-                Err(PublishError::Transient(format!(
-                    "{} of {} fails, and is left alone until the next run",
-                    notification.integration, notification.receiver
-                )))
-            } else if self.clock.now() < deadline {
-                let details = self.details(notification, config, state, deadline).await;
-                // Whatever took long until now, the claim must still be ours.
-                match self.still_claimed(run_id, id).await {
-                    Ok(true) => {
-                        let outgoing = Outgoing {
-                            notification,
-                            details: &details,
-                            config,
-                            now: self.clock.now(),
-                        };
-                        self.notifier.publish(&outgoing).await
-                    }
-                    Ok(false) => {
-                        published
-                            .postponed
-                            .push(format!("{id}: another run took it over"));
-                        continue;
-                    }
-                    Err(error) => Err(PublishError::Transient(error.to_string())),
-                }
-            } else {
-                Err(PublishError::Transient(
-                    "the run's time is used up".to_owned(),
-                ))
-            };
-            let settled = match &outcome {
-                Ok(()) => {
-                    published.delivered += 1;
-                    self.settle(|outbox| {
-                        outbox.delivered(id, run_id);
-                    })
-                    .await
-                }
-                Err(PublishError::Transient(error)) => {
-                    *failures.entry(channel).or_default() += 1;
-                    published.postponed.push(format!("{id}: {error}"));
-                    self.settle(|outbox| outbox.release(id, run_id)).await
-                }
-                Err(PublishError::Refused(error)) => {
-                    published.refused.push(format!("{id}: {error}"));
-                    let now = self.clock.now();
-                    self.settle(|outbox| outbox.refused(id, run_id, error.clone(), now))
-                        .await
-                }
-            };
-            if let Err(error) = settled {
-                // The claim expires, and the notification comes again with the same id.
-                published
-                    .postponed
-                    .push(format!("{id}: its outcome was not recorded: {error}"));
+        let mut publishing = Publishing {
+            run_id,
+            config,
+            state,
+            deadline,
+            failures: BTreeMap::new(),
+            published: Published::default(),
+        };
+        let mut flooded: BTreeMap<String, Vec<&Notification>> = BTreeMap::new();
+        let claimed: Vec<&Notification> = state
+            .notify
+            .outbox
+            .claimed_by(run_id, self.clock.now())
+            .collect();
+        let mut owed: BTreeMap<String, usize> = BTreeMap::new();
+        for notification in &claimed {
+            // A terminal takes whatever comes.
+            if topic(config, notification).is_some() {
+                *owed.entry(target(config, notification)).or_default() += 1;
             }
         }
-        published
+        let mut sent: BTreeMap<String, usize> = BTreeMap::new();
+        for notification in claimed {
+            let target = target(config, notification);
+            let is_flood = owed.get(&target).is_some_and(|owed| *owed > MAX_MESSAGES);
+            let sent = sent.entry(target.clone()).or_default();
+            if is_flood && *sent + 1 >= MAX_MESSAGES {
+                flooded.entry(target).or_default().push(notification);
+            } else {
+                *sent += 1;
+                self.publish_one(&mut publishing, notification, &[&notification.id])
+                    .await;
+            }
+        }
+        for of in flooded.values() {
+            let ids: Vec<&str> = of.iter().map(|one| one.id.as_str()).collect();
+            if let Some(digest) = notify::digest(of, self.clock.now()) {
+                self.publish_one(&mut publishing, &digest, &ids).await;
+            }
+        }
+        publishing.published
+    }
+
+    /// Publishes one message, which tells of the owed notifications `ids`, and strikes them off.
+    async fn publish_one(
+        &self,
+        publishing: &mut Publishing<'_>,
+        notification: &Notification,
+        ids: &[&str],
+    ) {
+        let Publishing {
+            run_id,
+            config,
+            state,
+            deadline,
+            ..
+        } = *publishing;
+        let published = &mut publishing.published;
+        let id = &notification.id;
+        let failures = publishing.failures.entry(target(config, notification));
+        let failures = failures.or_default();
+        let outcome = if *failures >= MAX_FAILURES {
+            Err(PublishError::Transient(format!(
+                "{} of {} fails, and is left alone until the next run",
+                notification.integration, notification.receiver
+            )))
+        } else if self.clock.now() < deadline {
+            let details = self.details(notification, config, state, deadline).await;
+            // Whatever took long until now, the claim must still be ours.
+            match self.still_claimed(run_id, ids).await {
+                Ok(true) => {
+                    let outgoing = Outgoing {
+                        notification,
+                        details: &details,
+                        config,
+                        now: self.clock.now(),
+                    };
+                    self.notifier.publish(&outgoing).await
+                }
+                Ok(false) => {
+                    published
+                        .postponed
+                        .push(format!("{id}: another run took it over"));
+                    return;
+                }
+                Err(error) => Err(PublishError::Transient(error.to_string())),
+            }
+        } else {
+            Err(PublishError::Transient(
+                "the run's time is used up".to_owned(),
+            ))
+        };
+        let settled = match &outcome {
+            Ok(()) => {
+                published.delivered += ids.len();
+                self.settle(|outbox| {
+                    for id in ids {
+                        outbox.delivered(id, run_id);
+                    }
+                })
+                .await
+            }
+            Err(PublishError::Transient(error)) => {
+                *failures += 1;
+                published.postponed.push(format!("{id}: {error}"));
+                self.settle(|outbox| {
+                    for id in ids {
+                        outbox.release(id, run_id);
+                    }
+                })
+                .await
+            }
+            Err(PublishError::Refused(error)) => {
+                published.refused.push(format!("{id}: {error}"));
+                let now = self.clock.now();
+                self.settle(|outbox| {
+                    for id in ids {
+                        outbox.refused(id, run_id, error.clone(), now);
+                    }
+                })
+                .await
+            }
+        };
+        if let Err(error) = settled {
+            // The claim expires, and the notification comes again with the same id.
+            published
+                .postponed
+                .push(format!("{id}: its outcome was not recorded: {error}"));
+        }
     }
 
     async fn details(
@@ -126,17 +218,16 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
         details
     }
 
-    async fn still_claimed(&self, run_id: &str, id: &str) -> Result<bool, RunError> {
+    /// Whether all of them are still the run's to publish.
+    async fn still_claimed(&self, run_id: &str, ids: &[&str]) -> Result<bool, RunError> {
         let Some((document, _)) = self.store.load().await? else {
             return Ok(false);
         };
         let state = State::from_json(&document)?;
         let now = self.clock.now();
-        Ok(state
-            .notify
-            .outbox
-            .claimed_by(run_id, now)
-            .any(|claimed| claimed.id == id))
+        let claimed = state.notify.outbox.claimed_by(run_id, now);
+        let claimed: BTreeSet<&str> = claimed.map(|claimed| claimed.id.as_str()).collect();
+        Ok(ids.iter().all(|id| claimed.contains(id)))
     }
 
     /// Changes the stored outbox, whatever else was committed meanwhile.

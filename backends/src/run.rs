@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use alerting::config::{Config, ConfigFiles, Settings};
 use alerting::evaluation::{Evaluation, Progress};
-use alerting::notify::{self, Trouble};
+use alerting::notify::{self, Silence, Trouble, silence};
 use alerting::query::{Answer, Ask, FailureKind, QueryFailure};
 use alerting::rules::RuleKey;
 use alerting::state::{State, StateError};
@@ -30,6 +30,15 @@ pub trait Querier {
         ask: &Ask,
         deadline: Timestamp,
     ) -> impl Future<Output = Result<Answer, QueryFailure>>;
+
+    /// The silences that are kept where it asks, or why they cannot be read; None where there
+    /// are none to be honoured.
+    fn silences(
+        &self,
+        _deadline: Timestamp,
+    ) -> impl Future<Output = Option<Result<Vec<Silence>, String>>> {
+        async { None }
+    }
 }
 
 /// How a run goes about it.
@@ -80,6 +89,9 @@ pub struct RunReport {
     pub published: Published,
     /// Why the configuration was refused, if it was.
     pub config_refused: Option<String>,
+    /// Why the silences of the workspace's alert manager could not be read, if so: the last known
+    /// ones hold.
+    pub silences_unread: Option<String>,
     /// Rules with what they fail of.
     pub failing: Vec<String>,
     /// How many notifications stay owed.
@@ -200,6 +212,10 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
         report.failing = failing(&state);
         report.lag = lag(&state, &config, now);
 
+        if let Some(read) = self.querier.silences(deadline).await {
+            report.silences_unread = read.as_ref().err().cloned();
+            silence::take_workspace(&mut state.notify, read, now);
+        }
         let began = self.clock.now();
         notify::plan(&mut state, &config, &troubles, now);
         let claimed_at = self.clock.now();

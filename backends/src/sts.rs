@@ -17,6 +17,7 @@ pub struct AssumedRole {
     client: Client,
     role_arn: String,
     session_name: String,
+    external_id: Option<String>,
 }
 
 impl AssumedRole {
@@ -31,7 +32,15 @@ impl AssumedRole {
             client: Client::new(config),
             role_arn: role_arn.into(),
             session_name: session_name.into(),
+            external_id: None,
         }
+    }
+
+    /// The same with what the role's trust may ask for.
+    #[must_use]
+    pub fn with_external_id(mut self, external_id: Option<String>) -> Self {
+        self.external_id = external_id;
+        self
     }
 
     async fn assume(&self) -> Result<Credentials, CredentialsError> {
@@ -43,6 +52,7 @@ impl AssumedRole {
             .assume_role()
             .role_arn(&self.role_arn)
             .role_session_name(&self.session_name)
+            .set_external_id(self.external_id.clone())
             .send()
             .await
             .map_err(|error| refused(reason(&error)))?;

@@ -4,9 +4,13 @@ mod backtest;
 mod check;
 mod credentials;
 mod doctor;
+mod preview;
+mod routes;
 mod ruling;
 mod run;
+mod scenario;
 mod server;
+mod silence;
 
 use std::process::ExitCode;
 
@@ -32,6 +36,13 @@ enum Command {
     /// Say what rules would have done over a span of history: when alerts were pending and firing,
     /// and what would have been told.
     Backtest(Box<backtest::Args>),
+    /// Print the receivers that an alert with these labels goes to, separated by commas.
+    Routes(routes::Args),
+    /// Show a message as it will arrive.
+    Preview(preview::Args),
+    /// Add, list and expire silences.
+    #[command(subcommand)]
+    Silence(silence::Command),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +59,9 @@ fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Backtest(args) => backtest::backtest(&args),
+        Command::Routes(args) => routes::routes(&args),
+        Command::Preview(args) => preview::preview(&args),
+        Command::Silence(command) => silence::silence(&command),
     };
     done.unwrap_or_else(|error| {
         tracing::error!("{error:#}");

@@ -81,6 +81,7 @@ impl Ruling {
                 group_wait: self.group_wait,
                 group_interval: self.group_interval,
                 repeat_interval: self.repeat_interval,
+                ..Route::default()
             },
             receivers: vec![Receiver::terminal("terminal")],
             evaluation: EvaluationOptions {
@@ -97,6 +98,7 @@ impl Ruling {
                 schedule: self.interval,
                 ..EvaluationOptions::default()
             },
+            ..Settings::default()
         }
     }
 }

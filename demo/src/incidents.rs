@@ -108,7 +108,9 @@ pub fn collector_dies() -> Incident {
     let mut incident = two_pods_on_one_node();
     "collector-dies".clone_into(&mut incident.scenario.name);
     let begins = incident.begins;
-    incident.silent = vec![begins + 10 * MINUTE..begins + 40 * MINUTE];
+    incident
+        .silent
+        .push(begins + 10 * MINUTE..begins + 40 * MINUTE);
     incident
 }
 

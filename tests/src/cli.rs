@@ -92,7 +92,7 @@ fn check_reads_alertmanagers_file_too() {
         0,
         &[
             "1 alerting rule(s): all well",
-            "one route, to \"ops\"; 1 receiver(s): all well",
+            "1 route(s), 1 receiver(s), 0 inhibition rule(s): all well",
         ],
     );
     check(

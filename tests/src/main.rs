@@ -10,11 +10,14 @@
 //! - [`proxy`]: a network that fails when it is told to; [`front`] decides request by request
 //! - [`ruler`]: the whole ruler on a clock that is turned by hand
 //! - [`dnswatch`]: the program as a user has it
+//! - [`delivery`]: an AWS around a function that hands notifications on
 //!
 //! What they prove:
 //! - [`catalogue`]: the rules' unit tests tell a changed rule from the right one; every rule has its
 //!   pages
 //! - [`backtest`]: `dnswatch backtest` tells what the ruler would have told
+//! - [`alertmanager`]: a running Alertmanager and amtool judge configuration, routing, the whole
+//!   notification pipeline, and messages by templates
 //! - [`cli`]: `dnswatch check` and `dnswatch run --once`, as a user meets them
 //! - [`collect`]: every way of the samples into a workspace, run by a real Prometheus: labels, rights,
 //!   the rules on what arrives
@@ -25,6 +28,9 @@
 //! - [`outage`]: an outage of the backend loses no tick, and is no all-clear
 //! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
 //!   for rules that are hard to evaluate, one tick a run or many; the same failures
+//! - [`timelines`]: a thousand made-up rules and histories are at every tick as promtool has them
+//! - [`mutated`]: damaged rule files and templates are refused or read, and do no harm
+//! - [`live`]: a running Prometheus and we have the same alerts while rules fail and files change
 //! - [`deployed`]: the stack on a local AWS: schedule, roles, queue; a storm told by Slack and
 //!   e-mail; deployed by a person who answers; nothing lost while the function is killed and all
 //!   around it fails
@@ -39,7 +45,8 @@
 //! - [`stack`]: the template keeps the linters' rules, and allows what the code calls and no more
 //! - [`state_file`]: the state file under `kill -9`, and under two rulers at once
 //! - [`telemetry`]: telemetry that stops holds an alert, and nobody is told that it is over
-//! - [`slack`]: messages keep Slack's rules whatever they hold, and each is posted, once
+//! - [`slack`], [`pagerduty`]: messages keep the service's rules whatever they hold, and each is
+//!   sent, once, in its group's order
 //!
 //! A test that needs a real part begins by asking for it, and ends there without it: in CI that
 //! is a failure, elsewhere it is told by name.
@@ -57,10 +64,12 @@
     reason = "all of this crate is tests, which fail by panicking and tell why"
 )]
 
+mod alertmanager;
 mod backtest;
 mod catalogue;
 mod cli;
 mod collect;
+mod delivery;
 mod deployed;
 mod dnswatch;
 mod doctor;
@@ -70,8 +79,11 @@ mod failing;
 mod front;
 mod history;
 mod leash;
+mod live;
+mod mutated;
 mod nasty;
 mod outage;
+mod pagerduty;
 mod parts;
 mod planner;
 mod prometheus;
@@ -89,4 +101,5 @@ mod sns;
 mod stack;
 mod state_file;
 mod telemetry;
+mod timelines;
 mod weather;

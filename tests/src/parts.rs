@@ -9,6 +9,7 @@ use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::alertmanager::AlertmanagerTools;
 use crate::prometheus::PrometheusTools;
 
 /// Prometheus and promtool. `None` is a skip, and has been told: the test ends there.
@@ -18,6 +19,26 @@ pub(crate) fn prometheus() -> Option<PrometheusTools> {
     Some(PrometheusTools {
         prometheus: folder.join("prometheus"),
         promtool: folder.join("promtool"),
+    })
+}
+
+/// The same of Prometheus 3. `None` is a skip, and has been told: the test ends there.
+#[track_caller]
+pub(crate) fn prometheus3() -> Option<PrometheusTools> {
+    let folder = part("prometheus3", Location::caller())?;
+    Some(PrometheusTools {
+        prometheus: folder.join("prometheus"),
+        promtool: folder.join("promtool"),
+    })
+}
+
+/// Alertmanager and amtool. `None` is a skip, and has been told: the test ends there.
+#[track_caller]
+pub(crate) fn alertmanager() -> Option<AlertmanagerTools> {
+    let folder = part("alertmanager", Location::caller())?;
+    Some(AlertmanagerTools {
+        alertmanager: folder.join("alertmanager"),
+        amtool: folder.join("amtool"),
     })
 }
 

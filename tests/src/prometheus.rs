@@ -35,6 +35,15 @@ impl PrometheusTools {
             .with_context(|| format!("running {}", promtool.display()))
     }
 
+    /// What promtool says that it is: `3.5.3`, for example.
+    pub(crate) fn version(&self) -> Result<String> {
+        let said = self.promtool(["--version"])?;
+        let text = String::from_utf8_lossy(&said.stdout) + String::from_utf8_lossy(&said.stderr);
+        let (_, rest) = text.split_once("version ").context("a version")?;
+        let end = rest.find(|c: char| c != '.' && !c.is_ascii_digit());
+        Ok(rest[..end.unwrap_or(rest.len())].to_owned())
+    }
+
     /// A server to set up and start.
     pub(crate) fn server(&self) -> Setup<'_> {
         Setup {
@@ -104,8 +113,10 @@ impl Setup<'_> {
         // The kernel chooses a free port, and the log tells it: no other can take it in between.
         let address = process
             .says(START, |line| {
-                let (_, rest) = line.split_once("msg=\"Listening on\" address=")?;
-                Some(rest.trim_matches('"').to_owned())
+                let (_, rest) = line.split_once("msg=\"Listening on\"")?;
+                // Prometheus 3 names its component in between.
+                let (_, address) = rest.split_once("address=")?;
+                Some(address.trim_matches('"').to_owned())
             })
             .await?;
         process
@@ -121,7 +132,7 @@ impl Setup<'_> {
             http,
             url: format!("http://{address}"),
             process,
-            _folder: folder,
+            folder,
         };
         prometheus.get("/-/ready", &[]).await?;
         Ok(prometheus)
@@ -162,7 +173,7 @@ pub(crate) struct Prometheus {
     url: String,
     // Before the folder, so that the server has ended when its files go.
     process: Leash,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Prometheus {
@@ -174,6 +185,16 @@ impl Prometheus {
     /// The server's process.
     pub(crate) fn process(&self) -> &Leash {
         &self.process
+    }
+
+    /// Has the server read its configuration anew, after one of its files was written.
+    pub(crate) async fn reload(&self, file: &str, text: &str) -> Result<()> {
+        std::fs::write(self.folder.path().join(file), text)?;
+        let answer = self.http.post(format!("{}/-/reload", self.url));
+        let answer = answer.send().await?;
+        let status = answer.status();
+        ensure!(status.is_success(), "{status}: {}", answer.text().await?);
+        Ok(())
     }
 
     /// The body of a page; an error if it is not a good answer.

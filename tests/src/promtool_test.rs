@@ -7,6 +7,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use alerting::alert::AlertState;
+use alerting::labels::Labels;
 use alerting::rules::{Defaults, SourceFile, load};
 use alerting::timestamp::Timestamp;
 use anyhow::{Context as _, Result, ensure};
@@ -78,31 +79,8 @@ impl Comparison<'_> {
         let mut alerts = Vec::new();
         for (tick, active) in ticks {
             let at = in_go(tick.since(self.start));
-            expressions.push(json!({
-                "expr": "ALERTS",
-                "eval_time": at,
-                "exp_samples": active.iter().map(alerts_sample).collect::<Value>(),
-            }));
-            expressions.push(json!({
-                "expr": "ALERTS_FOR_STATE",
-                "eval_time": at,
-                "exp_samples": active
-                    .iter()
-                    .map(|alert| for_state_sample(alert, self.start))
-                    .collect::<Value>(),
-            }));
-            for name in &names {
-                alerts.push(json!({
-                    "eval_time": at,
-                    "alertname": name,
-                    "exp_alerts": active
-                        .iter()
-                        .filter(|alert| alert.name() == *name)
-                        .filter(|alert| alert.state == AlertState::Firing)
-                        .map(expected_alert)
-                        .collect::<Value>(),
-                }));
-            }
+            expressions.extend(self::expressions(&at, active, self.start));
+            alerts.extend(names.iter().map(|name| self::alerts(&at, active, name)));
         }
         Ok(json!({
             "rule_files": self.files.iter().map(base_name).collect::<Value>(),
@@ -119,7 +97,7 @@ impl Comparison<'_> {
 
 /// promtool's words, and of the lists that it shows of samples, which are long, only in what they
 /// differ.
-fn differences(said: &str) -> String {
+pub(crate) fn differences(said: &str) -> String {
     let mut shown = Vec::new();
     let mut ours = BTreeSet::new();
     let samples = |list: &str| {
@@ -157,6 +135,41 @@ fn in_go(duration: Duration) -> String {
     format!("{}s", duration.as_secs())
 }
 
+/// What promtool is to find of `active` at a tick that is `at` after its time 0: the samples of
+/// `ALERTS` and `ALERTS_FOR_STATE`.
+pub(crate) fn expressions(at: &str, active: &[Active], start: Timestamp) -> [Value; 2] {
+    [
+        json!({
+            "expr": "ALERTS",
+            "eval_time": at,
+            "exp_samples": active.iter().map(alerts_sample).collect::<Value>(),
+        }),
+        json!({
+            "expr": "ALERTS_FOR_STATE",
+            "eval_time": at,
+            "exp_samples": active
+                .iter()
+                .map(|alert| for_state_sample(alert, start))
+                .collect::<Value>(),
+        }),
+    ]
+}
+
+/// What promtool is to find of `active` at a tick: the alerts called `name` that fire, with their
+/// annotations.
+pub(crate) fn alerts(at: &str, active: &[Active], name: &str) -> Value {
+    json!({
+        "eval_time": at,
+        "alertname": name,
+        "exp_alerts": active
+            .iter()
+            .filter(|alert| alert.name() == name)
+            .filter(|alert| alert.state == AlertState::Firing)
+            .map(expected_alert)
+            .collect::<Value>(),
+    })
+}
+
 fn alerts_sample(alert: &Active) -> Value {
     let state = match alert.state {
         AlertState::Inactive => "inactive",
@@ -164,14 +177,32 @@ fn alerts_sample(alert: &Active) -> Value {
         AlertState::Firing => "firing",
     };
     let labels = alert.in_series.with([("alertstate", state)]);
-    json!({"labels": format!("ALERTS{labels}"), "value": 1})
+    json!({"labels": selector("ALERTS", &labels), "value": 1})
 }
 
 fn for_state_sample(alert: &Active, start: Timestamp) -> Value {
     json!({
-        "labels": format!("ALERTS_FOR_STATE{}", alert.in_series),
+        "labels": selector("ALERTS_FOR_STATE", &alert.in_series),
         "value": alert.active_at.since(start).as_secs(),
     })
+}
+
+/// A series in PromQL, whose texts are escaped as JSON's are; a name that is no word is in quotes,
+/// which only Prometheus 3 reads.
+fn selector(metric: &str, labels: &Labels) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let matchers: Vec<String> = labels
+        .iter()
+        .map(|(name, value)| {
+            let value = json!(value);
+            if name.chars().all(is_word) {
+                format!("{name}={value}")
+            } else {
+                format!("{}={value}", json!(name))
+            }
+        })
+        .collect();
+    format!("{metric}{{{}}}", matchers.join(","))
 }
 
 fn expected_alert(alert: &Active) -> Value {

@@ -11,7 +11,7 @@ use alerting::evaluation::EvaluationOptions;
 use alerting::labels::{ALERT_NAME, Labels};
 use alerting::notify::{Message, Notification, Outgoing, Route};
 use alerting::rules::{Defaults, SourceFile};
-use alerting::state::State;
+use alerting::state::{RuleState, State};
 use alerting::state_machine::Semantics;
 use alerting::timestamp::Timestamp;
 use anyhow::{Context as _, Result};
@@ -201,8 +201,13 @@ pub(crate) fn impatient(url: &str) -> ClientOptions {
 
 /// The pending and firing alerts of all rules, sorted.
 pub(crate) fn active(state: &State) -> Vec<Active> {
+    active_of(state.rules.values())
+}
+
+/// The same of some rules.
+pub(crate) fn active_of<'a>(rules: impl Iterator<Item = &'a RuleState>) -> Vec<Active> {
     let mut active = Vec::new();
-    for rule in state.rules.values() {
+    for rule in rules {
         let alerts = rule.active.values();
         for alert in alerts.filter(|alert| alert.state != AlertState::Inactive) {
             let annotations = alert.annotations.iter();

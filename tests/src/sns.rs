@@ -19,6 +19,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use backends::aws::sdk_config;
 use backends::http::{self, HttpOptions};
 use backends::notify::{Notifier as _, PublishError, SnsNotifier, SnsOptions};
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -147,10 +149,7 @@ fn config(topic: &str) -> Result<Config> {
     let settings = Settings {
         receivers: vec![Receiver {
             name: defaults.route.receiver.clone(),
-            sns: vec![SnsConfig {
-                topic_arn: topic_arn(topic).parse()?,
-                send_resolved: true,
-            }],
+            sns: vec![SnsConfig::of(topic_arn(topic).parse()?)],
             terminal: false,
         }],
         ..defaults
@@ -188,6 +187,7 @@ fn notification(texts: &[String]) -> Notification {
         resolved: 0,
         alerts,
         truncated: 0,
+        groups: 0,
         created_at: Timestamp::from_secs(1_795_414_394),
         attempts: 1,
         claim: None,
@@ -301,6 +301,60 @@ async fn sns_accepts_every_notification_and_delivers_it_unchanged() -> Result<()
         matches!(&missing, Err(PublishError::Transient(said)) if said.contains("elsewhere: NotFound")),
         "{missing:?}"
     );
+    Ok(())
+}
+
+/// What somebody who controls labels would write, as labels and annotations of up to three alerts:
+/// for people and machines by the topic's protocols, and for Amazon Q.
+#[tokio::test]
+async fn sns_accepts_whatever_labels_hold_for_every_reader() -> Result<()> {
+    let Some(server) = parts::moto() else {
+        return Ok(());
+    };
+    let moto = Moto::start(&server).await?;
+    let notifier = notifier(&moto.url, SnsOptions::default())?;
+    let mut runner = TestRunner::deterministic();
+    let texts = proptest::collection::vec(crate::slack::hostile(), 1..4);
+    for _ in 0..60 {
+        let texts = texts
+            .new_tree(&mut runner)
+            .map_err(|e| anyhow::anyhow!("{e}"))?;
+        let notification = notification(&texts.current());
+        for is_for_q in [false, true] {
+            let mut config = config("alerts")?;
+            if is_for_q {
+                config.amazon_q.insert(topic_arn("alerts").parse()?);
+            }
+            let outgoing = Outgoing {
+                notification: &notification,
+                details: &Details::default(),
+                config: &config,
+                now: Timestamp::from_secs(1_795_414_400),
+            };
+            notifier.publish(&outgoing).await?;
+            let sent = outgoing.sns();
+            ensure!(sent.is_json != is_for_q);
+            let message = if is_for_q {
+                sent.document
+            } else {
+                let document: Value = serde_json::from_str(&sent.document)?;
+                document["default"]
+                    .as_str()
+                    .context("a default")?
+                    .to_owned()
+            };
+            let delivered = moto.received().await?;
+            ensure!(
+                delivered["Message"] == message.as_str(),
+                "{delivered:.200?}"
+            );
+            ensure!(
+                delivered["Subject"] == sent.subject.as_str(),
+                "{delivered:.200?}"
+            );
+            ensure!(serde_json::from_str::<Value>(&message)?.is_object());
+        }
+    }
     Ok(())
 }
 

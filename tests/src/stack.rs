@@ -9,9 +9,9 @@ use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result, ensure};
 use aws_lambda_events::event::sqs::SqsEvent;
+use delivery::envelope::Delivery;
+use delivery::message::Message;
 use serde_json::Value;
-use slack::envelope::Delivery;
-use slack::message::Message;
 use slack::render::{self, Circumstances};
 
 use crate::parts;
@@ -23,7 +23,11 @@ const READ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/oracles/stack/read.py")
 const SERVICES: [&str; 6] = ["amp", "dynamodb", "secretsmanager", "sns", "sqs", "sts"];
 
 /// What the ruler's role may do that no call of the SDK shows.
-const RULER_BESIDES: [(&str, &str); 5] = [
+const RULER_BESIDES: [(&str, &str); 6] = [
+    (
+        "aps:ListAlertManagerSilences",
+        "our own client of the workspace's alert manager",
+    ),
     ("aps:QueryMetrics", "our own client of the Prometheus API"),
     (
         "kms:Decrypt",
@@ -37,8 +41,8 @@ const RULER_BESIDES: [(&str, &str); 5] = [
     ("logs:PutLogEvents", "Lambda, in the function's name"),
 ];
 
-/// The same of the Slack function's role.
-const SLACK_BESIDES: [(&str, &str); 6] = [
+/// The same of the roles of the functions behind queues.
+const QUEUE_BESIDES: [(&str, &str); 6] = [
     (
         "kms:Decrypt",
         "SQS and Secrets Manager, in the reader's name",
@@ -253,12 +257,22 @@ fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
 fn sources(function: &str) -> Result<Vec<PathBuf>> {
     let own = Path::new(ROOT).join("functions").join(function).join("src");
     let backends = Path::new(ROOT).join("backends/src");
-    let mut found = vec![own.clone()];
+    let mut own = vec![own];
+    // What all functions behind queues share is theirs.
+    if std::fs::read_to_string(own[0].join("main.rs"))?.contains("delivery::") {
+        own.push(Path::new(ROOT).join("functions/delivery/src"));
+    }
+    let mut found = own.clone();
+    let own: Vec<PathBuf> = own
+        .iter()
+        .map(|folder| rust_files(folder))
+        .collect::<Result<Vec<_>>>()?
+        .concat();
     for entry in std::fs::read_dir(&backends)? {
         let path = entry?.path();
         let name = path.file_stem().and_then(OsStr::to_str).context("a name")?;
         let used = format!("backends::{name}");
-        for file in rust_files(&own)? {
+        for file in &own {
             if std::fs::read_to_string(file)?.contains(&used) {
                 found.push(path.clone());
                 break;
@@ -309,14 +323,19 @@ fn the_ruler_may_do_what_it_does() -> Result<()> {
 }
 
 #[test]
+fn the_pagerduty_function_may_do_what_it_does() -> Result<()> {
+    check_permissions("pagerduty", "PagerDutyRole", &QUEUE_BESIDES)
+}
+
+#[test]
 fn the_slack_function_may_do_what_it_does() -> Result<()> {
-    check_permissions("slack", "SlackRole", &SLACK_BESIDES)
+    check_permissions("slack", "SlackRole", &QUEUE_BESIDES)
 }
 
 /// A variable that the template misspells, or that nothing reads, would be a setting without
 /// effect.
 #[track_caller]
-fn check_variables(function: &str, resource: &str, file: &str) -> Result<()> {
+fn check_variables(resource: &str, files: &[&str]) -> Result<()> {
     let Some(sam) = parts::sam() else {
         return Ok(());
     };
@@ -325,13 +344,11 @@ fn check_variables(function: &str, resource: &str, file: &str) -> Result<()> {
         .as_object()
         .context("variables")?;
     let set: BTreeSet<&str> = set.keys().map(String::as_str).collect();
-    let source = Path::new(ROOT)
-        .join("functions")
-        .join(function)
-        .join("src")
-        .join(file);
-    let source = std::fs::read_to_string(source)?;
-    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let mut code = String::new();
+    for file in files {
+        let source = std::fs::read_to_string(Path::new(ROOT).join("functions").join(file))?;
+        code.push_str(source.split("#[cfg(test)]").next().unwrap_or_default());
+    }
     let read: BTreeSet<&str> = code
         .split('"')
         .filter(|text| text.contains('_'))
@@ -345,12 +362,19 @@ fn check_variables(function: &str, resource: &str, file: &str) -> Result<()> {
 
 #[test]
 fn the_ruler_reads_every_variable() -> Result<()> {
-    check_variables("ruler", "RulerFunction", "environment.rs")
+    check_variables("RulerFunction", &["ruler/src/environment.rs"])
 }
 
 #[test]
 fn the_slack_function_reads_every_variable() -> Result<()> {
-    check_variables("slack", "SlackFunction", "config.rs")
+    let files = ["slack/src/config.rs", "delivery/src/environment.rs"];
+    check_variables("SlackFunction", &files)
+}
+
+#[test]
+fn the_pagerduty_function_reads_every_variable() -> Result<()> {
+    let files = ["pagerduty/src/config.rs", "delivery/src/environment.rs"];
+    check_variables("PagerDutyFunction", &files)
 }
 
 fn event(name: &str) -> Result<Value> {

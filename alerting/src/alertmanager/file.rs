@@ -59,6 +59,7 @@ pub(super) type List<T> = Option<Vec<Spanned<Option<Mapping<T>>>>>;
 /// Declares the fields of one mapping, by their names in the file.
 macro_rules! fields {
     ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty,)* }) => {
+        // `match` and `continue` are words of Rust.
         $(#[$doc])*
         #[derive(Debug, Default)]
         pub(super) struct $name {
@@ -71,6 +72,12 @@ macro_rules! fields {
                 key: &str,
                 map: &mut A,
             ) -> Result<bool, A::Error> {
+                let key = match key {
+                    "match" => "match_equal",
+                    "continue" => "goes_on",
+                    "match_equal" | "goes_on" => return Ok(false),
+                    key => key,
+                };
                 match key {
                     $(stringify!($field) => self.$field = map.next_value()?,)*
                     _ => return Ok(false),
@@ -81,24 +88,74 @@ macro_rules! fields {
     };
 }
 
+/// Names and texts, in the order of the file.
+#[derive(Debug, Default)]
+pub(super) struct Pairs(pub(super) Vec<(Spanned<String>, Spanned<String>)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PairByPair;
+
+        impl<'de> Visitor<'de> for PairByPair {
+            type Value = Pairs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a mapping of names to texts")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+
+        deserializer.deserialize_map(PairByPair)
+    }
+}
+
+/// A list of texts.
+pub(super) type Texts = Option<Vec<Spanned<String>>>;
+
 fields! {
     /// The whole file, bare or wrapped.
     File {
+        global: Option<Mapping<Global>>,
         route: Option<Mapping<Route>>,
         receivers: List<Receiver>,
+        inhibit_rules: List<InhibitRule>,
+        time_intervals: List<NamedIntervals>,
+        mute_time_intervals: List<NamedIntervals>,
+        templates: Texts,
         alertmanager_config: Text,
-        template_files: Option<Spanned<IgnoredAny>>,
+        template_files: Option<Spanned<Option<Pairs>>>,
     }
 }
 
 fields! {
-    /// The root route.
+    /// What holds for all receivers.
+    Global {
+        resolve_timeout: Text,
+    }
+}
+
+fields! {
+    /// A node of the routing tree.
     Route {
         receiver: Text,
         group_by: Option<Vec<Spanned<String>>>,
         group_wait: Text,
         group_interval: Text,
         repeat_interval: Text,
+        matchers: Option<Spanned<Option<Vec<Spanned<String>>>>>,
+        match_equal: Option<Spanned<Option<Pairs>>>,
+        match_re: Option<Spanned<Option<Pairs>>>,
+        goes_on: Option<Spanned<bool>>,
+        mute_time_intervals: Option<Spanned<Option<Vec<Spanned<String>>>>>,
+        active_time_intervals: Option<Spanned<Option<Vec<Spanned<String>>>>>,
+        routes: List<Route>,
     }
 }
 
@@ -116,6 +173,9 @@ fields! {
         topic_arn: Text,
         send_resolved: Option<bool>,
         sigv4: Option<Mapping<SigV4>>,
+        subject: Text,
+        message: Text,
+        attributes: Option<Pairs>,
     }
 }
 
@@ -123,5 +183,48 @@ fields! {
     /// How requests to a topic are signed.
     SigV4 {
         region: Text,
+        role_arn: Text,
+        external_id: Text,
+    }
+}
+
+fields! {
+    /// Alerts that inhibit others.
+    InhibitRule {
+        source_match: Option<Pairs>,
+        source_match_re: Option<Pairs>,
+        source_matchers: Texts,
+        target_match: Option<Pairs>,
+        target_match_re: Option<Pairs>,
+        target_matchers: Texts,
+        equal: Texts,
+    }
+}
+
+fields! {
+    /// Times with a name.
+    NamedIntervals {
+        name: Text,
+        time_intervals: List<Interval>,
+    }
+}
+
+fields! {
+    /// A recurring time.
+    Interval {
+        times: List<Times>,
+        weekdays: Texts,
+        days_of_month: Texts,
+        months: Texts,
+        years: Texts,
+        location: Text,
+    }
+}
+
+fields! {
+    /// A time of day.
+    Times {
+        start_time: Text,
+        end_time: Text,
     }
 }

@@ -1,5 +1,5 @@
 //! What Alertmanager knows and dnswatch does not read, so that it is refused by its name and
-//! for its reason (`config/config.go` and `config/notifiers.go` of Alertmanager 0.25 to 0.28).
+//! for its reason (`config/config.go` and `config/notifiers.go` of Alertmanager 0.28).
 
 /// A mapping of the file, as it is called in error messages, with what Alertmanager knows there
 /// beyond what is read.
@@ -11,34 +11,95 @@ pub(super) struct Known {
     later: &'static [(&'static str, &'static str)],
 }
 
-const YET: &str = "not supported yet";
-
 pub(super) const FILE: Known = Known {
     what: "an Alertmanager configuration",
-    read: "`route`, `receivers`",
-    later: &[
-        ("global", YET),
-        ("inhibit_rules", YET),
-        ("mute_time_intervals", YET),
-        ("templates", YET),
-        ("time_intervals", YET),
-        ("tracing", "without meaning here"),
-    ],
+    read: "`global`, `route`, `receivers`, `inhibit_rules`, `time_intervals`, `templates`",
+    later: &[("tracing", "without meaning here")],
+};
+
+/// Defaults for receivers of other kinds, which there are none of: without effect, and without
+/// harm.
+pub(super) const HARMLESS_GLOBALS: &[&str] = &[
+    "http_config",
+    "jira_api_url",
+    "mattermost_webhook_url",
+    "mattermost_webhook_url_file",
+    "opsgenie_api_key",
+    "opsgenie_api_key_file",
+    "opsgenie_api_url",
+    "pagerduty_url",
+    "rocketchat_api_url",
+    "rocketchat_token",
+    "rocketchat_token_file",
+    "rocketchat_token_id",
+    "rocketchat_token_id_file",
+    "slack_api_url",
+    "slack_api_url_file",
+    "slack_app_token",
+    "slack_app_token_file",
+    "slack_app_url",
+    "smtp_auth_identity",
+    "smtp_auth_password",
+    "smtp_auth_password_file",
+    "smtp_auth_secret",
+    "smtp_auth_secret_file",
+    "smtp_auth_username",
+    "smtp_force_implicit_tls",
+    "smtp_from",
+    "smtp_hello",
+    "smtp_require_tls",
+    "smtp_smarthost",
+    "smtp_tls_config",
+    "telegram_api_url",
+    "telegram_bot_token",
+    "telegram_bot_token_file",
+    "victorops_api_key",
+    "victorops_api_key_file",
+    "victorops_api_url",
+    "webex_api_url",
+    "wechat_api_corp_id",
+    "wechat_api_secret",
+    "wechat_api_secret_file",
+    "wechat_api_url",
+];
+
+pub(super) const GLOBAL: Known = Known {
+    what: "`global`",
+    read: "`resolve_timeout`, and defaults of other kinds of receivers,",
+    later: &[],
 };
 
 pub(super) const ROUTE: Known = Known {
     what: "a route",
-    read: "`receiver`, `group_by`, `group_wait`, `group_interval`, `repeat_interval`",
-    later: &[
-        ("active_time_intervals", YET),
-        ("continue", YET),
-        ("labels", YET),
-        ("match", YET),
-        ("match_re", YET),
-        ("matchers", YET),
-        ("mute_time_intervals", YET),
-        ("routes", YET),
-    ],
+    read: "`receiver`, `matchers`, `match`, `match_re`, `continue`, `group_by`, `group_wait`, \
+           `group_interval`, `repeat_interval`, `mute_time_intervals`, `active_time_intervals`, \
+           `routes`",
+    later: &[("labels", "of a later Alertmanager, and not supported")],
+};
+
+pub(super) const INHIBIT_RULE: Known = Known {
+    what: "an inhibition rule",
+    read: "`source_matchers`, `source_match`, `source_match_re`, `target_matchers`, \
+           `target_match`, `target_match_re`, `equal`",
+    later: &[],
+};
+
+pub(super) const NAMED_INTERVALS: Known = Known {
+    what: "an entry of `time_intervals`",
+    read: "`name`, `time_intervals`",
+    later: &[],
+};
+
+pub(super) const INTERVAL: Known = Known {
+    what: "a time interval",
+    read: "`times`, `weekdays`, `days_of_month`, `months`, `years`, `location`",
+    later: &[],
+};
+
+pub(super) const TIMES: Known = Known {
+    what: "an entry of `times`",
+    read: "`start_time`, `end_time`",
+    later: &[],
 };
 
 const BY_SNS: &str = "not supported: dnswatch sends by `sns_configs`, and whatever else is \
@@ -72,31 +133,33 @@ const TOPICS_ONLY: &str = "not supported: dnswatch publishes to topics, so write
 
 pub(super) const SNS: Known = Known {
     what: "an entry of `sns_configs`",
-    read: "`topic_arn`, `send_resolved`, `sigv4`",
+    read: "`topic_arn`, `send_resolved`, `sigv4`, `subject`, `message`, `attributes`",
     later: &[
-        ("api_url", YET),
-        ("attributes", YET),
-        ("http_config", YET),
-        ("message", YET),
+        (
+            "api_url",
+            "not supported: a topic is published to in its own region",
+        ),
+        (
+            "http_config",
+            "not supported: the topic is reached directly",
+        ),
         ("phone_number", TOPICS_ONLY),
-        ("subject", YET),
         ("target_arn", TOPICS_ONLY),
         ("use_aws_http_client", "without meaning here"),
     ],
 };
 
-const OWN_ROLE: &str = "not supported: dnswatch publishes with the credentials that it runs with";
+const OWN_ROLE: &str = "not supported: dnswatch publishes with the credentials that it runs with, \
+                        or by the role in `role_arn`";
 
 pub(super) const SIGV4: Known = Known {
     what: "`sigv4`",
-    read: "`region`",
+    read: "`region`, `role_arn`, `external_id`",
     later: &[
         ("access_key", OWN_ROLE),
-        ("external_id", OWN_ROLE),
         ("profile", OWN_ROLE),
-        ("role_arn", OWN_ROLE),
         ("secret_key", OWN_ROLE),
-        ("use_fips_sts_endpoint", OWN_ROLE),
+        ("use_fips_sts_endpoint", "not supported"),
     ],
 };
 

@@ -4,32 +4,44 @@
 //! and a topic that cannot be one.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde_saphyr::{Location, Spanned};
 
 use super::definition::Origin;
-use super::file::{self, File, Mapping, Text};
+use super::file::{self, File, Mapping};
 use super::known::{self, Known};
-use crate::duration;
-use crate::notify::{GROUP_BY_ALL, Receiver, Route, SnsConfig, TopicArn};
+use super::routes::Named;
+use super::templates::TemplateFile;
+use crate::matchers::MatchOp;
+use crate::notify::{InhibitRule, Receiver, Route, SnsConfig, TimeIntervals, TopicArn};
 use crate::source::{FileError, Place, SourceFile, read_yaml};
+use crate::template::notification::NamedTemplates;
 
 /// What an Alertmanager configuration says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct AlertmanagerConfig {
     /// Where alerts go.
     pub route: Route,
-    /// The receivers, in the order of the file; the route's is among them.
+    /// The receivers, in the order of the file; those of the routes are among them.
     pub receivers: Vec<Receiver>,
+    /// Which alerts keep others quiet.
+    pub inhibit_rules: Vec<InhibitRule>,
+    /// The times that routes name.
+    pub time_intervals: TimeIntervals,
+    /// The templates that messages may call.
+    pub templates: NamedTemplates,
 }
 
 /// Validates an `alertmanager.yml`, bare or wrapped as a definition of AMP, or says everything
-/// that is wrong with it, in the order of lines.
-pub fn load(source: &SourceFile) -> Result<AlertmanagerConfig, Vec<FileError>> {
+/// that is wrong with it, in the order of lines. `templates` are the template files beside it.
+pub fn load(
+    source: &SourceFile,
+    templates: &[SourceFile],
+) -> Result<AlertmanagerConfig, Vec<FileError>> {
     let mut loader = Loader {
         file: &source.name,
         origin: Origin::Bare,
+        templates: templates.iter().map(TemplateFile::beside).collect(),
         errors: Vec::new(),
     };
     let config = loader.outer(source);
@@ -42,14 +54,15 @@ pub fn load(source: &SourceFile) -> Result<AlertmanagerConfig, Vec<FileError>> {
     }
 }
 
-struct Loader<'a> {
-    file: &'a str,
+pub(super) struct Loader<'a> {
+    pub(super) file: &'a str,
     origin: Origin,
-    errors: Vec<FileError>,
+    pub(super) templates: Vec<TemplateFile>,
+    pub(super) errors: Vec<FileError>,
 }
 
 impl Loader<'_> {
-    fn error(&mut self, at: Option<Location>, message: impl AsRef<str>) {
+    pub(super) fn error(&mut self, at: Option<Location>, message: impl AsRef<str>) {
         let (place, inside) = self.origin.place(Place::of(self.file, at));
         self.errors.push(FileError {
             place,
@@ -97,6 +110,15 @@ impl Loader<'_> {
         }
         let at = Place::of(self.file, Some(inner.defined));
         self.origin = Origin::of(&source.text, &inner.value, at);
+        if let Some(Spanned {
+            value: Some(files), ..
+        }) = outer.fields.template_files
+        {
+            let files = files.0.into_iter();
+            self.templates = files
+                .map(|(name, text)| TemplateFile::within(source, &name, &text))
+                .collect();
+        }
         let config = self.read(&inner.value)?;
         for nested in [
             config
@@ -119,100 +141,66 @@ impl Loader<'_> {
 
     fn inner(&mut self, config: Mapping<File>) -> Option<AlertmanagerConfig> {
         self.refuse(&config.others, &known::FILE);
-        let receivers = self.receivers(config.fields.receivers.unwrap_or_default());
-        let Some(route) = config.fields.route else {
+        let config = config.fields;
+        if let Some(mut global) = config.global {
+            let is_harmless =
+                |name: &Spanned<String>| known::HARMLESS_GLOBALS.contains(&name.value.as_str());
+            global.others.retain(|name| !is_harmless(name));
+            self.refuse(&global.others, &known::GLOBAL);
+            self.duration(global.fields.resolve_timeout);
+        }
+        let templates = self.named_templates(&config.templates.unwrap_or_default());
+        let time_intervals = self.intervals([config.time_intervals, config.mute_time_intervals]);
+        let receivers = self.receivers(config.receivers.unwrap_or_default());
+        let inhibit_rules = config.inhibit_rules.unwrap_or_default().into_iter();
+        let inhibit_rules = inhibit_rules
+            .map(|rule| self.inhibit_rule(rule.value.unwrap_or_default()))
+            .collect();
+        let Some(route) = config.route else {
             self.error(None, "there is no `route`: write one with a `receiver`");
             return None;
         };
-        let route = self.route(route, &receivers);
-        Some(AlertmanagerConfig { route, receivers })
+        let named = Named {
+            receivers: &receivers,
+            intervals: &time_intervals,
+        };
+        let route = self.root(route, &named);
+        Some(AlertmanagerConfig {
+            route,
+            receivers,
+            inhibit_rules,
+            time_intervals,
+            templates,
+        })
     }
 
-    fn refuse(&mut self, others: &[Spanned<String>], known: &Known) {
+    fn inhibit_rule(&mut self, typed: Mapping<file::InhibitRule>) -> InhibitRule {
+        self.refuse(&typed.others, &known::INHIBIT_RULE);
+        let typed = typed.fields;
+        let mut source = self.matchers(typed.source_matchers);
+        source.extend(self.old_matchers(MatchOp::Equal, typed.source_match));
+        source.extend(self.old_matchers(MatchOp::Regexp, typed.source_match_re));
+        let mut target = self.matchers(typed.target_matchers);
+        target.extend(self.old_matchers(MatchOp::Equal, typed.target_match));
+        target.extend(self.old_matchers(MatchOp::Regexp, typed.target_match_re));
+        let equal = typed.equal.unwrap_or_default();
+        if let Some(empty) = equal.iter().find(|name| name.value.is_empty()) {
+            self.error(
+                Some(empty.defined),
+                "an empty text in `equal` is no label name",
+            );
+        }
+        InhibitRule {
+            source,
+            target,
+            equal: equal.into_iter().map(|name| name.value).collect(),
+        }
+    }
+
+    pub(super) fn refuse(&mut self, others: &[Spanned<String>], known: &Known) {
         for other in others {
             self.error(Some(other.defined), known.refusal(&other.value));
         }
-    }
-
-    fn route(&mut self, typed: Mapping<file::Route>, receivers: &[Receiver]) -> Route {
-        self.refuse(&typed.others, &known::ROUTE);
-        let typed = typed.fields;
-        let receiver = match typed.receiver {
-            Some(receiver) if !receiver.value.is_empty() => {
-                if receivers.iter().all(|known| known.name != receiver.value) {
-                    self.error(
-                        Some(receiver.defined),
-                        format!(
-                            "there is no receiver {:?} under `receivers`",
-                            receiver.value
-                        ),
-                    );
-                }
-                receiver.value
-            }
-            empty => {
-                self.error(
-                    empty.map(|empty| empty.defined),
-                    "the route needs a `receiver`",
-                );
-                String::new()
-            }
-        };
-        let defaults = Route::default();
-        Route {
-            receiver,
-            group_by: self.group_by(typed.group_by.unwrap_or_default()),
-            group_wait: self
-                .duration(typed.group_wait)
-                .unwrap_or(defaults.group_wait),
-            group_interval: self
-                .interval("group_interval", typed.group_interval)
-                .unwrap_or(defaults.group_interval),
-            repeat_interval: self
-                .interval("repeat_interval", typed.repeat_interval)
-                .unwrap_or(defaults.repeat_interval),
-        }
-    }
-
-    fn group_by(&mut self, typed: Vec<Spanned<String>>) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        let count = typed.len();
-        for name in typed {
-            let at = Some(name.defined);
-            if name.value == GROUP_BY_ALL {
-                if count > 1 {
-                    self.error(
-                        at,
-                        "`...` groups by all labels: it stands alone in `group_by`",
-                    );
-                }
-            } else if !is_label_name(&name.value) {
-                self.error(
-                    at,
-                    format!("{:?} in `group_by` is no label name", name.value),
-                );
-            } else if names.contains(&name.value) {
-                self.error(at, format!("`{}` is in `group_by` twice", name.value));
-            }
-            names.push(name.value);
-        }
-        names
-    }
-
-    fn duration(&mut self, typed: Text) -> Option<Duration> {
-        let typed = typed?;
-        duration::parse(&typed.value)
-            .map_err(|error| self.error(Some(typed.defined), error.to_string()))
-            .ok()
-    }
-
-    fn interval(&mut self, name: &str, typed: Text) -> Option<Duration> {
-        let at = typed.as_ref().map(|typed| typed.defined);
-        let interval = self.duration(typed)?;
-        if interval.is_zero() {
-            self.error(at, format!("`{name}` cannot be zero"));
-        }
-        Some(interval)
     }
 
     fn receivers(&mut self, typed: Vec<Spanned<Option<Mapping<file::Receiver>>>>) -> Vec<Receiver> {
@@ -273,6 +261,12 @@ impl Loader<'_> {
                 return None;
             }
         };
+        let role = self.role(sigv4.fields.role_arn, sigv4.fields.external_id);
+        let text = self.sns_text(
+            typed.fields.subject,
+            typed.fields.message,
+            typed.fields.attributes,
+        );
         if let Some(region) = sigv4.fields.region
             && !region.value.is_empty()
             && region.value != topic.region()
@@ -288,16 +282,8 @@ impl Loader<'_> {
         Some(SnsConfig {
             topic_arn: topic,
             send_resolved: typed.fields.send_resolved.unwrap_or(true),
+            role,
+            text,
         })
     }
-}
-
-/// `LabelName.IsValid` of prometheus/common, without the leniency of UTF-8 names: Alertmanager
-/// accepts those only in a mode of its own.
-fn is_label_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    bytes
-        .next()
-        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

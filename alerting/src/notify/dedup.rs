@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::group::Flushed;
-use super::{AlertEntry, Integration, Notification, NotifyState, Receiver, Route};
+use super::{AlertEntry, Integration, NflogEntry, Notification, NotifyState, Receiver, Route};
 use crate::config::Config;
 use crate::fingerprint::{Fingerprint, hash_128};
+use crate::labels::Labels;
 use crate::timestamp::Timestamp;
 
 /// How long the log is kept at most (`--data.retention` in Alertmanager).
@@ -49,34 +50,12 @@ impl std::fmt::Display for NotifyReason {
     }
 }
 
-/// What a receiver was told last of a group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NflogEntry {
-    /// The group.
-    pub group_key: String,
-    /// The receiver.
-    pub receiver: String,
-    /// The receiver's channel, `sns[0]` for example.
-    #[serde(default)]
-    pub integration: String,
-    /// When it was told.
-    pub timestamp: Timestamp,
-    /// The alerts that fired then.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub firing: BTreeSet<Fingerprint>,
-    /// The alerts that had ended then.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub resolved: BTreeSet<Fingerprint>,
-    /// The last notification's number in its group and receiver.
-    pub sequence: u64,
-}
-
 /// What each channel of the receiver is to be told of a flushed group.
 pub(super) fn decide_all(
     notify: &mut NotifyState,
     config: &Config,
     receiver: &Receiver,
-    flushed: &Flushed,
+    flushed: &Flushed<'_>,
     now: Timestamp,
 ) -> Vec<Notification> {
     receiver
@@ -97,25 +76,17 @@ fn decide(
     notify: &mut NotifyState,
     config: &Config,
     (receiver, integration_name, integration): (&str, &str, Integration<'_>),
-    flushed: &Flushed,
+    flushed: &Flushed<'_>,
     now: Timestamp,
 ) -> Option<Notification> {
     let send_resolved = integration.send_resolved();
-    let at = notify.nflog.iter().position(|entry| {
-        entry.group_key == flushed.key
-            && entry.receiver == receiver
-            && entry.integration == integration_name
-    });
-    let logged = at.and_then(|at| notify.nflog.get(at));
-    let fingerprints = |labels: &[crate::labels::Labels]| -> BTreeSet<Fingerprint> {
-        labels
-            .iter()
-            .map(crate::labels::Labels::fingerprint)
-            .collect()
+    let logged = notify.nflog.get(&flushed.key, receiver, integration_name);
+    let fingerprints = |labels: &[Labels]| -> BTreeSet<Fingerprint> {
+        labels.iter().map(Labels::fingerprint).collect()
     };
     let firing = fingerprints(&flushed.firing);
     let resolved = fingerprints(&flushed.resolved);
-    let entries = |labels: &[crate::labels::Labels]| -> Vec<AlertEntry> {
+    let entries = |labels: &[Labels]| -> Vec<AlertEntry> {
         labels
             .iter()
             .filter_map(|labels| notify.alerts.get(labels).cloned())
@@ -132,7 +103,7 @@ fn decide(
         resolved: &resolved,
         send_resolved,
     };
-    let reason = reason(logged, &news, &config.route, now).or_else(|| {
+    let reason = reason(logged, &news, flushed.route, now).or_else(|| {
         resolved_entries
             .iter()
             .any(|entry| entry.past)
@@ -142,7 +113,7 @@ fn decide(
     let is_told = send_resolved || !firing.is_empty();
     let sequence =
         logged.map_or(notify.sequence_floor, |logged| logged.sequence) + u64::from(is_told);
-    let logged = NflogEntry {
+    notify.nflog.put(NflogEntry {
         group_key: flushed.key.clone(),
         receiver: receiver.to_owned(),
         integration: integration_name.to_owned(),
@@ -150,11 +121,7 @@ fn decide(
         firing,
         resolved,
         sequence,
-    };
-    match at.and_then(|at| notify.nflog.get_mut(at)) {
-        Some(known) => *known = logged,
-        None => notify.nflog.push(logged),
-    }
+    });
     if !is_told {
         return None;
     }
@@ -180,6 +147,7 @@ fn decide(
         resolved: told_resolved,
         alerts,
         truncated,
+        groups: 0,
         created_at: now,
         attempts: 0,
         claim: None,
@@ -221,17 +189,37 @@ fn reason(
         .then_some(NotifyReason::RepeatIntervalElapsed)
 }
 
+/// What ended while it was muted is told nobody. It is no longer logged as firing, so that it is
+/// news when it fires again: Alertmanager would keep quiet about it until `repeat_interval`.
+pub(super) fn forget_muted(notify: &mut NotifyState, flushed: &Flushed<'_>, told: &Flushed<'_>) {
+    if flushed.resolved.len() == told.resolved.len() {
+        return;
+    }
+    let told: BTreeSet<&Labels> = told.resolved.iter().collect();
+    let muted = flushed
+        .resolved
+        .iter()
+        .filter(|labels| !told.contains(labels));
+    let muted: BTreeSet<Fingerprint> = muted.map(Labels::fingerprint).collect();
+    for entry in notify.nflog.of_group(&flushed.key) {
+        entry
+            .firing
+            .retain(|fingerprint| !muted.contains(fingerprint));
+    }
+}
+
 /// How long it is remembered what was told: twice the time to the next notification, which comes at
 /// a flush. Alertmanager leaves `group_interval` out, and where it is the longer by far may forget
 /// to tell what is over.
-pub(super) fn time_to_live(route: &Route) -> Duration {
-    let next = route.repeat_interval.max(route.group_interval);
-    RETENTION.min(next.saturating_mul(2))
+pub(super) fn time_to_live(root: &Route) -> Duration {
+    let nodes = root.nodes().into_iter();
+    let next = nodes.map(|route| route.repeat_interval.max(route.group_interval));
+    RETENTION.min(next.max().unwrap_or(RETENTION).saturating_mul(2))
 }
 
 /// Forgets what was told too long ago to matter; the sequence numbers go on above it.
-pub(super) fn expire(notify: &mut NotifyState, route: &Route, now: Timestamp) {
-    let ttl = time_to_live(route);
+pub(super) fn expire(notify: &mut NotifyState, root: &Route, now: Timestamp) {
+    let ttl = time_to_live(root);
     let floor = &mut notify.sequence_floor;
     notify.nflog.retain(|entry| {
         let keep = now.since(entry.timestamp) < ttl;

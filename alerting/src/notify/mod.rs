@@ -5,22 +5,32 @@
 //! state and met by the first run after them.
 
 mod alerts;
+mod amazon_q;
 mod common;
 mod dedup;
 mod detail;
 mod email;
+mod explore;
+mod flood;
 mod group;
+mod inhibit;
+mod mute;
+mod nflog;
 mod outbox;
 mod outgoing;
+mod plain;
 pub mod quiet;
 mod receiver;
 mod route;
 mod ruler_alerts;
+pub mod silence;
 mod size;
 mod sms;
 mod sparkline;
+mod standing;
 mod subject;
 mod text;
+mod time_interval;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -28,19 +38,29 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use alerts::AlertEntry;
-pub use dedup::{NflogEntry, NotifyReason};
+pub use dedup::NotifyReason;
 pub use detail::Details;
+pub use explore::Grafana;
+pub use flood::{MAX_MESSAGES, digest};
 pub use group::AggrGroup;
+pub use inhibit::InhibitRule;
+pub use mute::TimeIntervals;
+pub use nflog::{Nflog, NflogEntry};
 pub use outbox::{Claim, DeadLetter, Notification, Outbox};
 pub use outgoing::Outgoing;
-pub use receiver::{Integration, Receiver, SnsConfig, TopicArn, TopicArnError};
+pub use receiver::{
+    Integration, PublishRole, Receiver, SnsConfig, SnsText, TopicArn, TopicArnError,
+};
 pub use route::{GROUP_BY_ALL, Route};
 pub use ruler_alerts::Trouble;
+pub use silence::{Silence, SilenceState, WorkspaceSilences};
 pub use size::SnsMessage;
 pub use sparkline::sparkline;
 pub use text::Message;
+pub use time_interval::{TimeInterval, location};
 pub use webhook::{Number, Webhook, WebhookAlert, WebhookHold};
 
+use self::inhibit::Inhibitor;
 use crate::config::Config;
 use crate::labels::Labels;
 use crate::state::{State, by_labels};
@@ -60,30 +80,49 @@ pub struct NotifyState {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, AggrGroup>,
     /// What each channel of a receiver was told last of each group.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub nflog: Vec<NflogEntry>,
+    #[serde(default, skip_serializing_if = "Nflog::is_empty")]
+    pub nflog: Nflog,
     /// The highest sequence number of forgotten log entries: those to come go on from it.
     #[serde(default)]
     pub sequence_floor: u64,
     /// The notifications that are owed.
     #[serde(default)]
     pub outbox: Outbox,
+    /// The silences that are kept here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub silences: Vec<Silence>,
+    /// Those of the workspace's own alert manager, as they were last read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace_silences: Option<WorkspaceSilences>,
 }
 
 /// Plans notifications: takes the news of the rules that are up to date, and puts into the
 /// outbox what their groups owe by now. Rules that are still catching up stay as last told.
+///
+/// The stages are Alertmanager's: what is inhibited, what the route tells nothing of at this
+/// time, and what is silenced is left out of a flushed group; of what remains each channel of the
+/// receiver is told if it has news.
 pub fn plan(state: &mut State, config: &Config, troubles: &[Trouble], now: Timestamp) {
     let own = ruler_alerts::of(state, config, troubles, now);
     alerts::collect(state, config, own, now);
     let notify = &mut state.notify;
-    group::assign(notify, &config.route, now);
-    for flushed in group::flush(notify, &config.route, now) {
-        if let Some(receiver) = config.receiver(&config.route.receiver) {
-            for notification in dedup::decide_all(notify, config, receiver, &flushed, now) {
-                notify.outbox.put(notification, now);
-            }
+    silence::forget_old(notify, now);
+    let membership = group::assign(notify, &config.route, now);
+    let inhibitor = Inhibitor::new(&config.inhibit_rules, &notify.alerts);
+    let mut owed = Vec::new();
+    for flushed in group::flush(notify, &membership, now) {
+        let told = flushed.clone().without(|alert| inhibitor.mutes(alert));
+        let is_mute = mute::mutes(flushed.route, &config.time_intervals, now);
+        let told = told.without(|_| is_mute);
+        let told = told.without(|alert| silence::mutes(notify, alert, now));
+        if let Some(receiver) = config.receiver(&flushed.route.receiver)
+            && !told.is_empty()
+        {
+            owed.extend(dedup::decide_all(notify, config, receiver, &told, now));
         }
-        group::forget_resolved(notify, &flushed);
+        dedup::forget_muted(notify, &flushed, &told);
+        group::forget_resolved(notify, &membership, &flushed);
     }
+    notify.outbox.put_all(owed, now);
     dedup::expire(notify, &config.route, now);
 }

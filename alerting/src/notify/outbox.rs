@@ -4,6 +4,8 @@
 //! For each group and channel of a receiver at most one is claimed and at most one waits behind it, so they
 //! are published in their order.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::{AlertEntry, NotifyReason};
@@ -40,6 +42,9 @@ pub struct Notification {
     /// How many alerts are left out for size.
     #[serde(default)]
     pub truncated: usize,
+    /// How many groups are told together, in the message about a flood; else 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub groups: usize,
     /// The run time at which it was planned.
     pub created_at: Timestamp,
     /// How often it was tried.
@@ -48,6 +53,10 @@ pub struct Notification {
     /// The run that publishes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A run's right to publish a notification.
@@ -88,18 +97,21 @@ pub struct Outbox {
     dead: Vec<DeadLetter>,
 }
 
+/// Group, receiver, channel.
+type Key = (String, String, String);
+
 impl Notification {
     fn is_claimed(&self, now: Timestamp) -> bool {
         self.claim.as_ref().is_some_and(|claim| claim.until > now)
     }
 
     /// What the order of notifications is kept within.
-    fn key(&self) -> (&str, &str, &str) {
-        (&self.group_key, &self.receiver, &self.integration)
-    }
-
-    fn is_for_the_same(&self, other: &Self) -> bool {
-        self.key() == other.key()
+    fn key(&self) -> Key {
+        (
+            self.group_key.clone(),
+            self.receiver.clone(),
+            self.integration.clone(),
+        )
     }
 
     /// Takes the place of `older`, which nobody may have got: what ended in it and does not
@@ -127,34 +139,39 @@ impl Outbox {
         &self.dead
     }
 
-    /// Adds a notification. Older ones of the same group and channel that nobody has claimed
-    /// are superseded by it.
-    pub(super) fn put(&mut self, mut notification: Notification, now: Timestamp) {
-        let (waiting, rest) = std::mem::take(&mut self.owed)
-            .into_iter()
-            .partition(|older| older.is_for_the_same(&notification) && !older.is_claimed(now));
-        self.owed = rest;
-        let waiting: Vec<Notification> = waiting;
-        for older in waiting {
-            notification.supersede(older);
+    /// Adds notifications. Older ones of the same group and channel that nobody has claimed are
+    /// superseded by them.
+    pub(super) fn put_all(&mut self, more: Vec<Notification>, now: Timestamp) {
+        if !more.is_empty() {
+            self.owed.extend(more);
+            self.supersede(now);
         }
-        self.owed.push(notification);
+    }
+
+    /// Leaves of what nobody has claimed only the newest of each group and channel.
+    fn supersede(&mut self, now: Timestamp) {
+        let mut kept: Vec<Option<Notification>> = Vec::with_capacity(self.owed.len());
+        let mut newest: BTreeMap<Key, usize> = BTreeMap::new();
+        for mut owed in std::mem::take(&mut self.owed) {
+            if !owed.is_claimed(now) {
+                let older = newest.insert(owed.key(), kept.len());
+                if let Some(older) = older.and_then(|at| kept.get_mut(at)?.take()) {
+                    owed.supersede(older);
+                }
+            }
+            kept.push(Some(owed));
+        }
+        self.owed = kept.into_iter().flatten().collect();
     }
 
     /// Claims for `run`, until `until`, everything that may be published now: of each group and
     /// channel the newest that is owed, unless another run's claim is in force.
     pub fn claim(&mut self, run: &str, now: Timestamp, until: Timestamp) {
-        for newest in std::mem::take(&mut self.owed) {
-            if newest.is_claimed(now) {
-                self.owed.push(newest);
-            } else {
-                self.put(newest, now);
-            }
-        }
-        let (claimed, free): (Vec<&mut Notification>, Vec<_>) =
-            self.owed.iter_mut().partition(|owed| owed.is_claimed(now));
-        for owed in free {
-            if !claimed.iter().any(|claimed| claimed.is_for_the_same(owed)) {
+        self.supersede(now);
+        let claimed = self.owed.iter().filter(|owed| owed.is_claimed(now));
+        let claimed: BTreeSet<Key> = claimed.map(Notification::key).collect();
+        for owed in &mut self.owed {
+            if !owed.is_claimed(now) && !claimed.contains(&owed.key()) {
                 owed.attempts += 1;
                 owed.claim = Some(Claim {
                     run: run.to_owned(),

@@ -1,7 +1,14 @@
 //! A notification on its way out, with what a channel renders its message from.
 
+use std::collections::BTreeMap;
+
 use super::size::{self, SnsMessage};
-use super::{AlertEntry, Details, Integration, Message, Notification, email, sms, text};
+use super::subject::{MAX_SUBJECT, ascii_line};
+use super::text::Telling;
+use super::{
+    AlertEntry, Details, Integration, Message, Notification, SnsConfig, amazon_q, email, plain,
+    sms, text,
+};
 use crate::config::Config;
 use crate::timestamp::Timestamp;
 
@@ -28,12 +35,43 @@ impl<'a> Outgoing<'a> {
 
     /// The message as text, for a terminal.
     pub fn text(&self) -> Message {
-        Message::of(self.notification, self.details, self.now)
+        Message {
+            subject: self.subject(),
+            body: self.words(),
+        }
+    }
+
+    /// The text below the subject.
+    pub(super) fn words(&self) -> String {
+        text::body(&Telling {
+            notification: self.notification,
+            details: self.details,
+            now: self.now,
+            graph: &|alert| self.generator_url(alert),
+        })
+    }
+
+    /// The message for a topic that Amazon Q Developer in chat applications reads.
+    pub fn amazon_q(&self) -> SnsMessage {
+        SnsMessage {
+            subject: ascii_line(&self.subject(), MAX_SUBJECT),
+            document: amazon_q::body(self),
+            is_json: false,
+            attributes: BTreeMap::new(),
+        }
     }
 
     /// The message as one publish to an SNS topic.
     pub fn sns(&self) -> SnsMessage {
-        size::fit(self)
+        match self.integration() {
+            Some(Integration::Sns(sns)) if self.config.amazon_q.contains(&sns.topic_arn) => {
+                self.amazon_q()
+            }
+            Some(Integration::Sns(SnsConfig {
+                text: Some(text), ..
+            })) => plain::message(self, text),
+            _ => size::fit(self),
+        }
     }
 
     /// The text of an e-mail.
@@ -57,22 +95,26 @@ impl<'a> Outgoing<'a> {
         self.config.evaluation.external.url.trim_end_matches('/')
     }
 
-    /// Where an alert's expression can be looked at: Prometheus's link to its table view. Empty
-    /// without an external URL, and for alerts without an expression.
+    /// Where an alert's expression can be looked at: Grafana's Explore, or else Prometheus's table
+    /// view. Empty without either's URL, and for alerts without an expression.
     pub(super) fn generator_url(&self, alert: &AlertEntry) -> String {
-        let base = self.external_url();
-        match self.config.rule(&alert.rule) {
-            Some((_, rule)) if !base.is_empty() => {
-                let expr = query_escaped(rule.expr.text());
-                format!("{base}/graph?g0.expr={expr}&g0.tab=1")
-            }
-            _ => String::new(),
+        let Some((_, rule)) = self.config.rule(&alert.rule) else {
+            return String::new();
+        };
+        let expr = rule.expr.text();
+        if let Some(grafana) = &self.config.grafana {
+            return grafana.explore(expr, alert, self.now);
         }
+        let base = self.external_url();
+        if base.is_empty() {
+            return String::new();
+        }
+        format!("{base}/graph?g0.expr={}&g0.tab=1", query_escaped(expr))
     }
 }
 
 /// As Go's `url.QueryEscape` does it.
-fn query_escaped(text: &str) -> String {
+pub(super) fn query_escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

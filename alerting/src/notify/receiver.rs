@@ -1,7 +1,10 @@
 //! Who is told: receivers and, in each, the channels that it is told by.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+
+use crate::template::notification::NotificationTemplate;
 
 /// A receiver, with Alertmanager's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,42 @@ pub struct SnsConfig {
     pub topic_arn: TopicArn,
     /// Whether it is told what ended.
     pub send_resolved: bool,
+    /// The role by which it is published to, of another account for example.
+    pub role: Option<PublishRole>,
+    /// The user's own text, in the place of ours.
+    pub text: Option<SnsText>,
+}
+
+/// A role that is assumed to publish.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PublishRole {
+    /// Its ARN.
+    pub arn: String,
+    /// What the role's trust may ask for.
+    pub external_id: Option<String>,
+}
+
+/// A message as the user wrote it: it is sent as it is, to every protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnsText {
+    /// The subject.
+    pub subject: NotificationTemplate,
+    /// The body.
+    pub message: NotificationTemplate,
+    /// The message attributes.
+    pub attributes: BTreeMap<String, NotificationTemplate>,
+}
+
+impl SnsConfig {
+    /// A topic that is told everything, with our text.
+    pub fn of(topic_arn: TopicArn) -> Self {
+        Self {
+            topic_arn,
+            send_resolved: true,
+            role: None,
+            text: None,
+        }
+    }
 }
 
 /// One channel of a receiver. Each is told, and remembered, by itself.
@@ -71,7 +110,7 @@ impl Integration<'_> {
 }
 
 /// The ARN of an SNS topic: `arn:aws:sns:eu-central-1:123456789012:alerts`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TopicArn {
     text: String,
     region: String,

@@ -1,13 +1,15 @@
-//! Where alerts go and how they are grouped: one route for all, for now.
+//! Where alerts go and how they are grouped: Alertmanager's routing tree (`dispatch/route.go`).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::labels::Labels;
+use crate::matchers::Matchers;
 
 /// What stands in [`Route::group_by`], alone, where alerts are grouped by all their labels.
 pub const GROUP_BY_ALL: &str = "...";
 
-/// A route, with Alertmanager's words and defaults (`dispatch/route.go`).
+/// A node of the routing tree, with what it has from its parent already in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// The receiver's name.
@@ -20,6 +22,20 @@ pub struct Route {
     pub group_interval: Duration,
     /// After what time a group that has not changed is told again.
     pub repeat_interval: Duration,
+    /// What an alert must meet to be here; the root takes all.
+    pub matchers: Matchers,
+    /// Whether an alert that is here goes on to the next sibling, too.
+    pub goes_on: bool,
+    /// The time intervals in which nothing is told.
+    pub mute_time_intervals: Vec<String>,
+    /// The time intervals in which alone it is told; empty: always.
+    pub active_time_intervals: Vec<String>,
+    /// The nodes below, in the order in which they are tried.
+    pub routes: Vec<Route>,
+    /// What the keys of its groups begin with: the matchers from the root to here, as
+    /// Alertmanager writes them. Where it gives several nodes one key, here a number tells them
+    /// apart, so that each keeps its own account. Set by [`Route::name_nodes`].
+    pub key: String,
 }
 
 impl Default for Route {
@@ -30,11 +46,66 @@ impl Default for Route {
             group_wait: Duration::from_secs(30),
             group_interval: Duration::from_secs(5 * 60),
             repeat_interval: Duration::from_secs(4 * 60 * 60),
+            matchers: Matchers::default(),
+            goes_on: false,
+            mute_time_intervals: Vec::new(),
+            active_time_intervals: Vec::new(),
+            routes: Vec::new(),
+            key: "{}".to_owned(),
         }
     }
 }
 
 impl Route {
+    /// Gives every node of the tree its key.
+    pub fn name_nodes(&mut self) {
+        self.name("", &mut BTreeMap::new());
+    }
+
+    fn name(&mut self, parent: &str, known: &mut BTreeMap<String, usize>) {
+        let slash = if parent.is_empty() { "" } else { "/" };
+        let key = format!("{parent}{slash}{}", self.matchers);
+        let count = known.entry(key.clone()).or_default();
+        *count += 1;
+        self.key = match *count {
+            1 => key,
+            count => format!("{key}#{count}"),
+        };
+        for route in &mut self.routes {
+            route.name(&self.key, known);
+        }
+    }
+
+    /// The nodes that an alert ends up in, in their order: of each branch the deepest.
+    pub fn matching(&self, alert: &Labels) -> Vec<&Self> {
+        let mut found = Vec::new();
+        self.collect(alert, &mut found);
+        found
+    }
+
+    /// Whether the alert is here or below.
+    fn collect<'a>(&'a self, alert: &Labels, found: &mut Vec<&'a Self>) -> bool {
+        if !self.matchers.matches(alert) {
+            return false;
+        }
+        let before = found.len();
+        for route in &self.routes {
+            if route.collect(alert, found) && !route.goes_on {
+                break;
+            }
+        }
+        if found.len() == before {
+            found.push(self);
+        }
+        true
+    }
+
+    /// The node and all below it.
+    pub fn nodes(&self) -> Vec<&Self> {
+        let below = self.routes.iter().flat_map(Self::nodes);
+        std::iter::once(self).chain(below).collect()
+    }
+
     /// The labels of the group that an alert belongs to.
     pub fn group_labels(&self, alert: &Labels) -> Labels {
         if self.group_by.iter().any(|name| name == GROUP_BY_ALL) {
@@ -46,15 +117,8 @@ impl Route {
             .collect()
     }
 
-    /// Whether two alerts belong to one group.
-    pub(super) fn is_one_group(&self, one: &Labels, other: &Labels) -> bool {
-        let mut names = self.group_by.iter();
-        names.all(|name| name != GROUP_BY_ALL && one.get(name) == other.get(name)) || one == other
-    }
-
-    /// The group's key, as Alertmanager writes it: the route's matchers (the root has none) and
-    /// the group's labels.
-    pub fn group_key(group_labels: &Labels) -> String {
-        format!("{{}}:{group_labels}")
+    /// The group's key, as Alertmanager writes it: the node's and the group's labels.
+    pub fn group_key(&self, group_labels: &Labels) -> String {
+        format!("{}:{group_labels}", self.key)
     }
 }

@@ -18,6 +18,8 @@ use crate::timestamp::Timestamp;
 
 /// How long a rule may fail for reasons that pass before it is told.
 const FAILING_FOR: Duration = Duration::from_secs(5 * 60);
+/// How long the workspace's silences may be unreadable before it is told.
+const SILENCES_UNREAD_FOR: Duration = Duration::from_secs(15 * 60);
 /// For how long it is told that ticks were skipped or a notification was refused.
 const TOLD_FOR: Duration = Duration::from_secs(15 * 60);
 
@@ -101,6 +103,23 @@ pub(super) fn of(
                 ),
             ));
         }
+    }
+    if let Some(workspace) = &state.notify.workspace_silences
+        && let Some((since, error)) = &workspace.failing
+        && now.since(*since) >= SILENCES_UNREAD_FOR
+        && workspace.read_at != Timestamp::default()
+    {
+        alerts.push(alert(
+            "DnswatchSilencesUnread",
+            None,
+            *since,
+            "The silences of the workspace's alert manager cannot be read: the last known ones hold",
+            format!(
+                "Since {}: {error}. Silences made since then are without effect here; those known \
+                 hold until they end, for a day at most.",
+                clock(*since)
+            ),
+        ));
     }
     let dead = state.notify.outbox.dead_letters();
     let recent = dead.iter().filter(|dead| now.since(dead.at) < TOLD_FOR);

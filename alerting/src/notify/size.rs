@@ -4,6 +4,8 @@
 //! The body is `MessageStructure: json`, a JSON document with a text for each protocol. The
 //! default, which every machine gets, is the webhook JSON; what people read has its own.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::Outgoing;
@@ -11,7 +13,7 @@ use super::subject::{MAX_SUBJECT, ascii_line};
 use super::webhook::Webhook;
 
 /// What SNS takes of one message, in bytes of UTF-8.
-const MAX_MESSAGE: usize = 262_144;
+pub(super) const MAX_MESSAGE: usize = 262_144;
 /// What an e-mail's text may take. Nobody reads this much; it is sent twice, as `email` and as
 /// `email-json`, and with every character escaped that is still a quarter of a message.
 const MAX_EMAIL: usize = 16 * 1024;
@@ -26,8 +28,13 @@ const SHORTER: [usize; 3] = [2048, 256, 64];
 pub struct SnsMessage {
     /// The subject: printable ASCII, fewer than 100 characters.
     pub subject: String,
-    /// The document for `MessageStructure: json`, at most 262,144 bytes.
+    /// The message: a document for `MessageStructure: json`, or the user's own plain text; at
+    /// most 262,144 bytes with the attributes.
     pub document: String,
+    /// Whether it is such a document.
+    pub is_json: bool,
+    /// The message attributes, all of them texts.
+    pub attributes: BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -55,6 +62,8 @@ pub(super) fn fit(outgoing: &Outgoing<'_>) -> SnsMessage {
     SnsMessage {
         subject: ascii_line(&outgoing.subject(), MAX_SUBJECT),
         document: document(&default_body(Webhook::of(outgoing), room)),
+        is_json: true,
+        attributes: BTreeMap::new(),
     }
 }
 

@@ -1,8 +1,8 @@
-//! The one line of an SMS: whether it goes on, what, where, since when.
+//! The one line of an SMS: whether it goes on, what, where, since when, and how much now.
 
-use super::Outgoing;
 use super::subject::ascii_line;
-use super::text;
+use super::{Outgoing, common, standing, text};
+use crate::labels::ALERT_NAME;
 use crate::timestamp::Timestamp;
 
 /// What one SMS carries of plain characters, by SNS's count.
@@ -13,34 +13,49 @@ pub(super) fn line(outgoing: &Outgoing<'_>) -> String {
     let notification = outgoing.notification;
     let mut line = format!(
         "{} {}",
-        text::status_word(notification).replace(':', " "),
+        standing::of(notification).replace(':', " "),
         text::group_words(notification),
     );
     let Some(first) = notification.alerts.first() else {
         return ascii_line(&line, MAX_SMS);
     };
-    let of = text::own_labels(first, &super::common::labels(notification));
-    let what = first
-        .annotations
-        .get("summary")
-        .filter(|text| !text.is_empty());
-    let (what, rest) = (
-        what.cloned().unwrap_or_else(|| text::values(&of)),
-        (notification.alerts.len() + notification.truncated).saturating_sub(1),
-    );
+    let summary = first.annotations.get("summary");
+    let summary = summary.filter(|text| !text.trim().is_empty());
+    let what = match (summary, first.ends_at) {
+        (Some(summary), None) => format!(": {summary}"),
+        // It is written as of something that goes on.
+        (Some(summary), Some(_)) => format!(", was: {summary}"),
+        (None, _) => {
+            let common = common::labels(notification);
+            let several = notification.alerts.len() > 1;
+            let own = first.labels.without(|name| {
+                name == ALERT_NAME
+                    || notification.group_labels.has(name)
+                    || (several && common.has(name))
+            });
+            format!(": {}", text::values(&own))
+        }
+    };
+    line.push_str(&what);
     let mut end = match first.ends_at {
         None => format!("; since {} UTC", day_and_time(first.starts_at)),
-        Some(ends_at) => format!(
-            "; {} to {} UTC",
-            day_and_time(first.starts_at),
-            day_and_time(ends_at)
-        ),
+        Some(ends_at) => {
+            let (from, to) = (day_and_time(first.starts_at), day_and_time(ends_at));
+            // The day once, where it is the same.
+            let to = match (from.get(..6), to.get(..6), to.get(6..)) {
+                (Some(day), Some(other), Some(time)) if day == other => time.to_owned(),
+                _ => to,
+            };
+            format!("; {from} to {to} UTC")
+        }
     };
+    if let Some(now) = outgoing.details.get(&first.labels).and_then(|d| d.now) {
+        end.push_str(&format!("; now {}", text::number(now)));
+    }
+    let rest = (notification.alerts.len() + notification.truncated).saturating_sub(1);
     if rest > 0 {
         end.push_str(&format!("; +{rest} more"));
     }
-    line.push_str(": ");
-    line.push_str(&what);
     // The end says more than the last words of a long summary.
     let mut line = ascii_line(&line, MAX_SMS.saturating_sub(end.len()));
     line.push_str(&end);

@@ -1,12 +1,15 @@
-//! A notification in words, for a person who was asleep a minute ago. The terminal's text, and
-//! the pieces that e-mail and SMS are made of.
+//! A notification in words, for a person who was asleep a minute ago: the terminal's text, and
+//! most of an e-mail's.
+//!
+//! Its lines are short facts, what comes first is what a phone shows of a message unopened, and
+//! nothing is aligned: a phone's letters are not of one width, and it breaks lines as it likes.
 
-use std::fmt::{self, Write as _};
+use std::collections::BTreeSet;
 
 use super::detail::Detail;
-use super::{AlertEntry, Details, Notification, NotifyReason, common, sparkline};
-use crate::alert::End;
+use super::{AlertEntry, Details, Notification, common, sparkline, standing};
 use crate::labels::{ALERT_NAME, Labels};
+use crate::rules::RuleKey;
 use crate::timestamp::Timestamp;
 
 /// How many alerts are written out.
@@ -22,22 +25,32 @@ pub struct Message {
 }
 
 impl Message {
-    /// Writes a notification out.
+    /// Writes a notification out, without links to its expressions.
     pub fn of(notification: &Notification, details: &Details, now: Timestamp) -> Self {
-        let mut body = String::new();
-        // Writing into a String cannot fail.
-        let _ = write_headline(&mut body, notification);
-        let _ = write_alerts(&mut body, notification, details, now, &|_| String::new());
         Self {
             subject: subject(notification),
-            body,
+            body: body(&Telling {
+                notification,
+                details,
+                now,
+                graph: &|_| String::new(),
+            }),
         }
     }
 }
 
+/// What is told.
+pub(super) struct Telling<'a> {
+    pub(super) notification: &'a Notification,
+    pub(super) details: &'a Details,
+    pub(super) now: Timestamp,
+    /// The link to an alert's expression, or nothing.
+    pub(super) graph: &'a dyn Fn(&AlertEntry) -> String,
+}
+
 /// Alertmanager's subject; what is not known to be over is not called resolved.
 pub(super) fn subject(notification: &Notification) -> String {
-    let status = status_word(notification);
+    let status = standing::of(notification);
     let words = group_words(notification);
     let more = common::labels(notification).without(|name| notification.group_labels.has(name));
     if more.is_empty() {
@@ -46,25 +59,11 @@ pub(super) fn subject(notification: &Notification) -> String {
     clean_line(&format!("[{status}] {words} ({})", values(&more)))
 }
 
-/// `FIRING:2`, `RESOLVED`, `ENDED` or `PAST`.
-pub(super) fn status_word(notification: &Notification) -> String {
-    if notification.firing > 0 {
-        format!("FIRING:{}", notification.firing)
-    } else if notification.reason == NotifyReason::EndedUnseen {
-        "PAST".to_owned()
-    } else if notification
-        .alerts
-        .iter()
-        .all(|alert| alert.end == Some(End::Cleared))
-    {
-        "RESOLVED".to_owned()
-    } else {
-        "ENDED".to_owned()
-    }
-}
-
 /// The values of the group's labels, the alert's name first.
 pub(super) fn group_words(notification: &Notification) -> String {
+    if notification.groups > 0 {
+        return format!("{} groups at once", notification.groups);
+    }
     let group = &notification.group_labels;
     let name = group.get(ALERT_NAME);
     let rest = values(&group.without(|name| name == ALERT_NAME));
@@ -73,6 +72,169 @@ pub(super) fn group_words(notification: &Notification) -> String {
         (name, "") => name.to_owned(),
         (name, rest) => format!("{name} {rest}"),
     }
+}
+
+/// The text, in paragraphs. It is not bounded.
+pub(super) fn body(telling: &Telling<'_>) -> String {
+    let notification = telling.notification;
+    let common = common::labels(notification).without(|name| name == ALERT_NAME);
+    let place = (!common.is_empty()).then(|| format!("Where: {}", clean_line(&pairs(&common))));
+    let why = standing::why(notification);
+    let mut written = Written::default();
+    let mut paragraphs: Vec<Vec<String>> = Vec::new();
+    match notification.alerts.as_slice() {
+        [alert] if notification.truncated == 0 => {
+            let (facts, instructions) = about(alert, None, telling, &mut written);
+            paragraphs.push(facts.into_iter().chain(place).chain(why).collect());
+            paragraphs.extend(instructions);
+        }
+        alerts => {
+            let total = alerts.len() + notification.truncated;
+            let firing = notification.firing;
+            let counted = format!("{total} alerts, {firing} of them firing.");
+            paragraphs.push([counted].into_iter().chain(why).chain(place).collect());
+            let (firing, ended): (Vec<_>, Vec<_>) =
+                alerts.iter().partition(|alert| alert.is_firing());
+            for alert in firing.iter().chain(&ended).take(SHOWN) {
+                let own = alert
+                    .labels
+                    .without(|name| name == ALERT_NAME || common.has(name));
+                let (facts, instructions) = about(alert, Some(&own), telling, &mut written);
+                paragraphs.push(facts);
+                paragraphs.extend(instructions);
+            }
+            let left_out = alerts.len().saturating_sub(SHOWN) + notification.truncated;
+            if left_out > 0 {
+                paragraphs.push(vec![format!("… and {left_out} more, left out here.")]);
+            }
+        }
+    }
+    let paragraphs: Vec<String> = paragraphs.iter().map(|lines| lines.join("\n")).collect();
+    let mut body = paragraphs.join("\n\n");
+    body.push('\n');
+    body
+}
+
+/// What was written already, and is not written again: alerts of one rule share their
+/// instructions and links.
+#[derive(Default)]
+struct Written {
+    instructions: BTreeSet<RuleKey>,
+    links: BTreeSet<String>,
+}
+
+/// The facts about an alert, and the paragraphs of what to do. With labels of its `own` (perhaps
+/// none) it is one of several, and begins with how it stands.
+fn about(
+    alert: &AlertEntry,
+    own: Option<&Labels>,
+    telling: &Telling<'_>,
+    written: &mut Written,
+) -> (Vec<String>, Vec<Vec<String>>) {
+    let word = standing::of_alert(alert);
+    let mut facts = Vec::new();
+    if let Some(own) = own {
+        let heading = format!("{word}  {}", clean_line(&pairs(own)));
+        facts.push(heading.trim_end().to_owned());
+    }
+    facts.extend(summary(alert));
+    let time = time(alert, telling.now);
+    facts.push(match own {
+        None => format!("{word} {time}"),
+        Some(_) => time,
+    });
+    facts.extend(standing::remark(alert));
+    let detail = telling.details.get(&alert.labels);
+    let words = values_in_words(alert, detail);
+    let drawn = detail.filter(|detail| detail.points.iter().any(Option::is_some));
+    facts.push(match drawn {
+        // What was not there before it began only takes a phone's room.
+        Some(detail) => {
+            let bars = sparkline(&detail.points);
+            format!("{}  {words}", bars.trim_start_matches('·'))
+        }
+        None => words,
+    });
+
+    let mut paragraphs = Vec::new();
+    // What ended needs no instructions.
+    if alert.is_firing() && written.instructions.insert(alert.rule.clone()) {
+        for name in ["description", "message"] {
+            let text = annotation(alert, name);
+            if !text.is_empty() {
+                paragraphs.push(text);
+            }
+        }
+    }
+    let links: Vec<String> = links(alert, telling)
+        .into_iter()
+        .filter(|link| written.links.insert(link.clone()))
+        .collect();
+    if !links.is_empty() {
+        paragraphs.push(links);
+    }
+    (facts, paragraphs)
+}
+
+/// The rule's summary. It is written as of something that goes on.
+fn summary(alert: &AlertEntry) -> Vec<String> {
+    let mut lines = annotation(alert, "summary");
+    if let (false, Some(first)) = (alert.is_firing(), lines.first_mut()) {
+        *first = format!("It was: {first}");
+    }
+    lines
+}
+
+fn annotation(alert: &AlertEntry, name: &str) -> Vec<String> {
+    let text = alert.annotations.get(name).map_or("", String::as_str);
+    clean(text)
+        .trim()
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}
+
+/// Since when, or when and after how long.
+pub(super) fn time(alert: &AlertEntry, now: Timestamp) -> String {
+    let since = clock(alert.starts_at);
+    match alert.ends_at {
+        None => format!("since {since} ({} ago)", elapsed(alert.starts_at, now)),
+        Some(ends_at) => format!(
+            "at {}, after {}",
+            clock(ends_at),
+            elapsed(alert.starts_at, ends_at)
+        ),
+    }
+}
+
+/// What the value is now, and what it was when it was last seen to fire.
+pub(super) fn values_in_words(alert: &AlertEntry, detail: Option<&Detail>) -> String {
+    let now = detail.and_then(|detail| detail.now);
+    let last = number(alert.value);
+    match (now, alert.is_firing(), alert.hold) {
+        (Some(now), true, None) => format!("now {}", number(now)),
+        (Some(now), _, _) => format!("now {}, last firing value {last}", number(now)),
+        (None, true, None) => format!("value {last}"),
+        (None, _, _) => format!("last firing value {last}"),
+    }
+}
+
+/// Where to read on: the alert's own links, and that to its expression.
+fn links(alert: &AlertEntry, telling: &Telling<'_>) -> Vec<String> {
+    let own = ["runbook_url", "runbook", "dashboard_url", "dashboard"];
+    let mut links: Vec<String> = own
+        .iter()
+        .filter_map(|name| {
+            let link = clean_line(alert.annotations.get(*name)?);
+            let name = name.trim_end_matches("_url");
+            (!link.trim().is_empty()).then(|| format!("{name}: {}", link.trim()))
+        })
+        .collect();
+    let graph = (telling.graph)(alert);
+    if !graph.is_empty() {
+        links.push(format!("graph: {graph}"));
+    }
+    links
 }
 
 /// Labels may hold anything: one line, without control characters and without those that change
@@ -87,154 +249,6 @@ fn clean(text: &str) -> String {
         .filter(|c| !matches!(c, '\u{fffe}' | '\u{ffff}'))
         .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
         .collect()
-}
-
-/// Why it is told, in a sentence.
-pub(super) fn write_headline(body: &mut String, notification: &Notification) -> fmt::Result {
-    let told = match notification.reason {
-        NotifyReason::FirstNotification => "New.",
-        NotifyReason::NewAlertsInGroup => "More alerts than before.",
-        NotifyReason::NewResolvedAlerts => "Some alerts ended, others go on.",
-        NotifyReason::AllAlertsResolved => "All alerts of this group ended.",
-        NotifyReason::RepeatIntervalElapsed => "Still going on; a reminder.",
-        NotifyReason::EndedUnseen => {
-            "Past: this began and ended while nobody was looking, and is told once."
-        }
-    };
-    writeln!(body, "{told}")
-}
-
-/// The alerts, those that fire first; `link` gives an alert's link to its expression, or nothing.
-pub(super) fn write_alerts(
-    body: &mut String,
-    notification: &Notification,
-    details: &Details,
-    now: Timestamp,
-    link: &dyn Fn(&AlertEntry) -> String,
-) -> fmt::Result {
-    let common = common::labels(notification);
-    let (firing, ended): (Vec<_>, Vec<_>) = notification
-        .alerts
-        .iter()
-        .partition(|alert| alert.is_firing());
-    for alert in firing.iter().chain(&ended).take(SHOWN) {
-        let of = own_labels(alert, &common);
-        writeln!(body, "\n{}  {}", status(alert), clean_line(&pairs(&of)))?;
-        write_alert(body, alert, details.get(&alert.labels), now)?;
-        let link = link(alert);
-        if !link.is_empty() {
-            writeln!(body, "  graph: {link}")?;
-        }
-    }
-    let left_out = notification.alerts.len().saturating_sub(SHOWN) + notification.truncated;
-    if left_out > 0 {
-        writeln!(body, "\n… and {left_out} more, left out here.")?;
-    }
-    Ok(())
-}
-
-/// What tells the alert from the others; all that it has, if nothing does.
-pub(super) fn own_labels(alert: &AlertEntry, common: &Labels) -> Labels {
-    let own = alert.labels.without(|name| common.has(name));
-    if own.is_empty() {
-        alert.labels.without(|name| name == ALERT_NAME)
-    } else {
-        own
-    }
-}
-
-fn write_alert(
-    body: &mut String,
-    alert: &AlertEntry,
-    detail: Option<&Detail>,
-    now: Timestamp,
-) -> fmt::Result {
-    write_annotation(body, alert, "summary")?;
-    if let Some(detail) = detail
-        && detail.points.iter().any(Option::is_some)
-    {
-        write!(body, "  {}", sparkline(&detail.points))?;
-        match detail.now {
-            Some(now) => writeln!(body, "  now {}", number(now))?,
-            None => writeln!(body)?,
-        }
-    }
-    let value = number(alert.value);
-    match (alert.ends_at, alert.hold) {
-        (None, None) => {
-            let since = clock(alert.starts_at);
-            write!(body, "  since {since} ({})", ago(alert.starts_at, now))?;
-            match detail.and_then(|detail| detail.now) {
-                Some(_) => writeln!(body)?,
-                None => writeln!(body, ", value {value}")?,
-            }
-        }
-        (None, Some(hold)) => {
-            let what = match hold.gone_since {
-                None => "its telemetry stopped",
-                Some(_) => "it is no longer reported while others are",
-            };
-            writeln!(
-                body,
-                "  since {} ({}); held since {}: {what}; last value {value}",
-                clock(alert.starts_at),
-                ago(alert.starts_at, now),
-                clock(hold.since)
-            )?;
-        }
-        (Some(ends_at), _) => {
-            let how = match alert.end {
-                Some(End::Cleared) | None => "over: the condition cleared",
-                Some(End::NoLongerReported) => {
-                    "no longer reported: whether the condition is over is not known"
-                }
-                Some(End::RuleRemoved) => "the rule was removed",
-                Some(End::RuleChanged) => "the rule was changed and no longer fires",
-            };
-            writeln!(
-                body,
-                "  from {} to {}; {how}; last firing value {value}",
-                clock(alert.starts_at),
-                clock(ends_at)
-            )?;
-        }
-    }
-    // What ended needs no instructions.
-    if alert.is_firing() {
-        for name in ["description", "message"] {
-            write_annotation(body, alert, name)?;
-        }
-    }
-    for name in ["runbook_url", "runbook", "dashboard_url"] {
-        if let Some(link) = alert.annotations.get(name).filter(|link| !link.is_empty()) {
-            writeln!(
-                body,
-                "  {}: {}",
-                name.trim_end_matches("_url"),
-                clean_line(link)
-            )?;
-        }
-    }
-    Ok(())
-}
-
-fn write_annotation(body: &mut String, alert: &AlertEntry, name: &str) -> fmt::Result {
-    let text = alert.annotations.get(name).map_or("", String::as_str);
-    for line in clean(text).trim_end().lines() {
-        writeln!(body, "  {line}")?;
-    }
-    Ok(())
-}
-
-fn status(alert: &AlertEntry) -> &'static str {
-    match (alert.ends_at, alert.end) {
-        (None, _) if alert.hold.is_some() => "FIRING (held)",
-        (None, _) => "FIRING",
-        (Some(_), Some(End::NoLongerReported)) => "NO LONGER REPORTED",
-        (Some(_), Some(End::RuleRemoved)) => "RULE REMOVED",
-        (Some(_), Some(End::RuleChanged)) => "RULE CHANGED",
-        (Some(_), Some(End::Cleared) | None) => "RESOLVED",
-    }
 }
 
 /// `node=a zone=b`.
@@ -262,7 +276,7 @@ pub(super) fn clock(at: Timestamp) -> String {
 }
 
 /// Four significant digits at most where there is a fraction: enough at 3 a.m.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if !value.is_finite() || value == value.trunc() {
         return format!("{value}");
     }
@@ -282,10 +296,10 @@ fn number(value: f64) -> String {
     }
 }
 
-/// `4m ago`: whole minutes, or seconds below one.
-fn ago(since: Timestamp, now: Timestamp) -> String {
-    let elapsed = now.since(since);
+/// `4m`: whole minutes, or seconds below one.
+fn elapsed(since: Timestamp, until: Timestamp) -> String {
+    let elapsed = until.since(since);
     let unit = if elapsed.as_secs() < 60 { 1 } else { 60 };
     let whole = std::time::Duration::from_secs(elapsed.as_secs() / unit * unit);
-    format!("{} ago", crate::duration::format(whole))
+    crate::duration::format(whole)
 }

@@ -203,7 +203,7 @@ fn status(is_firing: bool) -> &'static str {
 }
 
 /// As Go's `regexp.QuoteMeta` does it, which Alertmanager puts the receiver's name through.
-fn quoted_meta(text: &str) -> String {
+pub(super) fn quoted_meta(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());
     for c in text.chars() {
         if r"\.+*?()|[]{}^$".contains(c) {

@@ -40,6 +40,10 @@ pub(super) fn len(item: &Value) -> Returned {
         Value::Labels(labels) => Ok(Value::int(labels.len())),
         Value::Args(args) => Ok(Value::int(args.elements.len())),
         Value::Vector(vector) => Ok(Value::int(vector.len())),
+        Value::Alerts(alerts) => Ok(Value::int(alerts.len())),
+        Value::Kv(kv) => Ok(Value::int(kv.len())),
+        Value::Pairs(pairs) => Ok(Value::int(pairs.len())),
+        Value::Strings(strings) => Ok(Value::int(strings.len())),
         Value::Invalid => error("reflect: call of reflect.Value.Type on zero Value"),
         other => error(format!("len of type {}", other.pointed_type_name())),
     }
@@ -93,6 +97,23 @@ pub(super) fn index(args: &[Value]) -> Returned {
                     None => return error("reflect: slice index out of range"),
                 }
             }
+            Value::Alerts(alerts) => {
+                let at = index_number(index, alerts.len())?;
+                let alert = alerts.get(at).map(|it| Value::NotifiedAlert(Rc::clone(it)));
+                element(alert)?
+            }
+            Value::Pairs(pairs) => {
+                let at = index_number(index, pairs.len())?;
+                element(pairs.get(at).map(|it| Value::Pair(Rc::clone(it))))?
+            }
+            Value::Strings(strings) => {
+                let at = index_number(index, strings.len())?;
+                element(strings.get(at).map(|it| Value::Str(Rc::clone(it))))?
+            }
+            Value::Kv(kv) => {
+                let value = kv.get(&key(index)?);
+                Value::str(value.map_or("", String::as_str))
+            }
             Value::Labels(labels) => Value::str(labels.get(&key(index)?)),
             Value::Args(args) => {
                 let element = args.elements.get(&key(index)?);
@@ -107,6 +128,13 @@ pub(super) fn index(args: &[Value]) -> Returned {
         };
     }
     Ok(item)
+}
+
+fn element(found: Option<Value>) -> Returned {
+    match found {
+        Some(element) => Ok(element),
+        None => error("reflect: slice index out of range"),
+    }
 }
 
 /// A value as a key of a map of strings.
@@ -139,8 +167,12 @@ pub(super) fn slice(args: &[Value], limits: &mut Limits) -> Returned {
         }
         Value::Str(text) | Value::Html(text) => (text.len(), text.len()),
         Value::Vector(vector) => (vector.len(), vector.capacity()),
+        Value::Alerts(alerts) => (alerts.len(), alerts.len()),
+        Value::Pairs(pairs) => (pairs.len(), pairs.len()),
+        Value::Strings(strings) => (strings.len(), strings.len()),
         other => {
-            return error(format!("can't slice item of type {}", other.type_name()));
+            let name = other.pointed_type_name();
+            return error(format!("can't slice item of type {name}"));
         }
     };
     let mut numbers = [0, length, capacity];
@@ -157,6 +189,9 @@ pub(super) fn slice(args: &[Value], limits: &mut Limits) -> Returned {
     }
     Ok(match item {
         Value::Vector(vector) => Value::Vector(vector.slice(from, to)),
+        Value::Alerts(alerts) => Value::Alerts(alerts.get(from..to).unwrap_or(&[]).into()),
+        Value::Pairs(pairs) => Value::Pairs(pairs.get(from..to).unwrap_or(&[]).into()),
+        Value::Strings(strings) => Value::Strings(strings.get(from..to).unwrap_or(&[]).into()),
         Value::Html(text) => {
             limits.work(to - from)?;
             Value::Html(text.get(from..to).unwrap_or(&[]).into())

@@ -1,12 +1,14 @@
 //! Calling functions and methods: their arguments evaluated and checked, as Go does it.
 
+use super::alertmanager;
 use super::builtins::{self, Fault, Returned};
 use super::compare;
 use super::escape;
 use super::eval::{At, Evaluated, Evaluation};
-use super::functions::{self, Function, Param, Signature};
+use super::functions::{self, Dialect, Function, Param, Signature};
 use super::humanize;
 use super::methods::{self, Method};
+use super::notified;
 use super::prometheus;
 use super::tree::{Operand, OperandKind};
 use super::value::{IntType, Value};
@@ -25,8 +27,8 @@ enum Target {
 }
 
 impl<'t> Callee<'t> {
-    pub(super) fn function(name: &'t str, at: At<'t>) -> Self {
-        let target = functions::find(name)
+    pub(super) fn function(dialect: Dialect, name: &'t str, at: At<'t>) -> Self {
+        let target = functions::find(dialect, name)
             .map(|(function, signature)| (Target::Function(function), signature));
         Self { name, target, at }
     }
@@ -154,7 +156,7 @@ impl<'t> Evaluation<'t> {
             }
             OperandKind::Pipe(pipe) => self.pipeline(dot, pipe)?,
             OperandKind::Identifier(name) => {
-                let callee = Callee::function(name, At::Operand(operand));
+                let callee = Callee::function(self.dialect(), name, At::Operand(operand));
                 self.call(dot, &callee, &[], None)?
             }
             OperandKind::Bool(_) | OperandKind::Number(_) | OperandKind::String { .. } => {
@@ -182,10 +184,12 @@ impl<'t> Evaluation<'t> {
             (Param::Int | Param::Duration, _) => {
                 self.error(format!("expected integer; found {operand}"))
             }
-            (Param::Vector | Param::Sample | Param::Time, _) => self.error(format!(
-                "can't handle {operand} for arg of type {}",
-                param.type_name()
-            )),
+            (Param::Vector | Param::Sample | Param::Time | Param::Strings, _) => {
+                self.error(format!(
+                    "can't handle {operand} for arg of type {}",
+                    param.type_name()
+                ))
+            }
         }
     }
 
@@ -209,6 +213,7 @@ impl<'t> Evaluation<'t> {
         let concrete = value.concrete();
         match (param, concrete) {
             (Param::Str, Value::Str(_))
+            | (Param::Strings, Value::Strings(_))
             | (Param::Vector, Value::Vector(_))
             | (Param::Sample, Value::Sample(_))
             | (Param::Int, Value::Int(_, IntType::Int))
@@ -316,12 +321,36 @@ impl<'t> Evaluation<'t> {
             }
             Function::ToTime => prometheus::to_time(args.first()),
             Function::ToDuration => prometheus::to_duration(args.first()),
-            Function::Now => Ok(prometheus::now(self.data)),
+            Function::Now => Ok(prometheus::now(self.world.at)),
             Function::PathPrefix => {
-                builtins::text(escape::url_path(self.data.external_url), limits)
+                builtins::text(escape::url_path(self.world.external_url), limits)
             }
-            Function::ExternalUrl => Ok(Value::str(self.data.external_url)),
+            Function::ExternalUrl => Ok(Value::str(self.world.external_url)),
             Function::ParseDuration => prometheus::parse_duration(&string(first)),
+            Function::Join => {
+                let texts = notified::strings(second);
+                builtins::text(texts.join(bytes(first)), limits)
+            }
+            Function::TrimSpace => {
+                builtins::text(string(first).trim().to_owned().into_bytes(), limits)
+            }
+            Function::StringSlice => Ok(Value::strings(args.iter().map(bytes))),
+            Function::Date => match second {
+                Value::Time(time) => builtins::text(time.format(&string(first)).into(), limits),
+                _ => Ok(Value::Invalid),
+            },
+            Function::Tz => alertmanager::tz(&string(first), second),
+            Function::Since => alertmanager::since(first, self.world.at),
+            Function::TitleLower => {
+                let lower = prometheus::lower(bytes(first));
+                builtins::text(prometheus::title(&lower), limits)
+            }
+            Function::SafeUrl => Ok(first.clone()),
+            Function::UrlUnescape => alertmanager::url_unescape(bytes(first)),
+            Function::ToJson => match alertmanager::json(first) {
+                Ok(value) => builtins::text(value.to_string().into_bytes(), limits),
+                Err(message) => builtins::error(message),
+            },
             Function::UrlQueryEscape => {
                 builtins::text(escape::url_query(bytes(first)).into_bytes(), limits)
             }
@@ -348,6 +377,7 @@ fn zero(param: Param) -> Value {
     match param {
         Param::Vector => Value::Vector(super::value::Vector::new(Vec::new())),
         Param::Sample => Value::Sample(None),
+        Param::Strings => Value::Strings([].into()),
         _ => Value::Invalid,
     }
 }

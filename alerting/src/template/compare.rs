@@ -10,7 +10,15 @@ use super::value::{Kind, Value};
 type Compared = Result<bool, Fault>;
 
 const BAD_TYPE: &str = "invalid type for comparison";
-const BAD_PAIR: &str = "incompatible types for comparison";
+
+/// As Go words it from 1.26 on: with the types.
+fn bad_pair(a: &Value, b: &Value) -> Compared {
+    error(format!(
+        "incompatible types for comparison: {} and {}",
+        a.type_name(),
+        b.type_name()
+    ))
+}
 
 /// The kinds that compare by value.
 fn basic(value: &Value) -> Option<Kind> {
@@ -59,7 +67,7 @@ fn equal(a: &Value, b: &Value) -> Compared {
             (Some(Kind::String), Some(Kind::String)) => Ok(string(a) == string(b)),
             (None, None) => identical(a, b),
             _ if matches!(a, Value::Invalid) || matches!(b, Value::Invalid) => Ok(false),
-            _ => error(BAD_PAIR),
+            _ => bad_pair(a, b),
         },
     }
 }
@@ -111,7 +119,7 @@ pub(super) fn lt(a: &Value, b: &Value) -> Compared {
         (Value::Float(a), Value::Float(b)) => return Ok(a < b),
         _ if kind_a == Kind::String && kind_b == Kind::String => string(a).cmp(string(b)),
         _ if kind_a == kind_b => return error(BAD_TYPE),
-        _ => return error(BAD_PAIR),
+        _ => return bad_pair(a, b),
     };
     Ok(ordering == Ordering::Less)
 }

@@ -2,12 +2,14 @@
 
 use super::builtins::printable;
 use super::call::Callee;
+use super::functions::Dialect;
 use super::limits::{Limits, MAX_OUTPUT};
 use super::printf::sprint;
 use super::regexp::Patterns;
-use super::tree::{Branch, Call, Command, List, Node, Operand, OperandKind, Pipe, Trees};
+use super::tree::{Branch, Call, Command, Defined, List, Node, Operand, OperandKind, Pipe, Trees};
 use super::value::{IntType, Value};
-use super::{AnswerFn, Data, Stop, quote};
+use super::{AnswerFn, Stop, quote};
+use crate::timestamp::Timestamp;
 
 /// How deep templates, blocks and pipelines may be inside each other while executing.
 pub(super) const MAX_DEPTH: usize = 250;
@@ -32,11 +34,26 @@ pub(super) enum Flow {
     Continue,
 }
 
+/// What a template is expanded in.
+#[derive(Clone, Copy)]
+pub(super) struct World<'t> {
+    /// Whose functions it has.
+    pub(super) dialect: Dialect,
+    /// What the main template is called.
+    pub(super) name: &'t str,
+    /// The templates that others than its own text define.
+    pub(super) defined: Option<&'t Defined>,
+    /// Where the product is reached.
+    pub(super) external_url: &'t str,
+    /// The time.
+    pub(super) at: Timestamp,
+}
+
 /// One expansion.
 pub(super) struct Evaluation<'t> {
     pub(super) text: &'t str,
     pub(super) trees: &'t Trees,
-    pub(super) data: &'t Data<'t>,
+    pub(super) world: World<'t>,
     pub(super) answers: &'t AnswerFn<'t>,
     pub(super) limits: Limits,
     pub(super) patterns: Patterns,
@@ -52,17 +69,17 @@ impl<'t> Evaluation<'t> {
     pub(super) fn new(
         text: &'t str,
         trees: &'t Trees,
-        data: &'t Data<'t>,
+        world: World<'t>,
         answers: &'t AnswerFn<'t>,
     ) -> Self {
         Self {
             text,
             trees,
-            data,
+            world,
             answers,
             limits: Limits::new(),
             patterns: Patterns::default(),
-            name: data.template_name(),
+            name: world.name.to_owned(),
             output: Vec::new(),
             at: At::Nothing,
             vars: Vec::new(),
@@ -105,11 +122,22 @@ impl<'t> Evaluation<'t> {
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         let line_start = before.iter().rposition(|byte| *byte == b'\n');
         let column = pos - line_start.map_or(0, |at| at + 1);
+        if self.world.dialect == Dialect::Alertmanager {
+            // Its place is not known: what it calls may be of another file.
+            return Err(Stop::Failed(format!(
+                "template {}: at <{context}>: {message}",
+                quote::quote(self.name.as_bytes()),
+            )));
+        }
         Err(Stop::Failed(format!(
             "template: {}:{line}:{column}: executing {} at <{context}>: {message}",
-            self.data.template_name(),
+            self.world.name,
             quote::quote(self.name.as_bytes()),
         )))
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        self.world.dialect
     }
 
     pub(super) fn look_at(&mut self, at: At<'t>) {
@@ -194,9 +222,11 @@ impl<'t> Evaluation<'t> {
     fn template(&mut self, dot: &Value, call: &'t Call) -> Evaluated<()> {
         self.look_at(At::Call(call));
         let trees = self.trees;
-        let list = match trees.defined.get(&call.name) {
+        let defined = self.world.defined;
+        let of_others = || defined.and_then(|defined| defined.get(&call.name));
+        let list = match trees.defined.get(&call.name).or_else(of_others) {
             Some(list) => list,
-            None if call.name == self.data.template_name() => &trees.main,
+            None if call.name == self.world.name => &trees.main,
             None => {
                 let name = quote::quote(call.name.as_bytes());
                 return self.error(format!("template {name} not defined"));
@@ -280,7 +310,7 @@ impl<'t> Evaluation<'t> {
             }
             OperandKind::Identifier(name) => {
                 self.look_at(At::Operand(first));
-                let callee = Callee::function(name, At::Command(command));
+                let callee = Callee::function(self.dialect(), name, At::Command(command));
                 return self.call(dot, &callee, args, last);
             }
             OperandKind::Pipe(pipe) => {

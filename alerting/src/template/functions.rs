@@ -17,6 +17,17 @@ pub(super) enum Param {
     Duration,
     /// `time.Time`.
     Time,
+    /// `[]string`.
+    Strings,
+}
+
+/// Whose functions a template has beside Go's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// Those for labels and annotations of alerts (as of Prometheus 3).
+    Prometheus,
+    /// Those for notifications (as of Alertmanager 0.28 and later).
+    Alertmanager,
 }
 
 impl Param {
@@ -30,12 +41,16 @@ impl Param {
             Self::Int => "int",
             Self::Duration => "time.Duration",
             Self::Time => "time.Time",
+            Self::Strings => "[]string",
         }
     }
 
     /// Whether nil is a value of the type.
     pub(super) fn can_be_nil(self) -> bool {
-        matches!(self, Self::Any | Self::Vector | Self::Sample)
+        matches!(
+            self,
+            Self::Any | Self::Vector | Self::Sample | Self::Strings
+        )
     }
 }
 
@@ -61,7 +76,7 @@ const fn variadic(fixed: &'static [Param]) -> Signature {
     }
 }
 
-/// Every function: Go's own, then Prometheus's (as of Prometheus 3).
+/// Every function: Go's own, then Prometheus's, then what Alertmanager has beyond those.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Function {
     And,
@@ -112,11 +127,58 @@ pub(super) enum Function {
     ExternalUrl,
     ParseDuration,
     UrlQueryEscape,
+    Join,
+    TrimSpace,
+    StringSlice,
+    Date,
+    Tz,
+    Since,
+    /// `title` of Alertmanager, which makes what follows the first letter small.
+    TitleLower,
+    SafeUrl,
+    UrlUnescape,
+    ToJson,
 }
 
 /// The function called `name`.
-pub(super) fn find(name: &str) -> Option<(Function, Signature)> {
-    use Param::{Any, Sample, Str, Vector};
+pub(super) fn find(dialect: Dialect, name: &str) -> Option<(Function, Signature)> {
+    gos(name).or_else(|| match dialect {
+        Dialect::Prometheus => prometheus(name),
+        Dialect::Alertmanager => alertmanager(name),
+    })
+}
+
+fn alertmanager(name: &str) -> Option<(Function, Signature)> {
+    use Param::{Any, Str, Strings, Time};
+    Some(match name {
+        "toUpper" => (Function::ToUpper, fixed(&[Str])),
+        "toLower" => (Function::ToLower, fixed(&[Str])),
+        "title" => (Function::TitleLower, fixed(&[Str])),
+        "trimSpace" => (Function::TrimSpace, fixed(&[Str])),
+        "join" => (Function::Join, fixed(&[Str, Strings])),
+        "match" => (Function::Match, fixed(&[Str, Str])),
+        "safeHtml" => (Function::SafeHtml, fixed(&[Str])),
+        "safeUrl" => (Function::SafeUrl, fixed(&[Str])),
+        "urlUnescape" => (Function::UrlUnescape, fixed(&[Str])),
+        "reReplaceAll" => (Function::ReReplaceAll, fixed(&[Str, Str, Str])),
+        "stringSlice" => (
+            Function::StringSlice,
+            Signature {
+                fixed: &[],
+                variadic: Some(Str),
+            },
+        ),
+        "date" => (Function::Date, fixed(&[Str, Time])),
+        "tz" => (Function::Tz, fixed(&[Str, Time])),
+        "since" => (Function::Since, fixed(&[Time])),
+        "humanizeDuration" => (Function::HumanizeDuration, fixed(&[Any])),
+        "toJson" => (Function::ToJson, fixed(&[Any])),
+        _ => return None,
+    })
+}
+
+fn gos(name: &str) -> Option<(Function, Signature)> {
+    use Param::{Any, Str};
     Some(match name {
         "and" => (Function::And, variadic(&[Any])),
         "or" => (Function::Or, variadic(&[Any])),
@@ -137,6 +199,13 @@ pub(super) fn find(name: &str) -> Option<(Function, Signature)> {
         "le" => (Function::Le, fixed(&[Any, Any])),
         "lt" => (Function::Lt, fixed(&[Any, Any])),
         "ne" => (Function::Ne, fixed(&[Any, Any])),
+        _ => return None,
+    })
+}
+
+fn prometheus(name: &str) -> Option<(Function, Signature)> {
+    use Param::{Any, Sample, Str, Vector};
+    Some(match name {
         "query" => (Function::Query, fixed(&[Str])),
         "first" => (Function::First, fixed(&[Vector])),
         "label" => (Function::Label, fixed(&[Str, Sample])),
@@ -171,6 +240,6 @@ pub(super) fn find(name: &str) -> Option<(Function, Signature)> {
 }
 
 /// Whether there is a function called `name`.
-pub(super) fn exists(name: &str) -> bool {
-    find(name).is_some()
+pub(super) fn exists(dialect: Dialect, name: &str) -> bool {
+    find(dialect, name).is_some()
 }

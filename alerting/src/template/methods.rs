@@ -3,14 +3,17 @@
 use super::builtins::{Returned, error};
 use super::functions::Param;
 use super::humanize;
+use super::notified;
 use super::time::{self, Time};
 use super::value::{IntType, Value};
 
 /// A method that a value has.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Method {
     Time(Time, &'static str),
     Duration(i64, &'static str),
+    /// One of Alertmanager's types.
+    Notified(Value, &'static str),
     /// A text that is known already.
     Text(fn(i64) -> String, i64),
 }
@@ -90,13 +93,14 @@ pub(super) fn find(value: &Value, name: &str) -> Option<(Method, &'static [Param
         Value::Int(day, IntType::Weekday) if name == "String" => {
             Some((Method::Text(time::weekday_text, *day), &[]))
         }
-        _ => None,
+        other => notified::method(other, name)
+            .map(|(name, params)| (Method::Notified(other.clone(), name), params)),
     }
 }
 
 impl Method {
     /// Why Go refuses to call it from a template, if it does.
-    pub(super) fn refusal(self) -> Option<String> {
+    pub(super) fn refusal(&self) -> Option<String> {
         match self {
             Self::Time(_, name @ ("Clock" | "Date")) => Some(format!(
                 "function {name} has 3 return values; should be 1 or 2"
@@ -108,11 +112,12 @@ impl Method {
         }
     }
 
-    pub(super) fn call(self, args: &[Value]) -> Returned {
+    pub(super) fn call(&self, args: &[Value]) -> Returned {
         match self {
-            Self::Time(time, name) => call_time(time, name, args),
-            Self::Duration(nanos, name) => call_duration(nanos, name, args),
-            Self::Text(text, of) => Ok(Value::str(text(of))),
+            Self::Time(time, name) => call_time(*time, name, args),
+            Self::Duration(nanos, name) => call_duration(*nanos, name, args),
+            Self::Notified(value, name) => notified::call(value, name, args),
+            Self::Text(text, of) => Ok(Value::str(text(*of))),
         }
     }
 }
@@ -159,9 +164,9 @@ fn call_time(time: Time, name: &str, args: &[Value]) -> Returned {
             _ => return error("expected string"),
         },
         "Hour" => int(parts.hour),
-        "IsDST" => Value::Bool(false),
+        "IsDST" => Value::Bool(time.is_dst()),
         "IsZero" => Value::Bool(time.is_zero()),
-        "Local" | "UTC" => Value::Time(time),
+        "Local" | "UTC" => Value::Time(time.in_utc()),
         "Minute" => int(parts.minute),
         "Month" => Value::Int(parts.month, IntType::Month),
         "Nanosecond" => int(time.nanosecond()),

@@ -10,9 +10,11 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use self::functions::Dialect;
 use crate::labels::Labels;
 use crate::timestamp::Timestamp;
 
+mod alertmanager;
 mod builtins;
 mod call;
 mod compare;
@@ -24,6 +26,8 @@ mod humanize;
 mod lex;
 mod limits;
 mod methods;
+pub mod notification;
+mod notified;
 mod number;
 mod parse;
 mod parse_pipeline;
@@ -32,7 +36,7 @@ mod print;
 mod print_number;
 mod printf;
 mod prometheus;
-mod quote;
+pub(crate) mod quote;
 mod range;
 mod reads;
 pub(crate) mod regexp;
@@ -133,7 +137,7 @@ impl Template {
             });
         }
         let text = format!("{PREFIX}{text}");
-        match parse::parse(&text) {
+        match parse::parse(Dialect::Prometheus, &text) {
             Ok(trees) => {
                 let constant = trees
                     .main
@@ -146,7 +150,7 @@ impl Template {
                     constant,
                 })))
             }
-            Err(complaint) => Err(position(&text, complaint)),
+            Err(complaint) => Err(position(PREFIX, &text, complaint)),
         }
     }
 
@@ -177,13 +181,20 @@ impl Template {
             external_url: Rc::from(data.external_url.as_bytes()),
             value: data.value,
         }));
-        eval::Evaluation::new(&self.0.text, &self.0.trees, data, answers)
+        let name = data.template_name();
+        let world = eval::World {
+            dialect: Dialect::Prometheus,
+            name: &name,
+            defined: None,
+            external_url: data.external_url,
+            at: data.at,
+        };
+        eval::Evaluation::new(&self.0.text, &self.0.trees, world, answers)
             .run(&dot)
             .map_err(|stop| match stop {
-                Stop::Failed(message) => Stop::Failed(format!(
-                    "error executing template {}: {message}",
-                    data.template_name()
-                )),
+                Stop::Failed(message) => {
+                    Stop::Failed(format!("error executing template {name}: {message}"))
+                }
                 needs @ Stop::Needs(_) => needs,
             })
     }
@@ -202,10 +213,10 @@ pub fn failed_text(message: &str) -> String {
     format!("<error expanding template: {message}>")
 }
 
-/// A complaint's position, counted in the user's text.
-fn position(text: &str, complaint: parse::Complaint) -> ParseError {
-    let at = complaint.pos.clamp(PREFIX.len(), text.len());
-    let before = text.get(PREFIX.len()..at).unwrap_or("");
+/// A complaint's position, counted in the user's text, which stands after `prefix`.
+fn position(prefix: &str, text: &str, complaint: parse::Complaint) -> ParseError {
+    let at = complaint.pos.clamp(prefix.len(), text.len());
+    let before = text.get(prefix.len()..at).unwrap_or("");
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     let in_line = before.get(line_start..).unwrap_or("");
     ParseError {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::functions::Dialect;
 use super::lex::Lexer;
 use super::quote;
 use super::token::{Kind, Token};
@@ -21,8 +22,9 @@ pub(super) struct Complaint {
 pub(super) type Parsed<T> = Result<T, Complaint>;
 
 /// Parses a whole text.
-pub(super) fn parse(text: &str) -> Parsed<Trees> {
+pub(super) fn parse(dialect: Dialect, text: &str) -> Parsed<Trees> {
     let mut parser = Parser {
+        dialect,
         text,
         lexer: Lexer::new(text),
         token: [eof(), eof(), eof()],
@@ -85,6 +87,7 @@ impl Scope {
 }
 
 pub(super) struct Parser<'a> {
+    pub(super) dialect: Dialect,
     text: &'a str,
     lexer: Lexer<'a>,
     /// Three tokens of look-ahead, the first the one read last.

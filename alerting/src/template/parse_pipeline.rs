@@ -183,7 +183,7 @@ impl Parser<'_> {
         let token = self.next_non_space();
         let kind = match token.kind {
             Kind::Identifier => {
-                if !functions::exists(&token.text) {
+                if !functions::exists(self.dialect, &token.text) {
                     let name = quote::quote(token.text.as_bytes());
                     return error_at(token.pos, format!("function {name} not defined"));
                 }

@@ -2,6 +2,7 @@
 
 use super::call::Callee;
 use super::eval::{At, Evaluated, Evaluation};
+use super::notified;
 use super::tree::{Operand, OperandKind};
 use super::value::{Kind, Value};
 
@@ -49,7 +50,7 @@ impl<'t> Evaluation<'t> {
         match &operand.kind {
             OperandKind::Pipe(pipe) => self.pipeline(dot, pipe),
             OperandKind::Identifier(name) => {
-                let callee = Callee::function(name, At::Operand(operand));
+                let callee = Callee::function(self.dialect(), name, At::Operand(operand));
                 self.call(dot, &callee, &[], None)
             }
             OperandKind::Field(_) | OperandKind::Variable(_) | OperandKind::Chain { .. } => {
@@ -98,6 +99,18 @@ impl<'t> Evaluation<'t> {
                 _ => None,
             }
             .map(|value| (value, "has arguments but cannot be invoked as function")),
+            Value::Kv(kv) => Some((
+                Value::str(kv.get(name).map_or("", String::as_str)),
+                "is not a method but has arguments",
+            )),
+            Value::Notified(data) => notified::field_of_data(data, name).map(as_field),
+            Value::NotifiedAlert(alert) => notified::field_of_alert(alert, name).map(as_field),
+            Value::Pair(pair) => match name {
+                "Name" => Some(Value::str(pair.0.as_str())),
+                "Value" => Some(Value::str(pair.1.as_str())),
+                _ => None,
+            }
+            .map(as_field),
             Value::Sample(Some(sample)) => match name {
                 "Labels" => Some(Value::Labels(sample.labels.clone())),
                 "Value" => Some(Value::interface(Value::Float(sample.value))),
@@ -125,4 +138,9 @@ impl<'t> Evaluation<'t> {
             None => self.error(format!("can't evaluate field {name} in type {type_name}")),
         }
     }
+}
+
+/// A struct's field, with what Go says where it is given arguments.
+fn as_field(value: Value) -> (Value, &'static str) {
+    (value, "has arguments but cannot be invoked as function")
 }

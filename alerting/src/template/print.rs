@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::limits::MAX_OUTPUT;
+use super::notified;
 use super::quote::{self, Piece};
 use super::value::{IntType, Kind, Value};
 
@@ -111,6 +112,7 @@ impl Printer {
         match verb {
             'T' => self.string(value.type_name().as_bytes()),
             'p' => self.pointer(value, verb),
+            'w' => self.bad_verb(value, verb),
             _ => self.value(value, verb, 0),
         }
     }
@@ -229,9 +231,9 @@ impl Printer {
             Value::Time(time) => self.fields(
                 value,
                 &[
-                    ("wall", Value::Int(time.nanosecond(), IntType::Int64)),
+                    ("wall", Value::Int(time.nanosecond(), IntType::Uint64)),
                     ("ext", Value::Int(time.since_year_one(), IntType::Int64)),
-                    ("loc", Value::Sample(None)),
+                    ("loc", Value::NoLocation),
                 ],
                 verb,
                 depth,
@@ -250,9 +252,76 @@ impl Printer {
                 verb,
                 depth,
             ),
-            Value::Sample(_) | Value::TimePointer(_) | Value::DurationPointer(_) => {
-                self.pointer(value, verb);
+            Value::Kv(kv) => {
+                let pairs = kv.iter();
+                self.map(
+                    value,
+                    pairs.map(|(name, text)| (name.as_str(), Value::str(text.as_str()))),
+                    verb,
+                    depth,
+                );
             }
+            Value::Pairs(pairs) => {
+                let pairs = pairs.iter().map(|pair| Value::Pair(Rc::clone(pair)));
+                self.list(value, pairs, verb, depth);
+            }
+            Value::Strings(strings) => {
+                let strings = strings.iter().map(|text| Value::Str(Rc::clone(text)));
+                self.list(value, strings, verb, depth);
+            }
+            Value::Alerts(alerts) => {
+                let alerts = alerts
+                    .iter()
+                    .map(|alert| Value::NotifiedAlert(Rc::clone(alert)));
+                self.list(value, alerts, verb, depth);
+            }
+            Value::Pair(pair) => self.fields(
+                value,
+                &[
+                    ("Name", Value::str(pair.0.as_str())),
+                    ("Value", Value::str(pair.1.as_str())),
+                ],
+                verb,
+                depth,
+            ),
+            Value::NotifiedAlert(alert) => {
+                let fields = [
+                    "Status",
+                    "Labels",
+                    "Annotations",
+                    "StartsAt",
+                    "EndsAt",
+                    "GeneratorURL",
+                    "Fingerprint",
+                ];
+                let fields = fields.map(|name| {
+                    let field = notified::field_of_alert(alert, name);
+                    (name, field.unwrap_or(Value::Invalid))
+                });
+                self.fields(value, &fields, verb, depth);
+            }
+            Value::Notified(data) if depth == 0 => {
+                let fields = [
+                    "Receiver",
+                    "Status",
+                    "Alerts",
+                    "GroupLabels",
+                    "CommonLabels",
+                    "CommonAnnotations",
+                    "ExternalURL",
+                ];
+                let fields = fields.map(|name| {
+                    let field = notified::field_of_data(data, name);
+                    (name, field.unwrap_or(Value::Invalid))
+                });
+                self.text("&");
+                self.fields(value, &fields, verb, depth);
+            }
+            Value::Sample(_)
+            | Value::TimePointer(_)
+            | Value::NoLocation
+            | Value::DurationPointer(_)
+            | Value::Notified(_) => self.pointer(value, verb),
         }
     }
 

@@ -254,7 +254,8 @@ impl Formatter<'_> {
         } else if !self.good_arg {
             self.printer.text(&format!("%!{verb}(BADINDEX)"));
         } else if let Some(arg) = self.args.get(self.arg) {
-            if verb == 'v' {
+            // `%w` is for errors alone, of which there are none here, and otherwise as `%v`.
+            if matches!(verb, 'v' | 'w') {
                 let flags = &mut self.printer.flags;
                 flags.sharp_v = std::mem::take(&mut flags.sharp);
                 flags.plus_v = std::mem::take(&mut flags.plus);

@@ -7,8 +7,9 @@ use super::limits::{Limits, MAX_OUTPUT};
 use super::regexp::{self, Patterns};
 use super::unicode::{goes_on, is_cased, is_mid_word, push_title, to_lower, to_upper};
 use super::value::{Named, Sample, Value, Vector};
-use super::{Answer, Data, Stop, escape, humanize, quote};
+use super::{Answer, Stop, escape, humanize, quote};
 use crate::duration;
+use crate::timestamp::Timestamp;
 
 /// What `query` gives for an expression.
 pub(super) fn query(expr: &str, answer: Option<Answer>) -> Returned {
@@ -224,8 +225,8 @@ fn duration_units() -> &'static [&'static str] {
 }
 
 /// `now`: the moment of the evaluation.
-pub(super) fn now(data: &Data<'_>) -> Value {
-    Value::Float(data.at.as_secs_f64())
+pub(super) fn now(at: Timestamp) -> Value {
+    Value::Float(at.as_secs_f64())
 }
 
 /// `humanize` and its kin, on a number or its text.

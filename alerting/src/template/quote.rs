@@ -25,7 +25,7 @@ pub(super) fn char_count(bytes: &[u8]) -> usize {
 }
 
 /// `strconv.Quote`.
-pub(super) fn quote(bytes: &[u8]) -> String {
+pub(crate) fn quote(bytes: &[u8]) -> String {
     quote_with(bytes, '"', false)
 }
 
@@ -72,7 +72,7 @@ pub(super) fn can_backquote(bytes: &[u8]) -> bool {
 }
 
 /// The meaning of a literal with its quotes, `"…"` or `` `…` ``; `None` if it is malformed.
-pub(super) fn unquote(literal: &str) -> Option<Vec<u8>> {
+pub(crate) fn unquote(literal: &str) -> Option<Vec<u8>> {
     if let Some(raw) = literal
         .strip_prefix('`')
         .and_then(|rest| rest.strip_suffix('`'))

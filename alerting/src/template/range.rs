@@ -38,6 +38,29 @@ impl<'t> Evaluation<'t> {
                     }
                 }
             }
+            Value::Kv(kv) => {
+                for (name, text) in kv.iter() {
+                    ran = true;
+                    let text = Value::str(text.as_str());
+                    if !self.turn(branch, &Value::str(name.as_str()), &text)? {
+                        break;
+                    }
+                }
+            }
+            Value::Alerts(_) | Value::Pairs(_) | Value::Strings(_) => {
+                let elements: Vec<Value> = match value.concrete() {
+                    Value::Alerts(all) => all.iter().cloned().map(Value::NotifiedAlert).collect(),
+                    Value::Pairs(all) => all.iter().cloned().map(Value::Pair).collect(),
+                    Value::Strings(all) => all.iter().cloned().map(Value::Str).collect(),
+                    _ => Vec::new(),
+                };
+                for (at, element) in elements.iter().enumerate() {
+                    ran = true;
+                    if !self.turn(branch, &Value::int(at), element)? {
+                        break;
+                    }
+                }
+            }
             Value::Args(args) => {
                 for (name, arg) in &args.elements {
                     ran = true;

@@ -1,4 +1,4 @@
-//! `time.Time`, `time.Duration`, `time.Month` and `time.Weekday` of Go, in UTC.
+//! `time.Time`, `time.Duration`, `time.Month` and `time.Weekday` of Go.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -30,13 +30,51 @@ const WEEKDAYS: [&str; 7] = [
     "Saturday",
 ];
 
-/// A moment in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A moment, with the place whose clock shows it.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Time {
     /// Since the Unix epoch.
     seconds: i64,
     /// Below a second, never negative.
     nanos: i64,
+    zone: Zone,
+}
+
+/// What a clock shows beyond UTC, at one moment.
+#[derive(Debug, Clone, Copy)]
+struct Zone {
+    /// Seconds east of UTC.
+    offset: i64,
+    is_dst: bool,
+    /// Its name for short, filled up with zeros.
+    name: [u8; 8],
+}
+
+const UTC: Zone = Zone {
+    offset: 0,
+    is_dst: false,
+    name: *b"UTC\0\0\0\0\0",
+};
+
+/// The same moment is the same, wherever it is shown.
+impl PartialEq for Time {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Time {}
+
+impl PartialOrd for Time {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Time {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.seconds, self.nanos).cmp(&(other.seconds, other.nanos))
+    }
 }
 
 /// A moment's parts on the calendar and the clock.
@@ -64,6 +102,61 @@ impl Time {
         Self {
             seconds: seconds.clamp(-MAX_SECONDS, MAX_SECONDS),
             nanos: nanos.rem_euclid(NANOS_PER_SECOND),
+            zone: UTC,
+        }
+    }
+
+    /// The first moment of year 1, Go's zero.
+    pub(super) fn zero() -> Self {
+        Self::new(days_from_civil(1, 1, 1) * SECONDS_PER_DAY, 0)
+    }
+
+    /// As the clocks of a place show it.
+    pub(super) fn within(self, zone: &jiff::tz::TimeZone) -> Self {
+        let Ok(at) = jiff::Timestamp::from_second(self.seconds) else {
+            return self;
+        };
+        let info = zone.to_offset_info(at);
+        let mut name = [0; 8];
+        for (to, from) in name.iter_mut().zip(info.abbreviation().bytes()) {
+            *to = from;
+        }
+        let zone = Zone {
+            offset: info.offset().seconds().into(),
+            is_dst: info.dst().is_dst(),
+            name,
+        };
+        Self { zone, ..self }
+    }
+
+    pub(super) fn in_utc(self) -> Self {
+        Self { zone: UTC, ..self }
+    }
+
+    pub(super) fn is_dst(self) -> bool {
+        self.zone.is_dst
+    }
+
+    /// The zone's name for short.
+    fn zone_name(self) -> String {
+        let name = self.zone.name.iter().take_while(|byte| **byte != 0);
+        name.map(|byte| char::from(*byte)).collect()
+    }
+
+    /// The zone's offset, with `between` hours, minutes and as many of them as `parts` says.
+    fn zone_offset(self, between: &str, parts: usize) -> String {
+        let sign = if self.zone.offset < 0 { '-' } else { '+' };
+        let offset = self.zone.offset.unsigned_abs();
+        let shown = [offset / 3600, offset / 60 % 60, offset % 60];
+        let shown = shown.iter().take(parts).map(|part| format!("{part:02}"));
+        format!("{sign}{}", shown.collect::<Vec<_>>().join(between))
+    }
+
+    /// The same, or `Z` in UTC.
+    fn zulu_offset(self, between: &str, parts: usize) -> String {
+        match self.zone.offset {
+            0 => "Z".to_owned(),
+            _ => self.zone_offset(between, parts),
         }
     }
 
@@ -92,11 +185,15 @@ impl Time {
     }
 
     pub(super) fn plus(self, nanos: i64) -> Self {
-        Self::new(
+        let moved = Self::new(
             self.seconds
                 .saturating_add(nanos.div_euclid(NANOS_PER_SECOND)),
             self.nanos + nanos.rem_euclid(NANOS_PER_SECOND),
-        )
+        );
+        Self {
+            zone: self.zone,
+            ..moved
+        }
     }
 
     /// Nanoseconds since `earlier`, as far as a duration reaches.
@@ -143,8 +240,9 @@ impl Time {
     }
 
     pub(super) fn parts(self) -> Parts {
-        let days = self.seconds.div_euclid(SECONDS_PER_DAY);
-        let clock = self.seconds.rem_euclid(SECONDS_PER_DAY);
+        let seconds = self.seconds + self.zone.offset;
+        let days = seconds.div_euclid(SECONDS_PER_DAY);
+        let clock = seconds.rem_euclid(SECONDS_PER_DAY);
         let (year, month, day) = civil_from_days(days);
         Parts {
             year,
@@ -188,7 +286,7 @@ impl Time {
         let table: [(&str, &dyn Fn() -> String); 38] = [
             ("January", &|| month_text(parts.month)),
             ("Monday", &|| weekday_text(parts.weekday)),
-            ("MST", &|| "UTC".to_owned()),
+            ("MST", &|| self.zone_name()),
             ("01", &|| format!("{:02}", parts.month)),
             ("002", &|| format!("{:03}", parts.year_day)),
             ("02", &|| format!("{:02}", parts.day)),
@@ -212,16 +310,16 @@ impl Time {
             ("pm", &|| {
                 if parts.hour >= 12 { "pm" } else { "am" }.to_owned()
             }),
-            ("-070000", &|| "+000000".to_owned()),
-            ("-07:00:00", &|| "+00:00:00".to_owned()),
-            ("-0700", &|| "+0000".to_owned()),
-            ("-07:00", &|| "+00:00".to_owned()),
-            ("-07", &|| "+00".to_owned()),
-            ("Z070000", &|| "Z".to_owned()),
-            ("Z07:00:00", &|| "Z".to_owned()),
-            ("Z0700", &|| "Z".to_owned()),
-            ("Z07:00", &|| "Z".to_owned()),
-            ("Z07", &|| "Z".to_owned()),
+            ("-070000", &|| self.zone_offset("", 3)),
+            ("-07:00:00", &|| self.zone_offset(":", 3)),
+            ("-0700", &|| self.zone_offset("", 2)),
+            ("-07:00", &|| self.zone_offset(":", 2)),
+            ("-07", &|| self.zone_offset("", 1)),
+            ("Z070000", &|| self.zulu_offset("", 3)),
+            ("Z07:00:00", &|| self.zulu_offset(":", 3)),
+            ("Z0700", &|| self.zulu_offset("", 2)),
+            ("Z07:00", &|| self.zulu_offset(":", 2)),
+            ("Z07", &|| self.zulu_offset("", 1)),
             // Names cut to three letters, unless a longer word only begins so.
             ("Jan", &|| short(&month_text(parts.month))),
             ("Mon", &|| short(&weekday_text(parts.weekday))),

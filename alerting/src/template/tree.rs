@@ -10,8 +10,11 @@ use super::number::Number;
 #[derive(Debug)]
 pub(super) struct Trees {
     pub(super) main: List,
-    pub(super) defined: BTreeMap<String, List>,
+    pub(super) defined: Defined,
 }
+
+/// Templates by their names.
+pub(super) type Defined = BTreeMap<String, List>;
 
 /// Text and actions in a row.
 pub(super) type List = Vec<Node>;

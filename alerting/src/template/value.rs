@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::notified::{self, Kv, Notified, NotifiedAlert};
 use super::time::{self, Time};
 use crate::labels::Labels;
 
@@ -34,14 +35,30 @@ pub(super) enum Value {
     Sample(Option<Rc<Sample>>),
     /// `template.sample`: only while one is printed.
     SampleStruct(Rc<Sample>),
-    /// What a template is given as its dot.
+    /// What an alert's template is given as its dot.
     Alert(Rc<Alert>),
+    /// What a notification's template is given as its dot: `*template.Data`.
+    Notified(Rc<Notified>),
+    /// `template.Alerts`.
+    Alerts(Rc<[Rc<NotifiedAlert>]>),
+    /// `template.Alert` of Alertmanager.
+    NotifiedAlert(Rc<NotifiedAlert>),
+    /// `template.KV`.
+    Kv(Kv),
+    /// `template.Pairs`.
+    Pairs(Rc<[Rc<(String, String)>]>),
+    /// `template.Pair`.
+    Pair(Rc<(String, String)>),
+    /// `[]string`.
+    Strings(Rc<[Rc<[u8]>]>),
     /// `time.Time`.
     Time(Time),
     /// `*time.Time`.
     TimePointer(Rc<Time>),
     /// `*time.Duration`.
     DurationPointer(Rc<i64>),
+    /// A nil `*time.Location`: only while a time is printed.
+    NoLocation,
 }
 
 /// Go's integer types, as far as they occur.
@@ -49,6 +66,8 @@ pub(super) enum Value {
 pub(super) enum IntType {
     Int,
     Int64,
+    /// `uint64`: only while a time is printed.
+    Uint64,
     /// `time.Duration`, in nanoseconds.
     Duration,
     /// `time.Month`, from 1.
@@ -154,6 +173,10 @@ impl Value {
         Self::Str(Rc::from(text.into()))
     }
 
+    pub(super) fn strings<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Self {
+        Self::Strings(texts.map(Rc::from).collect())
+    }
+
     pub(super) fn int(value: usize) -> Self {
         Self::Int(i64::try_from(value).unwrap_or(i64::MAX), IntType::Int)
     }
@@ -180,10 +203,18 @@ impl Value {
             Self::Float(_) => Kind::Float,
             Self::Complex(..) => Kind::Complex,
             Self::Str(_) | Self::Html(_) => Kind::String,
-            Self::Labels(_) | Self::Args(_) => Kind::Map,
-            Self::Vector(_) => Kind::Slice,
-            Self::Sample(_) | Self::TimePointer(_) | Self::DurationPointer(_) => Kind::Pointer,
-            Self::SampleStruct(_) | Self::Alert(_) | Self::Time(_) => Kind::Struct,
+            Self::Labels(_) | Self::Args(_) | Self::Kv(_) => Kind::Map,
+            Self::Vector(_) | Self::Alerts(_) | Self::Pairs(_) | Self::Strings(_) => Kind::Slice,
+            Self::Sample(_)
+            | Self::TimePointer(_)
+            | Self::DurationPointer(_)
+            | Self::NoLocation
+            | Self::Notified(_) => Kind::Pointer,
+            Self::SampleStruct(_)
+            | Self::Alert(_)
+            | Self::NotifiedAlert(_)
+            | Self::Pair(_)
+            | Self::Time(_) => Kind::Struct,
         }
     }
 
@@ -208,9 +239,17 @@ impl Value {
                 "struct { Labels map[string]string; ExternalLabels map[string]string; \
                  ExternalURL string; Value interface {} }"
             }
+            Self::Notified(_) => "*template.Data",
+            Self::Alerts(_) => "template.Alerts",
+            Self::NotifiedAlert(_) => "template.Alert",
+            Self::Kv(_) => "template.KV",
+            Self::Pairs(_) => "template.Pairs",
+            Self::Pair(_) => "template.Pair",
+            Self::Strings(_) => "[]string",
             Self::Time(_) => "time.Time",
             Self::TimePointer(_) => "*time.Time",
             Self::DurationPointer(_) => "*time.Duration",
+            Self::NoLocation => "*time.Location",
         }
     }
 
@@ -222,7 +261,7 @@ impl Value {
     /// Whether this counts as true: not the zero of its type, not empty.
     pub(super) fn is_true(&self) -> bool {
         match self {
-            Self::Invalid => false,
+            Self::Invalid | Self::NoLocation => false,
             Self::Interface(inner) => inner.is_true(),
             Self::Bool(value) => *value,
             Self::Int(value, _) => *value != 0,
@@ -235,8 +274,15 @@ impl Value {
             Self::Args(args) => !args.elements.is_empty(),
             Self::Vector(vector) => vector.len() > 0,
             Self::Sample(sample) => sample.is_some(),
+            Self::Alerts(alerts) => !alerts.is_empty(),
+            Self::Kv(kv) => !kv.is_empty(),
+            Self::Pairs(pairs) => !pairs.is_empty(),
+            Self::Strings(strings) => !strings.is_empty(),
             Self::SampleStruct(_)
             | Self::Alert(_)
+            | Self::Notified(_)
+            | Self::NotifiedAlert(_)
+            | Self::Pair(_)
             | Self::Time(_)
             | Self::TimePointer(_)
             | Self::DurationPointer(_) => true,
@@ -246,7 +292,7 @@ impl Value {
     /// Whether this is nil of any type.
     pub(super) fn is_nil(&self) -> bool {
         match self {
-            Self::Invalid | Self::Sample(None) => true,
+            Self::Invalid | Self::NoLocation | Self::Sample(None) => true,
             Self::Interface(inner) => matches!(**inner, Self::Invalid),
             _ => false,
         }
@@ -261,6 +307,8 @@ impl Value {
             Self::Int(value, IntType::Weekday) => Some(time::weekday_text(*value)),
             Self::Time(time) => Some(time.to_string()),
             Self::TimePointer(time) => Some(time.to_string()),
+            Self::Kv(kv) => Some(notified::shown(&notified::pairs(kv))),
+            Self::Pairs(pairs) => Some(notified::shown(pairs)),
             _ => None,
         }
     }
@@ -271,6 +319,7 @@ impl IntType {
         match self {
             Self::Int => "int",
             Self::Int64 => "int64",
+            Self::Uint64 => "uint64",
             Self::Duration => "time.Duration",
             Self::Month => "time.Month",
             Self::Weekday => "time.Weekday",

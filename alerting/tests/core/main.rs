@@ -9,6 +9,7 @@
 mod alertmanager;
 mod lints;
 mod messages;
+mod muting;
 mod notification;
 mod rule_files;
 mod state_format;

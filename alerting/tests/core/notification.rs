@@ -162,8 +162,8 @@ fn telemetry_that_never_comes_back_resolves_nothing_not_even_its_own_alert() {
         &[
             "2 [FIRING:1] A (a x): first notification",
             "5 [FIRING:1] DnswatchTelemetryStopped (A g test warning): first notification",
-            "65 [ENDED] DnswatchTelemetryStopped (A g test warning): all alerts resolved",
-            "67 [ENDED] A (a x): all alerts resolved",
+            "65 [NO LONGER REPORTED] DnswatchTelemetryStopped (A g test warning): all alerts resolved",
+            "67 [NO LONGER REPORTED] A (a x): all alerts resolved",
         ],
     );
 }
@@ -176,7 +176,7 @@ fn a_node_that_is_gone_is_not_called_resolved() {
         "rrrrrrrrrrrrr",
         &[
             "2 [FIRING:1] A (a x): first notification",
-            "12 [ENDED] A (a x): all alerts resolved",
+            "12 [NO LONGER REPORTED] A (a x): all alerts resolved",
         ],
     );
 }
@@ -247,8 +247,8 @@ fn check_two_topics(seen: &str, expected: &[&str]) {
     let mut config = config("");
     let arn = "arn:aws:sns:eu-central-1:123456789012:alerts";
     let sns = [true, false].map(|send_resolved| SnsConfig {
-        topic_arn: arn.parse().expect("an ARN"),
         send_resolved,
+        ..SnsConfig::of(arn.parse().expect("an ARN"))
     });
     config.receivers = vec![Receiver {
         name: "default".to_owned(),

@@ -122,3 +122,45 @@ fn two_files_of_one_base_name_are_refused() {
         "b/x.yaml: its base name is that of a/x.yml: groups are told apart by it, so rename one"
     );
 }
+
+/// As many as nobody has: each with all that a rule can have, all of them with labels by one anchor.
+#[test]
+fn ten_thousand_rules_load() {
+    let mut text = "groups:\n- name: g\n  rules:\n".to_owned();
+    for n in 0..10_000 {
+        let labels = if n == 0 {
+            "&all {severity: page, team: dns, tier: '1', area: '{{ $labels.area }}'}"
+        } else {
+            "*all"
+        };
+        text += &format!(
+            "  - alert: A{n}\n    expr: up{{n=\"{n}\"}} == 0\n    for: 5m\n    keep_firing_for: 1m\n    \
+             labels: {labels}\n    annotations:\n      summary: '{{{{ $labels.instance }}}} is down'\n      \
+             description: '{{{{ $value }}}}'\n      runbook_url: http://example/{n}\n      note: ''\n"
+        );
+    }
+    let file = SourceFile {
+        name: "many.yml".to_owned(),
+        text,
+    };
+    let groups = load(&[file], Defaults::default()).expect("what Prometheus takes");
+    assert_eq!(groups[0].rules.len(), 10_000);
+    assert_eq!(groups[0].rules[9_999].labels.len(), 4);
+}
+
+/// Aliases of aliases, of which a few lines make more than a machine holds.
+#[test]
+fn a_file_that_unfolds_without_end_is_refused() {
+    let mut text =
+        "groups:\n- name: g\n  labels:\n    a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for n in 1..12 {
+        let before = vec![format!("*a{}", n - 1); 10].join(", ");
+        text += &format!("    a{n}: &a{n} [{before}]\n");
+    }
+    let file = SourceFile {
+        name: "laughs.yml".to_owned(),
+        text,
+    };
+    let errors = load(&[file], Defaults::default()).expect_err("no rule file");
+    assert_eq!(errors[0].place.file, "laughs.yml");
+}

@@ -3,14 +3,31 @@
 use alerting::state::{State, StateError};
 
 const FORMAT_1: &str = include_str!("state-format-1.json");
+const FORMAT_2: &str = include_str!("state-format-2.json");
+
+/// Reads an example, and sees that it is written back as it was, but for the format.
+fn read(example: &str) -> State {
+    let state = State::from_json(example.as_bytes()).expect("the example is readable");
+    let written = state.to_json().expect("a state can be written");
+    let mut known: serde_json::Value = serde_json::from_str(example).expect("the example is JSON");
+    known["format"] = 2.into();
+    let back: serde_json::Value = serde_json::from_slice(&written).expect("what we write is JSON");
+    assert_eq!(back, known);
+    state
+}
+
+#[test]
+fn the_example_of_format_2_is_read_and_written_back_as_it_was() {
+    let notify = read(FORMAT_2).notify;
+    assert!(!notify.silences.is_empty());
+    assert!(notify.groups.values().any(|group| !group.done.is_empty()));
+    let workspace = notify.workspace_silences.expect("those of a workspace");
+    assert!(!workspace.silences.is_empty() && workspace.failing.is_some());
+}
 
 #[test]
 fn the_example_of_format_1_is_read_and_written_back_as_it_was() {
-    let state = State::from_json(FORMAT_1.as_bytes()).expect("the example is readable");
-    let written = state.to_json().expect("a state can be written");
-    let compact: serde_json::Value = serde_json::from_str(FORMAT_1).expect("the example is JSON");
-    let back: serde_json::Value = serde_json::from_slice(&written).expect("what we write is JSON");
-    assert_eq!(back, compact);
+    let state = read(FORMAT_1);
 
     // The example holds something of everything that is kept.
     let rule = state.rules.values().next().expect("a rule");

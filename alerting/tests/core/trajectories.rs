@@ -142,3 +142,24 @@ fn ticks_that_are_too_old_are_skipped_and_named() {
     check("11661111111111666", 'F');
     check("11661111111111166", 'P');
 }
+
+/// Without catching up a missed tick is none, as in Prometheus: what was pending before goes on
+/// being so, and nobody is told of what was skipped.
+#[test]
+fn without_catching_up_missed_ticks_are_as_in_prometheus() {
+    let mut config = config("    for: 3m\n");
+    config.evaluation.max_catch_up = std::time::Duration::ZERO;
+    let world = letters(&config, "11666616");
+    let mut states = BTreeMap::new();
+    evaluate(&config, &mut states, &world, start());
+    let mut seen = String::new();
+    for tick in [2, 4, 6, 8] {
+        evaluate(&config, &mut states, &world, start().plus(tick * MINUTE));
+        seen.push(letter(&states));
+    }
+    // Active at the fourth minute: two minutes later not yet, four minutes later it fires, although
+    // at the seventh, which was missed, the condition did not hold.
+    assert_eq!(seen, ".PPF");
+    let rule = states.values().next().expect("the rule");
+    assert_eq!(rule.health.skipped, None);
+}

@@ -8,21 +8,26 @@
 //! same group takes the older one's place. Giving up instead would lose an alert for a typing
 //! error in a policy. Until it is mended each run says so in its report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use alerting::notify::{Integration, Outgoing, TopicArn};
+use alerting::notify::{Integration, Outgoing, PublishRole, TopicArn};
 use aws_sdk_sns::Client;
 use aws_sdk_sns::config::retry::RetryConfig;
 use aws_sdk_sns::config::timeout::TimeoutConfig;
 use aws_sdk_sns::config::{Builder, Region};
 use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::operation::publish::PublishError as Refusal;
+use aws_sdk_sns::types::MessageAttributeValue;
 use aws_types::SdkConfig;
 
 use super::{Notifier, PublishError};
 use crate::aws;
+use crate::sts::AssumedRole;
+
+/// What the other account's CloudTrail shows.
+const SESSION_NAME: &str = "dnswatch-notify";
 
 /// How long and how often one publish is tried.
 #[derive(Debug, Clone)]
@@ -51,7 +56,7 @@ impl Default for SnsOptions {
 pub struct SnsNotifier {
     sdk: SdkConfig,
     options: SnsOptions,
-    clients: Mutex<BTreeMap<String, Client>>,
+    clients: Mutex<BTreeMap<(String, Option<PublishRole>), Client>>,
 }
 
 impl SnsNotifier {
@@ -64,13 +69,14 @@ impl SnsNotifier {
         }
     }
 
-    /// The client for a region: made once, without any I/O.
-    fn client(&self, region: &str) -> Client {
+    /// The client for a region, by a role if there is one: made once, without any I/O.
+    fn client(&self, region: &str, role: Option<&PublishRole>) -> Client {
         let mut clients = self
             .clients
             .lock()
             .unwrap_or_else(|broken| broken.into_inner());
-        if let Some(client) = clients.get(region) {
+        let key = (region.to_owned(), role.cloned());
+        if let Some(client) = clients.get(&key) {
             return client.clone();
         }
         let options = &self.options;
@@ -82,21 +88,25 @@ impl SnsNotifier {
             .with_max_attempts(options.attempts.max(1))
             .with_initial_backoff(Duration::from_millis(200))
             .with_max_backoff(Duration::from_secs(2));
-        let config = Builder::from(&self.sdk)
+        let mut config = Builder::from(&self.sdk)
             .region(Region::new(region.to_owned()))
             .timeout_config(timeouts)
-            .retry_config(retries)
-            .build();
-        let client = Client::from_conf(config);
-        clients.insert(region.to_owned(), client.clone());
+            .retry_config(retries);
+        if let Some(role) = role {
+            let assumed = AssumedRole::new(&self.sdk, &role.arn, SESSION_NAME)
+                .with_external_id(role.external_id.clone());
+            config = config.credentials_provider(assumed);
+        }
+        let client = Client::from_conf(config.build());
+        clients.insert(key, client.clone());
         client
     }
 }
 
 impl Notifier for SnsNotifier {
     async fn publish(&self, outgoing: &Outgoing<'_>) -> Result<(), PublishError> {
-        let topic = match outgoing.integration() {
-            Some(Integration::Sns(config)) => &config.topic_arn,
+        let config = match outgoing.integration() {
+            Some(Integration::Sns(config)) => config,
             Some(Integration::Terminal) | None => {
                 let notification = outgoing.notification;
                 return Err(PublishError::Refused(format!(
@@ -105,12 +115,21 @@ impl Notifier for SnsNotifier {
                 )));
             }
         };
+        let topic = &config.topic_arn;
         let message = outgoing.sns();
-        self.client(topic.region())
+        let attributes = message.attributes.into_iter().filter_map(|(name, value)| {
+            let value = MessageAttributeValue::builder()
+                .data_type("String")
+                .string_value(value);
+            Some((name, value.build().ok()?))
+        });
+        let attributes: HashMap<_, _> = attributes.collect();
+        self.client(topic.region(), config.role.as_ref())
             .publish()
             .topic_arn(topic.as_str())
             .subject(message.subject)
-            .message_structure("json")
+            .set_message_structure(message.is_json.then(|| "json".to_owned()))
+            .set_message_attributes((!attributes.is_empty()).then_some(attributes))
             .message(message.document)
             .send()
             .await

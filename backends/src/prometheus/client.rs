@@ -149,6 +149,15 @@ impl Client {
         }
     }
 
+    /// The silences of a workspace's own alert manager, as its API writes them; None if there is
+    /// no alert manager. Asked once: the next run is the retry.
+    pub async fn silences(&self, deadline: Instant) -> Result<Option<Vec<u8>>, String> {
+        let until = Instant::now() + self.0.request_timeout;
+        let read = timeout_at(until.min(deadline), self.0.silences()).await;
+        read.unwrap_or_else(|_| Err("no whole answer in time".to_owned()))
+            .map_err(|error| format!("GET {}: {error}", self.0.endpoint.silences()))
+    }
+
     /// What this client and its clones have done so far.
     pub fn usage(&self) -> Usage {
         self.0.counters.usage()
@@ -258,6 +267,37 @@ impl Inner {
             *wait = at_least;
         }
         Err(failure)
+    }
+
+    async fn silences(&self) -> Result<Option<Vec<u8>>, String> {
+        let mut request = Request::new(Method::GET, self.endpoint.silences().clone());
+        request.headers_mut().clone_from(&self.headers);
+        if let Some(signer) = &self.signer {
+            let signed = signer.sign(&mut request, &[], (self.clock)()).await;
+            signed.map_err(|error| one_line(&error, &self.secrets, MAX_WORDS))?;
+        }
+        let secrets = self.secrets_of(&request);
+        self.counters.request();
+        let line =
+            |error: reqwest::Error| one_line(&chain(&error.without_url()), &secrets, MAX_WORDS);
+        let response = self.http.execute(request).await.map_err(line)?;
+        match response.status() {
+            StatusCode::OK => match self.whole_body(response).await {
+                Ok(body) => Ok(Some(body)),
+                Err(BodyError::Broken(error)) => Err(line(error)),
+                Err(BodyError::TooLarge) => Err("the answer is too large".to_owned()),
+            },
+            StatusCode::NOT_FOUND => Ok(None),
+            status => {
+                let body = self.start_of_body(response).await;
+                if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+                    && let Some(signer) = &self.signer
+                {
+                    signer.forget().await;
+                }
+                Err(refusal::failure(status, &body, &secrets).message)
+            }
+        }
     }
 
     /// The body, decompressed, if it is whole and within the bound.

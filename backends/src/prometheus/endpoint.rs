@@ -1,4 +1,4 @@
-//! The two addresses that are asked, from the URL a user wrote.
+//! The addresses that are asked, from the URL a user wrote.
 
 use alerting::query::At;
 use reqwest::Url;
@@ -18,6 +18,8 @@ const API_PATHS: [&str; 4] = [
 pub(super) struct Endpoint {
     query: Url,
     query_range: Url,
+    /// Where AMP's own alert manager tells its silences.
+    silences: Url,
 }
 
 impl Endpoint {
@@ -45,13 +47,19 @@ impl Endpoint {
             .trim_end_matches('/');
         let at = |api: &str| {
             let mut url = base.clone();
-            url.set_path(&format!("{path}/api/v1/{api}"));
+            url.set_path(&format!("{path}/{api}"));
             url
         };
         Ok(Self {
-            query: at("query"),
-            query_range: at("query_range"),
+            query: at("api/v1/query"),
+            query_range: at("api/v1/query_range"),
+            silences: at("alertmanager/api/v2/silences"),
         })
+    }
+
+    /// Where to ask for silences.
+    pub(super) fn silences(&self) -> &Url {
+        &self.silences
     }
 
     /// Where to ask about `at`.

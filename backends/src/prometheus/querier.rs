@@ -1,5 +1,6 @@
 //! The client as a run asks it: deadlines by the run's clock.
 
+use alerting::notify::{Silence, silence};
 use alerting::query::{Answer, Ask, QueryFailure};
 use alerting::timestamp::Timestamp;
 use tokio::time::Instant;
@@ -13,12 +14,26 @@ use crate::run::Querier;
 pub struct PrometheusQuerier<C> {
     client: Client,
     clock: C,
+    honours_silences: bool,
 }
 
 impl<C: Clock> PrometheusQuerier<C> {
     /// Asks `client`; `clock` is the run's.
     pub fn new(client: Client, clock: C) -> Self {
-        Self { client, clock }
+        Self {
+            client,
+            clock,
+            honours_silences: false,
+        }
+    }
+
+    /// The same, which also asks for the silences of the workspace's own alert manager.
+    #[must_use]
+    pub fn honouring_silences(self) -> Self {
+        Self {
+            honours_silences: true,
+            ..self
+        }
     }
 
     /// The client.
@@ -31,5 +46,14 @@ impl<C: Clock> Querier for PrometheusQuerier<C> {
     async fn query(&self, ask: &Ask, deadline: Timestamp) -> Result<Answer, QueryFailure> {
         let left = deadline.since(self.clock.now());
         self.client.query(ask, Instant::now() + left).await
+    }
+
+    async fn silences(&self, deadline: Timestamp) -> Option<Result<Vec<Silence>, String>> {
+        if !self.honours_silences {
+            return None;
+        }
+        let left = deadline.since(self.clock.now());
+        let read = self.client.silences(Instant::now() + left).await;
+        Some(read.and_then(|body| body.map_or(Ok(Vec::new()), |body| silence::of_api(&body))))
     }
 }

@@ -101,10 +101,11 @@ fn summary(files: &ConfigFiles, config: &Config, report: &mut Report<impl Write>
     }
     if let Some(file) = &files.alertmanager {
         report.line(format!(
-            "{}: one route, to {:?}; {} receiver(s): all well.",
+            "{}: {} route(s), {} receiver(s), {} inhibition rule(s): all well.",
             file.name,
-            config.route.receiver,
-            config.receivers.len()
+            config.route.nodes().len(),
+            config.receivers.len(),
+            config.inhibit_rules.len()
         ))?;
     }
     if records > 0 {

@@ -91,6 +91,8 @@ impl Workspace {
         Ok(ConfigFiles {
             rules: self.amp.rule_files().await?,
             alertmanager: self.amp.alert_manager_definition().await?,
+            // They are within the definition.
+            templates: Vec::new(),
         })
     }
 }

@@ -1,10 +1,11 @@
 //! What the function is configured with: its environment, read once.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use alerting::duration;
-use alerting::notify::{TopicArn, TopicArnError};
+use alerting::notify::{Grafana, TopicArn, TopicArnError};
 use aws_credential_types::Credentials;
 use backends::amp::WorkspaceId;
 
@@ -23,6 +24,11 @@ pub struct Environment {
     pub state_table: String,
     /// `TOPIC_ARN`: the SNS topic that is told where there is no `alertmanager.yml`.
     pub topic_arn: Option<TopicArn>,
+    /// `AMAZON_Q_TOPIC_ARNS`: the topics, by commas, that Amazon Q Developer in chat applications
+    /// reads: they are sent what it reads, and told where there is no `alertmanager.yml`.
+    pub amazon_q_topic_arns: BTreeSet<TopicArn>,
+    /// `GRAFANA_URL`, `GRAFANA_DATASOURCE`: where people look at graphs, and the data source there.
+    pub grafana: Option<Grafana>,
     /// `CONFIG_DIR`: where `rules/` and `alertmanager.yml` are.
     pub config_dir: PathBuf,
     /// `NOTIFY`: whether anything is sent.
@@ -119,6 +125,15 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
             region: self.required("AWS_REGION", "Lambda sets it"),
             state_table: self.required("STATE_TABLE", "write the DynamoDB table's name"),
             topic_arn: self.parsed("TOPIC_ARN", topic),
+            amazon_q_topic_arns: self
+                .parsed("AMAZON_Q_TOPIC_ARNS", |text| {
+                    text.split(',').map(|arn| topic(arn.trim())).collect()
+                })
+                .unwrap_or_default(),
+            grafana: self.parsed("GRAFANA_URL", url).map(|url| Grafana {
+                url,
+                datasource: self.optional("GRAFANA_DATASOURCE").unwrap_or_default(),
+            }),
             config_dir: self
                 .optional("CONFIG_DIR")
                 .unwrap_or_else(|| "/opt/dnswatch".to_owned())
@@ -319,6 +334,8 @@ mod tests {
                 && it.config_dir == Path::new("/opt/dnswatch")
                 && it.notify
                 && it.query_role_arn.is_none()
+                && it.amazon_q_topic_arns.is_empty()
+                && it.grafana.is_none()
                 && it.rules_from == RulesFrom::Layer
                 && it.schedule == Duration::from_secs(60)
                 && it.query_offset == Duration::from_secs(60)

@@ -318,7 +318,11 @@ impl Function {
             options.auth = Auth::SigV4(SigV4::amp(region, self.query_credentials.clone()));
         }
         let client = Client::new(self.http.clone(), options)?;
-        Ok(PrometheusQuerier::new(client, SystemClock))
+        let querier = PrometheusQuerier::new(client, SystemClock);
+        Ok(match self.environment.workspace {
+            Some(_) => querier.honouring_silences(),
+            None => querier,
+        })
     }
 
     fn metrics(&self, began: Timestamp, report: Option<&backends::run::RunReport>) {
@@ -363,10 +367,8 @@ fn amp_region(url: &str) -> Option<&str> {
 }
 
 fn settings(environment: &Environment) -> Settings {
-    let topic = environment.topic_arn.iter().map(|topic| SnsConfig {
-        topic_arn: topic.clone(),
-        send_resolved: true,
-    });
+    let topics = environment.topic_arn.iter();
+    let topics = topics.chain(&environment.amazon_q_topic_arns);
     Settings {
         workspace: environment.identity().to_owned(),
         defaults: Defaults {
@@ -379,7 +381,7 @@ fn settings(environment: &Environment) -> Settings {
         },
         receivers: vec![Receiver {
             name: RECEIVER.to_owned(),
-            sns: topic.collect(),
+            sns: topics.cloned().map(SnsConfig::of).collect(),
             terminal: false,
         }],
         evaluation: EvaluationOptions {
@@ -387,6 +389,8 @@ fn settings(environment: &Environment) -> Settings {
             schedule: environment.schedule,
             ..EvaluationOptions::default()
         },
+        grafana: environment.grafana.clone(),
+        amazon_q: environment.amazon_q_topic_arns.clone(),
     }
 }
 

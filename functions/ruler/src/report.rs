@@ -40,6 +40,7 @@ impl Told<'_> {
             && report.published.refused.is_empty()
             && report.published.postponed.is_empty()
             && report.evaluated.skipped == 0
+            && report.silences_unread.is_none()
             && self.configuration.is_none();
         if is_well { Level::Info } else { Level::Warn }
     }
@@ -85,6 +86,7 @@ impl Told<'_> {
         for (name, text) in [
             ("configuration_refused", report.config_refused.as_deref()),
             ("configuration_not_refreshed", self.configuration),
+            ("silences_unread", report.silences_unread.as_deref()),
         ] {
             if let Some(text) = text {
                 put(name, json!(short(text)));

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use delivery::how_it_ended::{self, End};
+use delivery::message::Alert;
+use delivery::value;
 use jiff::Timestamp;
-use serde_json::Value;
 
 use crate::block_kit::{Block, Text};
 use crate::escape::{self, Lines};
-use crate::how_it_ended::{self, End};
 use crate::links;
-use crate::message::Alert;
 
 /// The longest line of labels, summary and description, and value; a message has room for one
 /// alert at least that has all of them and three links.
@@ -50,17 +50,12 @@ fn line(alert: &Alert, common: &BTreeMap<String, String>) -> String {
     } else if let Some(remark) = end.remark() {
         line.push_str(&format!(" ({remark})"));
     }
-    let own = |with_common: bool| -> BTreeMap<String, String> {
-        let kept = alert.labels.iter().filter(|(name, value)| {
-            *name != "alertname" && (with_common || common.get(*name) != Some(value))
-        });
-        kept.map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
-    };
-    let mut shown = own(false);
-    if shown.is_empty() {
-        shown = own(true);
-    }
+    // What all alerts have in common stands above them.
+    let own = alert.labels.iter();
+    let own = own.filter(|(name, value)| *name != "alertname" && common.get(*name) != Some(*value));
+    let shown: BTreeMap<String, String> = own
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     if !shown.is_empty() {
         line.push_str("  ");
         line.push_str(&labels(&shown, LABELS));
@@ -100,7 +95,13 @@ fn words(alert: &Alert) -> Option<Text> {
         .into_iter()
         .filter(|_| alert.is_firing())
         .find_map(|name| annotation(name, DESCRIPTION));
-    let words: Vec<String> = annotation("summary", SUMMARY)
+    let summary = annotation("summary", SUMMARY);
+    let words: Vec<String> = summary
+        .map(|summary| match alert.is_firing() {
+            true => summary,
+            // It is written as of something that goes on.
+            false => format!("It was: {summary}"),
+        })
         .into_iter()
         .chain(description)
         .collect();
@@ -117,8 +118,9 @@ fn fields(alert: &Alert) -> Vec<Text> {
     if !is_firing {
         fields.push(field("To", &when(&alert.ends_at)));
     }
-    let now = value(&alert.value_now);
-    let last = value(&alert.value);
+    let number = |value| Some(escape::code(&value::text(value)?, VALUE));
+    let now = number(&alert.value_now);
+    let last = number(&alert.value);
     let sparkline = alert.sparkline.as_deref();
     let sparkline = sparkline.filter(|bars| !bars.trim().is_empty());
     let last_name = match (is_firing, alert.hold.is_some()) {
@@ -155,45 +157,6 @@ fn when(rfc3339: &str) -> String {
     }
 }
 
-/// A number at four significant digits where it has a fraction; anything else as it is.
-fn value(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::Number(number) => number.as_f64().map_or_else(|| number.to_string(), short),
-        Value::String(text) if !text.trim().is_empty() => match text.trim().parse::<f64>() {
-            Ok(number) if number.is_finite() => short(number),
-            _ => text.clone(),
-        },
-        _ => return None,
-    };
-    Some(escape::code(&text, VALUE))
-}
-
-fn short(value: f64) -> String {
-    if value == value.trunc() {
-        if value.abs() < 1e15 {
-            return format!("{value}");
-        }
-        return format!("{value:e}");
-    }
-    let digits = value.abs().log10().floor();
-    if !(-6.0..15.0).contains(&digits) {
-        return format!("{value:.3e}");
-    }
-    let places = (3.0 - digits).clamp(0.0, 12.0);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "between 0 and 12"
-    )]
-    let places = places as usize;
-    let text = format!("{value:.places$}");
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
-}
-
 fn links(alert: &Alert) -> Vec<Text> {
     let annotation = |names: [&str; 2]| {
         let mut found = names.iter().filter_map(|name| alert.annotations.get(*name));
@@ -226,26 +189,6 @@ mod tests {
 
     use super::*;
 
-    #[track_caller]
-    fn check(given: &Value, expected: Option<&str>) {
-        assert_eq!(value(given).as_deref(), expected);
-    }
-
-    #[test]
-    fn values_are_short() {
-        check(&json!(1024), Some("`1024`"));
-        check(&json!(0.012345), Some("`0.01235`"));
-        check(&json!(1234.5678), Some("`1235`"));
-        check(&json!("12.50"), Some("`12.5`"));
-        check(&json!("NaN"), Some("`NaN`"));
-        check(&json!("+Inf"), Some("`+Inf`"));
-        check(&json!(1e300), Some("`1e300`"));
-        check(&json!(-1.234567e-9), Some("`-1.235e-9`"));
-        check(&json!("<!here>"), Some("`&lt;!here&gt;`"));
-        check(&json!(null), None);
-        check(&json!({}), None);
-    }
-
     #[test]
     fn what_ended_has_no_instructions_and_a_runbook_may_be_a_path() {
         let shown = |status: &str| {
@@ -272,5 +215,6 @@ mod tests {
             assert!(!alert.contains("<javascript"), "{alert}");
         }
         assert!(!shown("resolved").contains("do this"));
+        assert!(shown("resolved").contains("It was: it drops"));
     }
 }

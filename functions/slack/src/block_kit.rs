@@ -22,7 +22,7 @@ pub mod limits {
     pub const ALL: usize = 10_000;
 }
 
-/// What is posted to an incoming webhook.
+/// A message, as an incoming webhook takes it.
 #[derive(Debug, Serialize)]
 pub struct Payload {
     /// What a notification on a screen shows; the blocks are the message.
@@ -53,6 +53,39 @@ impl Payload {
             attachments,
         }
     }
+}
+
+/// The arguments of `chat.postMessage`.
+#[derive(Debug, Serialize)]
+pub struct Post<'a> {
+    /// The channel's id.
+    pub channel: &'a str,
+    /// The message that it answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread_ts: Option<&'a str>,
+    /// Whether an answer is shown in the channel, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub reply_broadcast: bool,
+    /// What is posted.
+    #[serde(flatten)]
+    pub payload: &'a Payload,
+}
+
+/// The arguments of `chat.update`. Both lists are always there, since Slack keeps one that is not.
+#[derive(Debug, Serialize)]
+pub struct Update<'a> {
+    /// The channel's id.
+    pub channel: &'a str,
+    /// The message that is changed.
+    pub ts: &'a str,
+    /// `none`: Slack makes no links and mentions of its own, as it would by default here.
+    pub parse: &'static str,
+    /// See [`Payload`].
+    pub text: &'a str,
+    /// See [`Payload`].
+    pub blocks: &'a [Block],
+    /// See [`Payload`].
+    pub attachments: &'a [Attachment],
 }
 
 /// An attachment: blocks beside a coloured bar.

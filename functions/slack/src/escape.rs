@@ -3,6 +3,8 @@
 //! Slack reads `&`, `<` and `>` in every text object as the beginning of an entity, a mention or
 //! a link, so these three are written as entities (docs.slack.dev, "Formatting message text").
 
+use delivery::plain::{is_control, is_invisible};
+
 /// Whether line breaks stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lines {
@@ -17,7 +19,7 @@ pub enum Lines {
 pub fn plain(text: &str, limit: usize, lines: Lines) -> String {
     write(text, limit, |c| match c {
         '\n' if lines == Lines::Many => Some('\n'),
-        c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => Some(' '),
+        c if is_control(c) => Some(' '),
         c if is_invisible(c) => None,
         c => Some(c),
     })
@@ -28,7 +30,7 @@ pub fn plain(text: &str, limit: usize, lines: Lines) -> String {
 pub fn code(text: &str, limit: usize) -> String {
     let inner = write(text, limit.saturating_sub(2), |c| match c {
         '`' => Some('\''),
-        c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => Some(' '),
+        c if is_control(c) => Some(' '),
         c if is_invisible(c) => None,
         c => Some(c),
     });
@@ -71,14 +73,6 @@ fn write(text: &str, limit: usize, clean: impl Fn(char) -> Option<char>) -> Stri
         }
     }
     out
-}
-
-/// Characters that show nothing and change how others are shown: bidirectional controls can make
-/// a text read as another, zero-width ones hide a difference.
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

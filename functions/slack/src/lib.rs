@@ -1,39 +1,29 @@
-//! The function that posts notifications to Slack: topic → queue → this → an incoming webhook.
+//! The function that posts notifications to Slack: by an incoming webhook, or by a bot that keeps
+//! the first message of a group up to date and answers in its thread.
 //!
-//! The way of a record: [`batch`] takes it, [`envelope`] unwraps it, [`message`] reads it,
-//! [`posted`] says whether it was posted before and whether a newer one overtook it, [`render`]
-//! writes it ([`standing`], [`how_it_ended`], [`alert_blocks`], [`links`], [`escape`], on
-//! [`block_kit`]), [`webhook`] says where to, [`post`] posts it, [`queue`] puts it off where that
-//! failed, [`outcome`] tells the log.
+//! [`delivery`] brings a notification, [`render`] writes it ([`color`], [`alert_blocks`],
+//! [`links`], [`escape`], on [`block_kit`]), [`access`] says where to and by what right,
+//! [`channel`] decides between a new message, a changed one and an answer ([`thread`]), [`post`]
+//! makes the request and [`refusal`] knows Slack's errors.
 //!
-//! What always holds:
-//! - A notification is claimed before it is posted and marked as posted after. A crash or a lost
-//!   answer in between can double one message; none is lost: what is not posted ends in the
-//!   dead-letter queue.
-//! - Notifications of a group can overtake each other on the way. One that comes after a newer
-//!   one is posted all the same, marked as late and in grey: it may be the only word of something
-//!   that happened, and it must not pass for the latest.
+//! What always holds, beside what holds for every function of [`delivery`]:
+//! - One that comes after a newer one is posted all the same, marked as late and in grey: it may
+//!   be the only word of something that happened, and it must not pass for the latest.
 //! - No text from outside is markup, mention or link.
-//! - The webhook's URL is in no log, error, debug form or table.
+//! - Webhook and token are in no log, error, debug form or table.
 
+pub mod access;
 pub mod alert_blocks;
-pub mod aws_error;
-pub mod batch;
 pub mod block_kit;
+pub mod channel;
+pub mod color;
 pub mod config;
-mod connections;
-pub mod envelope;
 pub mod escape;
-pub mod how_it_ended;
 pub mod links;
-pub mod message;
-pub mod outcome;
 pub mod post;
-pub mod posted;
-pub mod queue;
+pub mod refusal;
 pub mod render;
-pub mod standing;
-pub mod webhook;
+pub mod thread;
 
-pub use batch::{Run, Slack};
+pub use channel::{Slack, function};
 pub use config::Config;

@@ -1,88 +1,166 @@
-//! One POST to the webhook, and what became of it.
+//! One request to Slack, and what became of it.
 
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode};
+use delivery::{Budget, SendError};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode, Url};
+use serde::{Deserialize, Serialize};
 
-use crate::webhook::Webhook;
+use crate::access::{Bot, Webhook};
+use crate::refusal::Refusal;
 
 /// How long to wait where Slack asks to wait, but does not say how long.
 const UNSAID: Duration = Duration::from_secs(30);
 /// A message's visibility in its queue can be put off by 12 hours at most (Amazon SQS, quotas).
 const LONGEST: Duration = Duration::from_secs(43_200);
+/// The most that is read of an answer: it repeats the message.
+const MAX_ANSWER: usize = 512 * 1024;
 
-/// A message was not posted, or it is not known whether it was. The texts hold nothing of the
-/// webhook.
+/// A request did not do what it was for, or it is not known whether it did. The texts hold
+/// nothing of what lets us in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PostError {
-    /// Too many messages: none should be tried for so long.
-    #[error("Slack asks to wait {} s (429)", .0.as_secs())]
-    RateLimited(Duration),
-    /// It may work later.
-    #[error("{0}")]
-    Transient(String),
-    /// Slack does not take this message, or nothing by this webhook.
-    #[error("Slack refused it: {status} {reason}")]
+    /// Not a matter of what was asked.
+    #[error(transparent)]
+    Failed(#[from] SendError),
+    /// Slack refused it, in a word.
+    #[error("Slack refused it: {text}")]
     Refused {
-        /// HTTP's.
-        status: u16,
-        /// Slack's word for why.
-        reason: String,
+        /// What the word means.
+        refusal: Refusal,
+        /// HTTP's status or the method, and the word.
+        text: String,
     },
 }
 
 impl PostError {
-    /// Whether it may be the webhook that is refused, rather than the message.
-    pub fn is_about_the_webhook(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused {
-                status: 401 | 403 | 404 | 410,
-                ..
-            }
-        )
+    /// Whether Slack refused it for that.
+    pub fn is(&self, meaning: Refusal) -> bool {
+        matches!(self, Self::Refused { refusal, .. } if *refusal == meaning)
     }
 }
 
-/// Posts a JSON body, within `timeout`.
-pub async fn post(
+impl From<PostError> for SendError {
+    fn from(error: PostError) -> Self {
+        match error {
+            PostError::Failed(error) => error,
+            PostError::Refused { .. } => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+/// Posts to an incoming webhook.
+pub async fn by_webhook(
     http: &Client,
     webhook: &Webhook,
-    body: &[u8],
-    timeout: Duration,
+    message: &impl Serialize,
+    budget: Budget,
 ) -> Result<(), PostError> {
-    let request = http
-        .post(webhook.url())
-        .header(CONTENT_TYPE, "application/json; charset=utf-8")
-        .timeout(timeout)
-        .body(body.to_vec());
-    let answer = request.send().await.map_err(|error| unreached(&error))?;
+    let answer = ask(http, webhook.url(), None, message, budget).await?;
     let status = answer.status();
     if status.is_success() {
         return Ok(());
     }
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        return Err(PostError::RateLimited(retry_after(answer.headers())));
-    }
+    let reason = word(&body(answer).await);
+    let text = format!("{} {reason}", status.as_u16());
     if status.is_server_error()
         || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY)
     {
-        let reason = reason(answer).await;
-        return Err(PostError::Transient(format!(
-            "Slack failed: {} {reason}",
-            status.as_u16()
-        )));
+        return Err(SendError::Transient(format!("Slack failed: {text}")).into());
     }
-    Err(PostError::Refused {
-        status: status.as_u16(),
-        reason: reason(answer).await,
-    })
+    let refusal = match status.as_u16() {
+        401 | 403 | 404 | 410 => Refusal::Access,
+        _ => Refusal::ForGood,
+    };
+    Err(PostError::Refused { refusal, text })
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    ok: bool,
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    ts: String,
+}
+
+/// Calls a method of the Web API, which answers 200 and says in the body whether it was done.
+/// What it gives is the message's timestamp, by which it is known in its channel.
+pub async fn by_bot(
+    http: &Client,
+    bot: &Bot,
+    url: Url,
+    arguments: &impl Serialize,
+    budget: Budget,
+) -> Result<String, PostError> {
+    let method = url.path().rsplit('/').next().unwrap_or_default().to_owned();
+    let answer = ask(http, url, Some(bot.authorization()), arguments, budget).await?;
+    let status = answer.status();
+    let retry_after = retry_after(answer.headers());
+    let body = body(answer).await;
+    if !status.is_success() {
+        let text = format!(
+            "Slack failed: {method}: {} {}",
+            status.as_u16(),
+            word(&body)
+        );
+        return Err(SendError::Transient(text).into());
+    }
+    let Ok(answer) = serde_json::from_slice::<Answer>(&body) else {
+        let text = format!("{method}: Slack's answer cannot be read; it may have the message");
+        return Err(SendError::Transient(text).into());
+    };
+    if answer.ok && !answer.ts.is_empty() {
+        return Ok(answer.ts);
+    }
+    let said = word(answer.error.as_bytes());
+    match Refusal::of(&answer.error) {
+        Refusal::TooMany => Err(too_many(retry_after, &said).into()),
+        Refusal::Passing => {
+            Err(SendError::Transient(format!("Slack failed: {method}: {said}")).into())
+        }
+        refusal => Err(PostError::Refused {
+            refusal,
+            text: format!("{method}: {said}"),
+        }),
+    }
+}
+
+/// Sends a JSON body. An answer that asks to wait is an error.
+async fn ask(
+    http: &Client,
+    url: Url,
+    authorization: Option<HeaderValue>,
+    body: &impl Serialize,
+    budget: Budget,
+) -> Result<Response, SendError> {
+    let body = serde_json::to_vec(body).map_err(|error| SendError::Refused(error.to_string()))?;
+    let mut request = http
+        .post(url)
+        .header(CONTENT_TYPE, "application/json; charset=utf-8")
+        .timeout(budget.next()?)
+        .body(body);
+    if let Some(authorization) = authorization {
+        request = request.header(AUTHORIZATION, authorization);
+    }
+    let answer = request.send().await.map_err(|error| unreached(&error))?;
+    if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+        return Err(too_many(retry_after(answer.headers()), "429"));
+    }
+    Ok(answer)
+}
+
+fn too_many(wait: Duration, said: &str) -> SendError {
+    SendError::RateLimited {
+        why: format!("Slack asks to wait {} s ({said})", wait.as_secs()),
+        wait,
+    }
 }
 
 /// The client's errors print the URL: only their kind is told.
-fn unreached(error: &reqwest::Error) -> PostError {
-    PostError::Transient(
+fn unreached(error: &reqwest::Error) -> SendError {
+    SendError::Transient(
         if error.is_timeout() {
             "Slack did not answer in time; it may have the message"
         } else if error.is_connect() {
@@ -105,17 +183,21 @@ fn retry_after(headers: &HeaderMap) -> Duration {
         .clamp(Duration::from_secs(1), LONGEST)
 }
 
-/// Slack's word for why (`invalid_payload`, `no_service`). Whatever is not a word is not
-/// repeated: a page in its place may hold the address.
-async fn reason(mut answer: Response) -> String {
+async fn body(mut answer: Response) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = answer.chunk().await {
         body.extend_from_slice(&chunk);
-        if body.len() > 1_000 {
+        if body.len() > MAX_ANSWER {
             break;
         }
     }
-    let word = String::from_utf8(body).unwrap_or_default();
+    body
+}
+
+/// Slack's word for why (`invalid_payload`, `no_service`). Whatever is not a word is not
+/// repeated: a page in its place may hold the address.
+fn word(body: &[u8]) -> String {
+    let word = String::from_utf8_lossy(body);
     let word = word.trim();
     let is_word = (1..=64).contains(&word.len())
         && word

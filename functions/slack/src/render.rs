@@ -1,15 +1,14 @@
 //! A notification as a Slack message: within Slack's limits however much there is to say, and
 //! saying what it left out.
 
-use std::collections::BTreeMap;
-
+use delivery::message::{Message, Webhook};
+use delivery::standing::Standing;
+use delivery::title;
 use jiff::Timestamp;
 
-use crate::alert_blocks;
 use crate::block_kit::{Attachment, Block, Payload, Text, limits};
 use crate::escape::{self, Lines};
-use crate::message::Webhook;
-use crate::standing::Standing;
+use crate::{alert_blocks, color};
 
 /// The longest line of labels that alerts have in common.
 const COMMON: usize = 1_000;
@@ -30,6 +29,14 @@ pub struct Circumstances {
     pub published: Option<Timestamp>,
     /// Now.
     pub now: Timestamp,
+}
+
+/// What was published as a message; a text has the subject that it was published with.
+pub fn message(message: &Message, subject: Option<&str>, circumstances: Circumstances) -> Payload {
+    match message {
+        Message::Alerts(webhook) => alerts(webhook, circumstances),
+        Message::Text(body) => text(subject, body, circumstances),
+    }
 }
 
 /// Alerts as a message.
@@ -71,9 +78,9 @@ pub fn alerts(webhook: &Webhook, circumstances: Circumstances) -> Payload {
         }],
         vec![Attachment {
             color: if circumstances.is_late {
-                crate::standing::GREY
+                color::GREY
             } else {
-                standing.color()
+                color::of(standing)
             },
             fallback: header,
             blocks,
@@ -149,22 +156,9 @@ fn visible(text: String) -> String {
 fn head(webhook: &Webhook, standing: Standing, is_late: bool) -> String {
     let late = if is_late { "LATE, was " } else { "" };
     let mut head = format!("[{late}{standing}]");
-    let group = &webhook.group_labels;
-    let named = |labels: &BTreeMap<String, String>| {
-        let name = labels.get("alertname").cloned();
-        let others = labels.iter().filter(|(name, _)| *name != "alertname");
-        let mut words: Vec<String> = name.into_iter().collect();
-        words.extend(others.map(|(_, value)| value.clone()));
-        words.retain(|word| !word.is_empty());
-        words
-    };
-    let mut words = named(group);
-    if words.is_empty() {
-        words = named(&webhook.common_labels);
-    }
-    for word in words {
+    for word in title::words(webhook) {
         head.push(' ');
-        head.push_str(&word);
+        head.push_str(word);
     }
     head
 }
@@ -173,6 +167,9 @@ fn standing_note(webhook: &Webhook, standing: Standing) -> Option<&'static str> 
     match (standing, webhook.reason.as_str()) {
         (Standing::Past, _) => {
             Some("*Past:* this began and ended while nobody was looking, and is told once.")
+        }
+        _ if webhook.is_flood() => {
+            Some("*A flood:* the news of many groups at once, told together.")
         }
         (_, "repeat interval elapsed") => Some("Still going on: a reminder."),
         _ => None,

@@ -71,6 +71,12 @@ func toFloat(v interface{}) (float64, error) {
 		return v, nil
 	case int:
 		return float64(v), nil
+	case uint:
+		return float64(v), nil
+	case int64:
+		return float64(v), nil
+	case uint64:
+		return float64(v), nil
 	case string:
 		return strconv.ParseFloat(v, 64)
 	case time.Duration:

@@ -17,16 +17,10 @@ use crate::front::Front;
 use crate::parts;
 use crate::prometheus::Prometheus;
 
-/// Panels that are for another incident than two CoreDNS pods on one node.
-const OTHER_INCIDENTS: [(&str, fn() -> Incident); 2] = [
-    (
-        "Queued or dropped for other allowances",
-        incidents::conntrack_exhaustion,
-    ),
-    (
-        "Connections that can still be tracked",
-        incidents::conntrack_exhaustion,
-    ),
+/// Panels that are for the exhaustion of tracked connections, not for two CoreDNS pods on one node.
+const ON_CONNTRACK: [&str; 2] = [
+    "Queued or dropped for other allowances",
+    "Connections that can still be tracked",
 ];
 
 /// A query of a panel.
@@ -42,10 +36,11 @@ async fn every_query_of_every_panel_finds_something() -> Result<()> {
         let queries = queries(&board);
         ensure!(!queries.is_empty(), "{}", file.display());
         for query in queries {
-            let other = OTHER_INCIDENTS
-                .iter()
-                .find(|(panel, _)| *panel == query.panel);
-            let incident = other.map_or_else(incidents::two_pods_on_one_node, |(_, of)| of());
+            let incident = if ON_CONNTRACK.contains(&query.panel.as_str()) {
+                incidents::conntrack_exhaustion()
+            } else {
+                incidents::two_pods_on_one_node()
+            };
             let name = incident.scenario.name.clone();
             let (_, queries) = by_incident
                 .entry(name)
@@ -238,10 +233,9 @@ async fn the_script_uploads_them() -> Result<()> {
         .await?;
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/grafana/upload");
         let said = tokio::task::spawn_blocking({
-            let python = python.clone();
-            let url = format!("{}/", grafana.url);
+            let (python, url) = (python.clone(), format!("{}/", grafana.url));
             move || {
-                Command::new(&python)
+                Command::new(python)
                     .arg(script)
                     .env("GRAFANA_URL", url)
                     .env("GRAFANA_TOKEN", "secret-token")

@@ -141,6 +141,9 @@ async fn check(incident: &Incident, expected: Expected<'_>) -> Result<Option<Vec
     let Some(server) = server(incident, scrape).await? else {
         return Ok(None);
     };
+    if is_week {
+        was_a_week(&server, incident).await?;
+    }
     let mut bench = Bench::new(server.url(), catalogue()?, settings())?;
     let mut fired: BTreeMap<String, Timestamp> = BTreeMap::new();
     let mut still = Vec::new();
@@ -197,6 +200,28 @@ async fn check(incident: &Incident, expected: Expected<'_>) -> Result<Option<Vec
         }
     }
     Ok(Some(told))
+}
+
+/// What could have misled a rule in the week is in the blocks.
+async fn was_a_week(server: &Prometheus, incident: &Incident) -> Result<()> {
+    let end = (time(incident.ends - 60).as_millis() / 1000).to_string();
+    for query in [
+        // A failed reading and a reset on one node.
+        "resets(node_net_ethtool{type=\"linklocal_allowance_exceeded\",node=\"ip-10-0-1-11.ec2.internal\"}[7d]) >= 2",
+        // A broken name.
+        "sum(increase(coredns_dns_responses_total{rcode=\"SERVFAIL\",plugin!=\"\"}[7d])) > 100000",
+        // Pods, nodes and exporters that came and went.
+        "count(count_over_time(up{job=\"kubernetes-service-endpoints\"}[7d])) == 7",
+        "count(count_over_time(up{job=\"kubernetes-pods\"}[7d])) == 7",
+        "sum(count_over_time(up[7d] offset 1m)) > 7 * 24 * 60 * 4",
+    ] {
+        let data = server
+            .api("query", &[("query", query), ("time", &end)])
+            .await?;
+        let found = data["result"].as_array().map_or(0, Vec::len);
+        ensure!(found > 0, "not in the week: {query}");
+    }
+    Ok(())
 }
 
 /// A server that has the incident in its blocks; None without the parts.

@@ -72,6 +72,7 @@ fn a_rule_says_what_people_need() -> Result<()> {
 #[test]
 fn a_runbook_is_about_its_rule() -> Result<()> {
     let metrics = Regex::new(r"\b(?:node_(?:net_)?ethtool\w*|coredns_\w+|up\b)")?;
+    let alert = Regex::new(r"\b(?:LinkLocal|CoreDNS|DNSThrottling|Conntrack)[A-Z]\w+")?;
     let rules = rules()?;
     let names: BTreeSet<&str> = rules.iter().map(|rule| rule.text.alert.as_str()).collect();
     for rule in &rules {
@@ -105,7 +106,6 @@ fn a_runbook_is_about_its_rule() -> Result<()> {
             "{name}: none of {of_rule:?}"
         );
         // The other rules that it names are there.
-        let alert = Regex::new(r"\b(?:LinkLocal|CoreDNS|DNSThrottling|Conntrack)[A-Z]\w+")?;
         for found in alert.find_iter(&page) {
             ensure!(names.contains(found.as_str()), "{name}: {}", found.as_str());
         }
@@ -124,6 +124,7 @@ fn the_page_of_thresholds_has_the_rules_numbers() -> Result<()> {
         ensure!(rows.len() == 1, "{name}: {rows:?}");
         Ok(rows[0].split('|').map(str::trim).collect::<Vec<_>>())
     };
+    let windows = Regex::new(r"\[(\d+[smhd])")?;
     let rules = rules()?;
     let rows = page.lines().filter(|line| line.starts_with("| ")).count();
     ensure!(rows == rules.len() + 1, "a row for no rule");
@@ -143,7 +144,6 @@ fn the_page_of_thresholds_has_the_rules_numbers() -> Result<()> {
                 .with_context(|| format!("{name}: {cells:?}"))?;
             ensure!((said / scale - threshold).abs() < 1e-9, "{name}: {cells:?}");
         }
-        let windows = Regex::new(r"\[(\d+[smhd])")?;
         for window in windows.captures_iter(&rule.text.expr) {
             ensure!(cells[4].contains(&window[1]), "{name}: {cells:?}");
         }

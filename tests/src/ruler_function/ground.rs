@@ -39,7 +39,7 @@ const TIMEOUT: Duration = Duration::from_secs(55);
 const SOON: Duration = Duration::from_secs(120);
 
 pub(super) const REGION: &str = "eu-central-1";
-const TABLE: &str = "dnswatch-state";
+pub(super) const TABLE: &str = "dnswatch-state";
 /// What must be nowhere but in requests to AWS.
 pub(super) const SECRET: &str = "canary+secret/key";
 pub(super) const TOKEN: &str = "canary+session/token==";
@@ -232,6 +232,16 @@ impl Ground {
             return Ok(None);
         };
         Ok(Some(serde_json::from_slice(&document)?))
+    }
+
+    /// Where the strict AWS is.
+    pub(super) fn aws_url(&self) -> &str {
+        &self.aws
+    }
+
+    /// Where Prometheus is.
+    pub(super) fn prometheus_url(&self) -> &str {
+        self.prometheus.url()
     }
 
     pub(super) fn sdk(&self) -> &SdkConfig {

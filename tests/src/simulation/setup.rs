@@ -124,6 +124,7 @@ impl Setup {
                 group_wait: duration(self.group_wait),
                 group_interval: duration(self.group_interval),
                 repeat_interval: duration(self.repeat_interval),
+                ..Route::default()
             },
             evaluation: EvaluationOptions {
                 semantics: Semantics {

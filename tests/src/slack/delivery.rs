@@ -5,9 +5,10 @@ use anyhow::{Context as _, Result, ensure};
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 
-use super::aws::{CANARY, MAX_RECEIVE, World};
 use super::messages::{alert, webhook};
 use super::server::Instead;
+use super::{WebhookWorld, webhook_world};
+use crate::delivery::aws::{CANARY, MAX_RECEIVE};
 
 const FIRING: &str = "[FIRING:1] LinkLocalThrottling prod";
 const RESOLVED: &str = "[RESOLVED] LinkLocalThrottling prod";
@@ -27,7 +28,7 @@ fn errors(log: &[Value]) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_bad_record_costs_only_itself() -> Result<()> {
-    let Some(mut world) = World::start().await? else {
+    let Some(mut world) = webhook_world().await? else {
         return Ok(());
     };
     let malformed = r#"{"version": "4", "alerts": "none"}"#;
@@ -40,10 +41,10 @@ async fn a_bad_record_costs_only_itself() -> Result<()> {
 
     let ran = world.run().await?;
     ensure!((ran.received, ran.failed) == (4, 1));
-    let mut posted = world.slack.posted();
+    let mut posted = world.service.posted();
     posted.sort();
     ensure!(posted == ["A subject", FIRING, RESOLVED], "{posted:?}");
-    ensure!(world.slack.texts().contains("\nOf <!channel> & text\n"));
+    ensure!(world.service.texts().contains("\nOf <!channel> & text\n"));
     let why = "the message has `alerts`, but is no Alertmanager webhook of version 4: \
                invalid type: string \"none\", expected a sequence";
     ensure!(errors(&ran.log) == [why], "{:?}", ran.log);
@@ -62,13 +63,13 @@ async fn a_bad_record_costs_only_itself() -> Result<()> {
     let dead = world.dead_letters().await?;
     let dead: Value = serde_json::from_str(dead.first().context("a dead letter")?)?;
     ensure!(dead["Message"] == malformed, "{dead}");
-    ensure!(world.slack.posted().len() == 3);
+    ensure!(world.service.posted().len() == 3);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_notification_is_posted_once_and_never_lost() -> Result<()> {
-    let Some(mut world) = World::start().await? else {
+    let Some(mut world) = webhook_world().await? else {
         return Ok(());
     };
     // Twice in a batch, and again in another; a plain text has no id but SNS's.
@@ -79,7 +80,7 @@ async fn a_notification_is_posted_once_and_never_lost() -> Result<()> {
     ensure!(ran.log[1]["message"] == "posted before", "{:?}", ran.log);
     world.publish(&notification("firing", "id-1", 1)).await?;
     ensure!(world.run().await?.failed == 0);
-    ensure!(world.slack.posted() == [FIRING]);
+    ensure!(world.service.posted() == [FIRING]);
 
     // Another run is at it: it is left alone, and comes again when that claim runs out, which
     // the queue is told.
@@ -95,14 +96,14 @@ async fn a_notification_is_posted_once_and_never_lost() -> Result<()> {
             .as_u64()
             .is_some_and(|wait| (1..=3).contains(&wait))
     );
-    ensure!(world.slack.posted() == [FIRING]);
+    ensure!(world.service.posted() == [FIRING]);
     // That run died before it posted, or after: then this is the one message too many.
     let ran = world.run().await?;
     ensure!((ran.received, ran.failed) == (1, 0), "{:?}", ran.log);
-    ensure!(world.slack.posted() == [FIRING, RESOLVED]);
+    ensure!(world.service.posted() == [FIRING, RESOLVED]);
 
     // Slack took it and the answer was lost: it comes again, once too often rather than never.
-    world.slack.then(&[Instead::TakeAndBreak]);
+    world.service.then(&[Instead::TakeAndBreak]);
     world.publish(&notification("firing", "id-3", 3)).await?;
     let ran = world.run().await?;
     ensure!(ran.failed == 1);
@@ -110,17 +111,17 @@ async fn a_notification_is_posted_once_and_never_lost() -> Result<()> {
     ensure!(ran.log[0]["retry_in_s"] == 15, "{:?}", ran.log);
     world.publish(&notification("firing", "id-3", 3)).await?;
     ensure!(world.run().await?.failed == 0);
-    ensure!(world.slack.posted() == [FIRING, RESOLVED, FIRING, FIRING]);
+    ensure!(world.service.posted() == [FIRING, RESOLVED, FIRING, FIRING]);
     Ok(())
 }
 
 #[tokio::test]
 async fn slack_that_does_not_answer_is_given_up() -> Result<()> {
-    let Some(mut world) = World::start().await? else {
+    let Some(mut world) = webhook_world().await? else {
         return Ok(());
     };
     world.publish(&notification("firing", "id-1", 1)).await?;
-    world.slack.then(&[Instead::TakeAndHang]);
+    world.service.then(&[Instead::TakeAndHang]);
     let ran = world.run_within(60).await?;
     ensure!((ran.received, ran.failed) == (1, 1));
     ensure!(errors(&ran.log) == ["Slack did not answer in time; it may have the message"]);
@@ -128,45 +129,44 @@ async fn slack_that_does_not_answer_is_given_up() -> Result<()> {
     // The claim was given back: nothing holds up the one that comes again.
     world.publish(&notification("firing", "id-1", 1)).await?;
     ensure!(world.run().await?.failed == 0);
-    ensure!(world.slack.posted() == [FIRING, FIRING]);
+    ensure!(world.service.posted() == [FIRING, FIRING]);
     Ok(())
 }
 
 #[tokio::test]
 async fn the_secret_is_read_again_after_five_minutes() -> Result<()> {
-    let Some(world) = World::start().await? else {
+    let Some(world) = webhook_world().await? else {
         return Ok(());
     };
-    let source = &world.function.webhook;
+    let source = world.secret();
     let start = Timestamp::now();
     let at = |seconds: i64| source.get(start + seconds.seconds());
-    let first = at(0).await?;
-    let url = format!("{}/services/T0/B1/{CANARY}", world.slack.origin);
-    world.put_secret(&url).await?;
-    ensure!(at(299).await? == first, "it is not asked for at each post");
-    let second = at(300).await?;
-    ensure!(second != first, "the new one is used");
+    world.put_secret("first").await?;
+    ensure!(at(0).await? == "first");
+    world.put_secret("second").await?;
+    ensure!(
+        at(299).await? == "first",
+        "it is not asked for at each post"
+    );
+    ensure!(at(300).await? == "second", "the new one is used");
 
     // Secrets Manager fails: the one that is known goes on, and is asked for each time.
     world.hide_secret().await?;
-    ensure!(at(599).await? == second);
-    ensure!(at(600).await? == second);
+    ensure!(at(599).await? == "second");
+    ensure!(at(600).await? == "second");
     world.show_secret().await?;
-    world
-        .put_secret(&format!("{}/services/T0/B2/{CANARY}", world.slack.origin))
-        .await?;
-    let third = at(601).await?;
-    ensure!(third != first && third != second);
+    world.put_secret("third").await?;
+    ensure!(at(601).await? == "third");
 
     // A clock that was set back does not make it last longer.
-    world.put_secret(&url).await?;
-    ensure!(at(-3600).await? == second);
+    world.put_secret("fourth").await?;
+    ensure!(at(-3600).await? == "fourth");
     Ok(())
 }
 
 #[tokio::test]
 async fn an_older_message_does_not_pass_for_news() -> Result<()> {
-    let Some(mut world) = World::start().await? else {
+    let Some(mut world) = webhook_world().await? else {
         return Ok(());
     };
     world.publish(&notification("resolved", "id-2", 2)).await?;
@@ -175,19 +175,19 @@ async fn an_older_message_does_not_pass_for_news() -> Result<()> {
     let ran = world.run().await?;
     ensure!(ran.log[0]["message"] == "posted as late", "{:?}", ran.log);
     let late = "[LATE, was FIRING:1] LinkLocalThrottling prod";
-    ensure!(world.slack.posted() == [RESOLVED, late]);
+    ensure!(world.service.posted() == [RESOLVED, late]);
 
     // Within a batch the order is restored; nothing is late.
     world.publish(&notification("resolved", "id-4", 4)).await?;
     world.publish(&notification("firing", "id-3", 3)).await?;
     ensure!(world.run().await?.received == 2);
-    ensure!(world.slack.posted() == [RESOLVED, late, FIRING, RESOLVED]);
+    ensure!(world.service.posted() == [RESOLVED, late, FIRING, RESOLVED]);
     Ok(())
 }
 
 #[tokio::test]
 async fn retry_after_is_kept_by_the_queue() -> Result<()> {
-    let Some(mut world) = World::start().await? else {
+    let Some(mut world) = webhook_world().await? else {
         return Ok(());
     };
     for number in 1..=3 {
@@ -195,10 +195,13 @@ async fn retry_after_is_kept_by_the_queue() -> Result<()> {
             .publish(&notification("firing", &format!("id-{number}"), number))
             .await?;
     }
-    world.slack.then(&[Instead::Wait(1)]);
+    world.service.then(&[Instead::Wait(1)]);
     let ran = world.run().await?;
     ensure!((ran.received, ran.failed) == (3, 3));
-    ensure!(world.slack.requests() == 1, "the others were tried as well");
+    ensure!(
+        world.service.requests() == 1,
+        "the others were tried as well"
+    );
     ensure!(
         ran.log.iter().all(|line| line["retry_in_s"] == 1),
         "{:?}",
@@ -211,12 +214,12 @@ async fn retry_after_is_kept_by_the_queue() -> Result<()> {
         ensure!(ran.received > 0 && ran.failed == 0, "{:?}", ran.log);
         left -= ran.received;
     }
-    ensure!(world.slack.posted() == [FIRING, FIRING, FIRING]);
+    ensure!(world.service.posted() == [FIRING, FIRING, FIRING]);
 
     // A run that has no time left takes on nothing.
     world.publish(&notification("resolved", "id-4", 4)).await?;
     let ran = world.run_within(4).await?;
-    ensure!(ran.failed == 1 && world.slack.requests() == 4);
+    ensure!(ran.failed == 1 && world.service.requests() == 4);
     ensure!(errors(&ran.log) == ["the run's time is used"]);
     let ran = world.run().await?;
     ensure!((ran.received, ran.failed) == (1, 0));
@@ -225,10 +228,10 @@ async fn retry_after_is_kept_by_the_queue() -> Result<()> {
 
 #[tokio::test]
 async fn the_webhook_can_be_changed_while_it_runs() -> Result<()> {
-    let Some(mut world) = World::start().await? else {
+    let Some(mut world) = webhook_world().await? else {
         return Ok(());
     };
-    let publish = async |world: &World, n: u64| {
+    let publish = async |world: &WebhookWorld, n: u64| {
         world
             .publish(&notification("firing", &format!("id-{n}"), n))
             .await
@@ -238,14 +241,14 @@ async fn the_webhook_can_be_changed_while_it_runs() -> Result<()> {
 
     // Revoked, with no new one: refused, and told so.
     let path = format!("/services/T0/B1/{CANARY}");
-    world.slack.move_to(&path);
+    world.service.move_to(&path);
     publish(&world, 2).await?;
     let ran = world.run().await?;
     ensure!(ran.failed == 1 && errors(&ran.log) == ["Slack refused it: 404 no_service"]);
     ensure!(ran.log[0]["level"] == "ERROR", "{:?}", ran.log);
 
     // A new one, found at the refusal.
-    let url = format!("{}{path}", world.slack.origin);
+    let url = format!("{}{path}", world.service.origin);
     world.put_secret(&json!({"url": url}).to_string()).await?;
     publish(&world, 3).await?;
     ensure!(world.run().await?.failed == 0);
@@ -273,7 +276,7 @@ async fn the_webhook_can_be_changed_while_it_runs() -> Result<()> {
             "Slack refused it: 302 found",
         ),
     ] {
-        world.slack.then(&[instead]);
+        world.service.then(&[instead]);
         publish(&world, 4).await?;
         let ran = world.run().await?;
         ensure!(
@@ -289,14 +292,16 @@ async fn the_webhook_can_be_changed_while_it_runs() -> Result<()> {
     world
         .put_secret(&format!("https://example.com/{CANARY}"))
         .await?;
-    world.slack.then(&[Instead::Say(403, "action_prohibited")]);
+    world
+        .service
+        .then(&[Instead::Say(403, "action_prohibited")]);
     publish(&world, 5).await?;
     ensure!(errors(&world.run().await?.log) == ["Slack refused it: 403 action_prohibited"]);
     publish(&world, 5).await?;
     let ran = world.run().await?;
-    let origin = &world.slack.origin;
+    let origin = &world.service.origin;
     let why = format!("the URL in the webhook's secret does not begin with {origin}/");
     ensure!(errors(&ran.log) == [why], "{:?}", ran.log);
-    ensure!(world.slack.posted() == [FIRING, FIRING]);
+    ensure!(world.service.posted() == [FIRING, FIRING]);
     Ok(())
 }

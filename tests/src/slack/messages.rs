@@ -5,11 +5,11 @@ use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+use delivery::message::Message;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use slack::message::Message;
 use slack::render::{self, Circumstances};
 
 use super::judge::{Shown, judge};
@@ -27,10 +27,8 @@ fn circumstances(is_late: bool, published: &str) -> Circumstances {
 
 /// The post of a message, as it goes over the wire.
 fn rendered(message: &str, subject: Option<&str>, circumstances: Circumstances) -> Value {
-    let payload = match Message::read(message).unwrap() {
-        Message::Alerts(webhook) => render::alerts(&webhook, circumstances),
-        Message::Text(text) => render::text(subject, &text, circumstances),
-    };
+    let message = Message::read(message).unwrap();
+    let payload = render::message(&message, subject, circumstances);
     serde_json::to_value(payload).unwrap()
 }
 
@@ -39,7 +37,7 @@ fn shown(message: &Value) -> Shown {
     judge(&rendered(&message.to_string(), None, soon)).unwrap()
 }
 
-pub(super) fn alert(status: &str, node: &str) -> Value {
+pub(crate) fn alert(status: &str, node: &str) -> Value {
     json!({
         "status": status,
         "labels": {"alertname": "LinkLocalThrottling", "cluster": "prod", "severity": "critical", "node": node},
@@ -58,7 +56,7 @@ pub(super) fn alert(status: &str, node: &str) -> Value {
     })
 }
 
-pub(super) fn webhook(alerts: &[Value]) -> Value {
+pub(crate) fn webhook(alerts: &[Value]) -> Value {
     let is_firing = alerts.iter().any(|alert| alert["status"] == "firing");
     json!({
         "receiver": "team",
@@ -216,7 +214,7 @@ fn says_how_many_of_5000_it_left_out() {
 }
 
 /// What somebody who controls a label would write.
-fn hostile() -> impl Strategy<Value = String> {
+pub(crate) fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         8 => prop::sample::select(vec![
             "<!channel>", "<!here|x>", "<@U012345>", "<#C012345>", "<https://evil.example|Runbook>",
@@ -236,7 +234,7 @@ fn hostile_labels() -> impl Strategy<Value = Value> {
     prop::collection::btree_map(hostile(), hostile(), 0..12).prop_map(|labels| json!(labels))
 }
 
-fn hostile_message() -> impl Strategy<Value = Value> {
+pub(crate) fn hostile_message() -> impl Strategy<Value = Value> {
     let value = || {
         prop_oneof![
             hostile().prop_map(Value::from),

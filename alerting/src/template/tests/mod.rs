@@ -8,11 +8,11 @@ use crate::timestamp::Timestamp;
 
 mod bounds;
 
-/// What Go's own `text/template` (1.24) made of each template: made by, and checked again by,
+/// What Go's own `text/template` (1.27) made of each template: made by, and checked again by,
 /// `tests/oracles/go-template`.
 const GO: &str = include_str!("go.json");
 
-/// What promtool 2.53.3 (`test rules`) made of an annotation of the alert `Test`, whose sample
+/// What promtool 2.53.3 (`test rules`; where Go's words changed since, 3.5.3) made of an annotation of the alert `Test`, whose sample
 /// has the labels `__name__="m"` and `idx="0"`.
 const PROMTOOL: &str = include_str!("promtool.json");
 

@@ -11,14 +11,14 @@ pub type Log = Arc<dyn Fn(&str) + Send + Sync>;
 /// What became of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was posted.
+    /// It was sent.
     Posted {
-        /// As a message that a newer one overtook.
-        is_late: bool,
-        /// Why that could not be remembered: should it be delivered again, it is posted again.
+        /// What was done.
+        how: &'static str,
+        /// Why that could not be remembered: should it be delivered again, it is sent again.
         unmarked: Option<String>,
     },
-    /// It had been posted before.
+    /// It had been sent before.
     PostedBefore,
     /// It comes again after this long. None: at once, since waiting mends nothing.
     Failed {
@@ -39,7 +39,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// How long a record that was not posted has to wait; None if it is done with.
+    /// How long a record that was not sent has to wait; None if it is done with.
     pub fn wait(&self) -> Option<Duration> {
         match self {
             Self::Posted { .. } | Self::PostedBefore => None,
@@ -87,10 +87,9 @@ struct Line<'a> {
 /// One line of the log.
 pub fn line(about: &About, outcome: &Outcome, put_off_error: Option<&str>) -> String {
     let (level, message, error) = match outcome {
-        Outcome::Posted { is_late, unmarked } => {
-            let message = if *is_late { "posted as late" } else { "posted" };
+        Outcome::Posted { how, unmarked } => {
             let level = if unmarked.is_some() { "WARN" } else { "INFO" };
-            (level, message, unmarked.as_deref())
+            (level, *how, unmarked.as_deref())
         }
         Outcome::PostedBefore => ("INFO", "posted before", None),
         Outcome::Failed { why, may_pass, .. } => {

@@ -111,6 +111,14 @@ pub struct Hold {
     pub reason: String,
 }
 
+impl Webhook {
+    /// Whether it tells of many groups at once, and so is about none in particular: what comes of
+    /// it is told by the groups.
+    pub fn is_flood(&self) -> bool {
+        self.group_key == "flood:{}"
+    }
+}
+
 impl Alert {
     /// Whether it fires. What is not said to be resolved does.
     pub fn is_firing(&self) -> bool {

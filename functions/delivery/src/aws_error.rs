@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 /// The code and the message of a refusal; of anything else its kind and the causes that name no
 /// content. The debug form of an SDK error would print the whole answer, secrets too.
-pub fn why<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
+pub(crate) fn why<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
     match error {
         SdkError::ServiceError(refused) => {
             let said = refused.err();

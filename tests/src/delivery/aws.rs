@@ -1,8 +1,9 @@
-//! An AWS of a topic, its queue with dead letters, a table and a secret, and the function on it.
+//! An AWS of a topic, its queue with dead letters, a table and a secret, and a function on it.
 //! The test stands for Lambda's poller: it receives a batch, hands it over, deletes what did not
 //! fail.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,64 +17,59 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use backends::http::HttpOptions;
+use delivery::environment::Environment;
+use delivery::outcome::Log;
+use delivery::secret::Secret;
+use delivery::{Channel, Function, Run};
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
-use slack::webhook::Origin;
-use slack::{Config, Run, Slack};
 
-use super::server;
 use crate::leash::Leash;
-use crate::parts;
 
 const REGION: &str = "eu-central-1";
 const TABLE: &str = "state";
-const SECRET: &str = "slack-webhook";
-/// No log, error or item may hold it: it is in every webhook's address.
-pub(super) const CANARY: &str = "cAnArY7f3a";
+/// The secret's name.
+pub(crate) const SECRET: &str = "secret";
+/// No log, error or item may hold it: it is in every secret.
+pub(crate) const CANARY: &str = "cAnArY7f3a";
 /// How often a record is received before it is a dead letter.
-pub(super) const MAX_RECEIVE: usize = 3;
+pub(crate) const MAX_RECEIVE: usize = 3;
 
-/// All of it.
-pub(super) struct World {
-    pub(super) slack: server::Slack,
-    pub(super) function: Slack,
+/// All of it, with the function on it and the server that stands in for its service.
+pub(crate) struct World<S, C> {
+    pub(crate) service: S,
+    pub(crate) function: Function<C>,
     sns: aws_sdk_sns::Client,
     sqs: aws_sdk_sqs::Client,
     table: aws_sdk_dynamodb::Client,
     secrets: aws_sdk_secretsmanager::Client,
     topic: String,
     queue: String,
-    pub(super) queue_arn: String,
+    pub(crate) queue_arn: String,
     dead: String,
     log: Arc<Mutex<Vec<String>>>,
-    runs: usize,
+    runs: AtomicUsize,
     _moto: Leash,
 }
 
 /// What a run did.
-pub(super) struct Ran {
+pub(crate) struct Ran {
     /// How many records were in the batch.
-    pub(super) received: usize,
+    pub(crate) received: usize,
     /// How many of them failed.
-    pub(super) failed: usize,
+    pub(crate) failed: usize,
     /// The log's lines, in the order of the records.
-    pub(super) log: Vec<Value>,
+    pub(crate) log: Vec<Value>,
 }
 
-impl World {
-    /// `None` is a skip, and has been told.
-    #[track_caller]
-    pub(super) fn start() -> impl Future<Output = Result<Option<Self>>> {
-        let moto = parts::moto();
-        async move {
-            match moto {
-                Some(moto) => Self::on(&moto).await.map(Some),
-                None => Ok(None),
-            }
-        }
-    }
-
-    async fn on(moto: &std::path::Path) -> Result<Self> {
+impl<S, C: Channel> World<S, C> {
+    /// Starts with that in the secret, and the function that `function` makes.
+    pub(crate) async fn start(
+        moto: &std::path::Path,
+        service: S,
+        secret: &str,
+        function: impl FnOnce(Environment, Log) -> Result<Function<C>>,
+    ) -> Result<Self> {
         let mut command = Command::new(moto);
         command.args(["-H", "127.0.0.1", "-p", "0"]);
         let leash = Leash::start(&command)?;
@@ -95,30 +91,25 @@ impl World {
         let secrets = aws_sdk_secretsmanager::Client::new(&sdk);
 
         let (dead, dead_arn) = queue(&sqs, "dead", None).await?;
-        let (queue, queue_arn) = queue(&sqs, "slack", Some(&dead_arn)).await?;
+        let (queue, queue_arn) = queue(&sqs, "notifications", Some(&dead_arn)).await?;
         let topic = sns.create_topic().name("alerts").send().await?;
         let topic = topic.topic_arn().context("a topic")?.to_owned();
         let subscribe = sns.subscribe().topic_arn(&topic).protocol("sqs");
         subscribe.endpoint(&queue_arn).send().await?;
         create_table(&table).await?;
-        let path = format!("/services/T0/B0/{CANARY}");
-        let slack = server::Slack::start(&path).await?;
-        let url = format!("{}{path}", slack.origin);
         secrets
             .create_secret()
             .name(SECRET)
-            .secret_string(url)
+            .secret_string(secret)
             .send()
             .await?;
 
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&log);
-        let function = Slack::new(
-            Config {
+        let function = function(
+            Environment {
                 region: REGION.to_owned(),
                 credentials,
-                webhook_secret: SECRET.to_owned(),
-                webhook_origin: Origin::parse(&slack.origin).context("an origin")?,
                 table: TABLE.to_owned(),
                 queue_url: queue.clone(),
                 endpoint_url: Some(endpoint),
@@ -129,7 +120,7 @@ impl World {
             }),
         )?;
         Ok(Self {
-            slack,
+            service,
             function,
             sns,
             sqs,
@@ -140,13 +131,13 @@ impl World {
             queue_arn,
             dead,
             log,
-            runs: 0,
+            runs: AtomicUsize::new(0),
             _moto: leash,
         })
     }
 
     /// Publishes as the ruler does: bodies by protocol.
-    pub(super) async fn publish(&self, message: &str) -> Result<()> {
+    pub(crate) async fn publish(&self, message: &str) -> Result<()> {
         let bodies = json!({"default": message, "email": "for people"}).to_string();
         let publish = self.sns.publish().topic_arn(&self.topic).message(bodies);
         publish.message_structure("json").send().await?;
@@ -154,14 +145,14 @@ impl World {
     }
 
     /// Publishes a plain text.
-    pub(super) async fn publish_text(&self, subject: &str, text: &str) -> Result<()> {
+    pub(crate) async fn publish_text(&self, subject: &str, text: &str) -> Result<()> {
         let publish = self.sns.publish().topic_arn(&self.topic);
         publish.subject(subject).message(text).send().await?;
         Ok(())
     }
 
     /// Puts a message into the queue as a raw subscription does.
-    pub(super) async fn send_raw(&self, body: &str) -> Result<()> {
+    pub(crate) async fn send_raw(&self, body: &str) -> Result<()> {
         self.sqs
             .send_message()
             .queue_url(&self.queue)
@@ -172,25 +163,15 @@ impl World {
     }
 
     /// Hands over the next batch, with so much time to spare.
-    pub(super) async fn run_within(&mut self, time: i64) -> Result<Ran> {
+    pub(crate) async fn run_within(&mut self, time: i64) -> Result<Ran> {
         let batch = self.receive(&self.queue).await?;
         let records: Vec<Value> = batch.iter().map(|message| self.record(message)).collect();
         let received = records.len();
         let event: SqsEvent = serde_json::from_value(json!({"Records": records}))?;
-        self.runs += 1;
-        let deadline = Timestamp::now().checked_add(time.seconds())?;
-        let id = format!("run-{}", self.runs);
-        let run = Run { id: &id, deadline };
-        let answer = self.function.handle(event, run).await?;
-        let answer = serde_json::to_value(answer)?;
-        let failed: Vec<&str> = answer["batchItemFailures"]
-            .as_array()
-            .context("failures")?
-            .iter()
-            .filter_map(|failure| failure["itemIdentifier"].as_str())
-            .collect();
+        let failed = self.hand_over(event, time).await?;
         for message in &batch {
-            if !failed.contains(&message.message_id().unwrap_or_default()) {
+            let id = message.message_id().unwrap_or_default();
+            if !failed.iter().any(|failed| failed == id) {
                 let delete = self.sqs.delete_message().queue_url(&self.queue);
                 delete
                     .set_receipt_handle(message.receipt_handle.clone())
@@ -198,33 +179,74 @@ impl World {
                     .await?;
             }
         }
-        let log = std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner));
-        for line in &log {
-            ensure!(!line.contains(CANARY), "the webhook is in the log: {line}");
-        }
+        let log = self.told()?;
         ensure!(log.len() == received, "{received} records: {log:?}");
         let items = self.table.scan().table_name(TABLE).send().await?;
         ensure!(
             !format!("{items:?}").contains(CANARY),
-            "the webhook is in the table"
+            "the secret is in the table"
         );
         Ok(Ran {
             received,
             failed: failed.len(),
-            log: log
-                .iter()
-                .map(|line| serde_json::from_str(line))
-                .collect::<Result<_, _>>()?,
+            log,
         })
     }
 
+    /// Hands over an event of its own: the ids of the records that failed.
+    pub(crate) async fn hand_over(&self, event: SqsEvent, time: i64) -> Result<Vec<String>> {
+        let run = self.runs.fetch_add(1, Ordering::Relaxed);
+        let deadline = Timestamp::now().checked_add(time.seconds())?;
+        let id = format!("run-{run}");
+        let run = Run { id: &id, deadline };
+        let answer = self.function.handle(event, run).await?;
+        let answer = serde_json::to_value(answer)?;
+        Ok(answer["batchItemFailures"]
+            .as_array()
+            .context("failures")?
+            .iter()
+            .filter_map(|failure| failure["itemIdentifier"].as_str())
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// What the log said since it was last asked for.
+    pub(crate) fn told(&self) -> Result<Vec<Value>> {
+        let log = std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner));
+        for line in &log {
+            ensure!(!line.contains(CANARY), "the secret is in the log: {line}");
+        }
+        Ok(log
+            .iter()
+            .map(|line| serde_json::from_str(line))
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// An event of these messages, as a raw subscription delivers them.
+    pub(crate) fn event(&self, messages: &[String]) -> Result<SqsEvent> {
+        let records = messages.iter().enumerate().map(|(at, message)| {
+            json!({
+                "messageId": format!("record-{at}"),
+                "receiptHandle": "none",
+                "body": message,
+                "attributes": {"ApproximateReceiveCount": "1"},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": self.queue_arn,
+                "awsRegion": REGION,
+            })
+        });
+        let records: Vec<Value> = records.collect();
+        Ok(serde_json::from_value(json!({"Records": records}))?)
+    }
+
     /// Hands over the next batch.
-    pub(super) async fn run(&mut self) -> Result<Ran> {
+    pub(crate) async fn run(&mut self) -> Result<Ran> {
         self.run_within(30).await
     }
 
     /// Whether there is nothing to hand over.
-    pub(super) async fn is_empty(&self) -> Result<bool> {
+    pub(crate) async fn is_empty(&self) -> Result<bool> {
         let receive = self.sqs.receive_message().queue_url(&self.queue);
         let answer = receive
             .max_number_of_messages(10)
@@ -235,7 +257,7 @@ impl World {
     }
 
     /// The bodies of the dead letters.
-    pub(super) async fn dead_letters(&self) -> Result<Vec<String>> {
+    pub(crate) async fn dead_letters(&self) -> Result<Vec<String>> {
         let messages = self.receive(&self.dead).await?;
         Ok(messages
             .into_iter()
@@ -244,7 +266,7 @@ impl World {
     }
 
     /// Changes the secret.
-    pub(super) async fn put_secret(&self, secret: &str) -> Result<()> {
+    pub(crate) async fn put_secret(&self, secret: &str) -> Result<()> {
         self.secrets
             .put_secret_value()
             .secret_id(SECRET)
@@ -254,8 +276,15 @@ impl World {
         Ok(())
     }
 
+    /// The secret, as a function keeps it.
+    pub(crate) fn secret(&self) -> Secret<String> {
+        Secret::new(self.secrets.clone(), SECRET.to_owned(), |secret| {
+            Ok(secret.to_owned())
+        })
+    }
+
     /// Takes the secret away for a while.
-    pub(super) async fn hide_secret(&self) -> Result<()> {
+    pub(crate) async fn hide_secret(&self) -> Result<()> {
         self.secrets
             .delete_secret()
             .secret_id(SECRET)
@@ -265,7 +294,7 @@ impl World {
     }
 
     /// Brings it back.
-    pub(super) async fn show_secret(&self) -> Result<()> {
+    pub(crate) async fn show_secret(&self) -> Result<()> {
         self.secrets
             .restore_secret()
             .secret_id(SECRET)
@@ -275,12 +304,12 @@ impl World {
     }
 
     /// Puts an item that a run, which is no more, left behind: the claim of a notification.
-    pub(super) async fn claimed(&self, notification: &str, until: Timestamp) -> Result<()> {
+    pub(crate) async fn claimed(&self, notification: &str, until: Timestamp) -> Result<()> {
         let text = |text: String| AttributeValue::S(text);
         let put = self.table.put_item().table_name(TABLE);
         put.item(
             "id",
-            text(format!("slack#{}#{notification}", self.queue_arn)),
+            text(format!("{}#{}#{notification}", C::NAME, self.queue_arn)),
         )
         .item("part", text("posted".to_owned()))
         .item("claimed_by", text("another".to_owned()))

@@ -1,8 +1,8 @@
-//! A batch of records: each is posted, or fails by itself and comes again.
+//! A batch of records: each is sent, or fails by itself and comes again.
 //!
-//! What may pass is tried again ever later; what Slack refuses too, since a webhook can be
-//! mended; what is malformed comes again at once. Each ends in the queue's dead-letter queue when
-//! it has been received as often as the queue allows.
+//! What may pass is tried again ever later; what the service refuses too, since a secret or a
+//! channel can be mended; what is malformed comes again at once. Each ends in the queue's
+//! dead-letter queue when it has been received as often as the queue allows.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,33 +10,32 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use jiff::Timestamp;
 
-use crate::block_kit::Payload;
+use crate::channel::{Budget, Channel, Note, Received, SendError, Sent};
 use crate::envelope::Delivery;
-use crate::message::{Malformed, Message, Webhook};
+use crate::message::{Malformed, Message};
 use crate::outcome::{self, About, Log, Outcome};
-use crate::post::{self, PostError};
 use crate::posted::{self, CLAIM_MARGIN, Claim, Posted};
 use crate::queue::{self, Queue};
-use crate::render::{self, Circumstances};
-use crate::webhook::{Source, WebhookError};
+use crate::turn::{self, Turn, Turns};
 
-/// How long Slack may take to answer.
-const POST_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a run keeps of its time to say what became of its records.
 const RESERVE: Duration = Duration::from_secs(3);
 /// What is left of a run's time has to be this much for a record to be tried.
-const WORTH_IT: Duration = Duration::from_secs(2);
+const WORTH_IT: Duration = Duration::from_secs(4);
+/// How soon a record is looked at again whose group another run is at: that takes seconds, unless
+/// the run died, and tries are counted.
+const SOON: Duration = Duration::from_secs(5);
 /// The longest group key in the log, in characters.
 const LOGGED: usize = 200;
 
-/// The function: its connections, made once.
-pub struct Slack {
-    /// The HTTP client.
-    pub http: reqwest::Client,
-    /// The webhook.
-    pub webhook: Source,
-    /// What was posted.
+/// A function: its channel and its connections, made once.
+pub struct Function<C> {
+    /// Where notifications go.
+    pub channel: C,
+    /// What was sent.
     pub posted: Posted,
+    /// Whose turn it is.
+    pub turns: Turns,
     /// The queue.
     pub queue: Queue,
     /// The log.
@@ -65,8 +64,8 @@ struct Item {
     read: Result<(Delivery, Message), Malformed>,
 }
 
-impl Slack {
-    /// Posts the records of an event, and answers which failed.
+impl<C: Channel> Function<C> {
+    /// Sends the records of an event, and answers which failed.
     pub async fn handle(
         &self,
         event: SqsEvent,
@@ -78,8 +77,8 @@ impl Slack {
         let mut rate_limited = None;
         for item in &items {
             let outcome = match &rate_limited {
-                Some(wait) => Outcome::NotTried {
-                    why: "Slack asked to wait".to_owned(),
+                Some((why, wait)) => Outcome::NotTried {
+                    why: format!("not before {why}"),
                     wait: *wait,
                 },
                 None => self.one(item, run, &mut rate_limited).await,
@@ -95,7 +94,12 @@ impl Slack {
         Ok(response)
     }
 
-    async fn one(&self, item: &Item, run: Run<'_>, rate_limited: &mut Option<Duration>) -> Outcome {
+    async fn one(
+        &self,
+        item: &Item,
+        run: Run<'_>,
+        rate_limited: &mut Option<(String, Duration)>,
+    ) -> Outcome {
         let (delivery, message) = match &item.read {
             Ok(read) => read,
             Err(malformed) => {
@@ -106,57 +110,58 @@ impl Slack {
                 };
             }
         };
-        let Some(timeout) = time_to_post(Timestamp::now(), run.deadline) else {
+        let Some(budget) = budget(run) else {
             return Outcome::NotTried {
                 why: "the run's time is used".to_owned(),
                 wait: Duration::from_secs(1),
             };
         };
-        match self.post(item, delivery, message, run, timeout).await {
+        match self.claimed(item, delivery, message, run, budget).await {
             Ok(outcome) => outcome,
             Err(failure) => {
-                if let Failure::Post(PostError::RateLimited(wait)) = failure {
-                    *rate_limited = Some(wait);
+                if let Failure::Send(SendError::RateLimited { why, wait }) = &failure {
+                    *rate_limited = Some((why.clone(), *wait));
                 }
                 failure.outcome(item.about.receive_count)
             }
         }
     }
 
-    /// Claims, posts, marks as posted; gives the claim back where nothing was posted.
-    async fn post(
+    /// Claims, sends, marks as sent; gives the claim back where nothing was sent.
+    async fn claimed(
         &self,
         item: &Item,
         delivery: &Delivery,
         message: &Message,
         run: Run<'_>,
-        timeout: Duration,
+        budget: Budget,
     ) -> Result<Outcome, Failure> {
-        // First, because without it nothing can be posted.
-        self.webhook
-            .get(Timestamp::now())
-            .await
-            .map_err(Failure::Webhook)?;
-        let key = posted::notification_key(&item.queue, &item.about.notification_id);
+        // First, because without it nothing can be sent.
+        self.channel.ready(Timestamp::now()).await?;
+        let id = &item.about.notification_id;
+        let key = posted::notification_key(C::NAME, &item.queue, id);
         let by = format!("{}/{}", run.id, item.about.sqs_message_id);
         let now = Timestamp::now();
-        let until = run
-            .deadline
-            .saturating_add(CLAIM_MARGIN)
-            .unwrap_or(run.deadline);
-        match self.posted.claim(&key, &by, now, until).await {
+        match self.posted.claim(&key, &by, now, run.expires()).await {
             Ok(Claim::Taken) => {}
             Ok(Claim::Posted) => return Ok(Outcome::PostedBefore),
-            Ok(Claim::Held(until)) => return Err(Failure::Held(until)),
+            Ok(Claim::Held(until)) => return Err(Failure::Claimed(until)),
             Err(error) => return Err(Failure::Table(error.to_string())),
         }
-        let sent = self.send(item, delivery, message, now, timeout).await;
-        match sent {
-            Ok(is_late) => {
+        let received = Received {
+            delivery,
+            message,
+            id,
+            is_late: false,
+            note: None,
+            now,
+        };
+        match self.in_turn(item, received, run, budget).await {
+            Ok((sent, unnoted)) => {
                 let marked = self.posted.mark(&key, Timestamp::now()).await;
                 Ok(Outcome::Posted {
-                    is_late,
-                    unmarked: marked.err().map(|error| error.to_string()),
+                    how: sent.how,
+                    unmarked: marked.err().map(|error| error.to_string()).or(unnoted),
                 })
             }
             Err(failure) => {
@@ -167,57 +172,68 @@ impl Slack {
         }
     }
 
-    /// Posts a message that is claimed. Whether it is late.
-    async fn send(
+    /// Sends a notification that is claimed, when its group has no other on its way. What was
+    /// sent, and why that could not be noted.
+    async fn in_turn(
         &self,
         item: &Item,
-        delivery: &Delivery,
-        message: &Message,
-        now: Timestamp,
-        timeout: Duration,
-    ) -> Result<bool, Failure> {
-        let mut is_late = false;
-        if let Message::Alerts(webhook) = message
-            && let Some(sequence) = webhook.sequence
-        {
-            let Webhook {
-                receiver,
-                group_key,
-                ..
-            } = &**webhook;
-            let group = posted::sequence_key(&item.queue, &delivery.topic, receiver, group_key);
-            let late = self.posted.is_late(&group, sequence, now).await;
-            is_late = late.map_err(|error| Failure::Table(error.to_string()))?;
-        }
-        let circumstances = Circumstances {
-            is_late,
-            published: delivery.published,
-            now,
+        received: Received<'_>,
+        run: Run<'_>,
+        budget: Budget,
+    ) -> Result<(Sent, Option<String>), Failure> {
+        let (Some([topic, receiver, group]), Some(sequence)) = (item.group(), item.about.sequence)
+        else {
+            let sent = self.channel.send(&received, budget).await?;
+            return Ok((sent, None));
         };
-        let body = body(&match message {
-            Message::Alerts(webhook) => render::alerts(webhook, circumstances),
-            Message::Text(text) => render::text(delivery.subject.as_deref(), text, circumstances),
-        })?;
-        let webhook = self.webhook.get(now).await.map_err(Failure::Webhook)?;
-        let mut tried = post::post(&self.http, &webhook, &body, timeout).await;
-        if let Err(error) = &tried
-            && error.is_about_the_webhook()
-            && let Some(another) = self.webhook.another(&webhook, now).await
-        {
-            tried = post::post(&self.http, &another, &body, timeout).await;
-        }
-        tried.map_err(Failure::Post)?;
-        Ok(is_late)
+        let group = turn::group_key(C::NAME, &item.queue, topic, receiver, group);
+        let turn = self
+            .turns
+            .take(&group, sequence, run.id, received.now, run.expires())
+            .await;
+        let (is_late, note) = match turn {
+            Ok(Turn::Taken { is_late, note }) => (is_late, note),
+            Ok(Turn::Held(until)) => return Err(Failure::Held(until)),
+            Err(error) => return Err(Failure::Table(error.to_string())),
+        };
+        let received = Received {
+            is_late,
+            note: note.as_deref(),
+            ..received
+        };
+        let sent = self.channel.send(&received, budget).await;
+        let note = sent.as_ref().map_or(&Note::Keep, |sent| &sent.note);
+        let given = self
+            .turns
+            .give_back(&group, run.id, note, received.now)
+            .await;
+        Ok((sent?, given.err().map(|error| error.to_string())))
     }
 }
 
-/// Why a record was not posted.
+impl Run<'_> {
+    /// Until when others leave alone what the run has taken: it cannot live longer.
+    fn expires(self) -> Timestamp {
+        self.deadline
+            .saturating_add(CLAIM_MARGIN)
+            .unwrap_or(self.deadline)
+    }
+}
+
+/// Why a record was not sent.
 enum Failure {
-    Webhook(WebhookError),
     Table(String),
+    /// Another run has the notification.
+    Claimed(Timestamp),
+    /// Another run is at another notification of the group.
     Held(Timestamp),
-    Post(PostError),
-    Unwritable(String),
+    Send(SendError),
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        Self::Send(error)
+    }
 }
 
 impl Failure {
@@ -229,45 +245,37 @@ impl Failure {
             wait,
         };
         match self {
-            Self::Webhook(error @ WebhookError::Secret(_)) => {
-                failed(error.to_string(), true, back_off)
-            }
-            Self::Webhook(error) => failed(error.to_string(), false, back_off),
             Self::Table(why) => failed(why, true, back_off),
-            Self::Held(until) => {
-                let wait = until
-                    .as_second()
-                    .saturating_sub(Timestamp::now().as_second());
-                let wait = Duration::from_secs(u64::try_from(wait).unwrap_or_default().max(1));
-                Outcome::NotTried {
-                    why: "another run has claimed it".to_owned(),
-                    wait,
-                }
-            }
-            Self::Post(PostError::RateLimited(wait)) => {
-                failed(PostError::RateLimited(wait).to_string(), true, wait)
-            }
-            Self::Post(error @ PostError::Transient(_)) => {
+            Self::Claimed(until) => Outcome::NotTried {
+                why: "another run has claimed it".to_owned(),
+                wait: from_now(until),
+            },
+            Self::Held(until) => Outcome::NotTried {
+                why: "another run is at its group".to_owned(),
+                wait: from_now(until).min(SOON),
+            },
+            Self::Send(SendError::RateLimited { why, wait }) => failed(why, true, wait),
+            Self::Send(error @ SendError::Transient(_)) => {
                 failed(error.to_string(), true, back_off)
             }
-            Self::Post(error @ PostError::Refused { .. }) => {
-                failed(error.to_string(), false, back_off)
-            }
-            Self::Unwritable(why) => failed(why, false, Duration::ZERO),
+            Self::Send(error @ SendError::Refused(_)) => failed(error.to_string(), false, back_off),
         }
     }
 }
 
-fn body(payload: &Payload) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec(payload).map_err(|error| Failure::Unwritable(error.to_string()))
+/// In whole seconds, one at least.
+fn from_now(until: Timestamp) -> Duration {
+    let wait = until
+        .as_second()
+        .saturating_sub(Timestamp::now().as_second());
+    Duration::from_secs(u64::try_from(wait).unwrap_or_default().max(1))
 }
 
-/// How long Slack may take, with what is left of the run; None if that is not worth a try.
-/// A webhook that was changed makes two requests: each may take half.
-fn time_to_post(now: Timestamp, deadline: Timestamp) -> Option<Duration> {
-    let left = Duration::try_from(deadline.duration_since(now)).ok()?;
-    let left = left.checked_sub(RESERVE)? / 2;
-    (left >= WORTH_IT).then_some(left.min(POST_TIMEOUT))
+/// What is left of the run for one record; None if that is not worth a try.
+fn budget(run: Run<'_>) -> Option<Budget> {
+    let left = Duration::try_from(run.deadline.duration_since(Timestamp::now())).ok()?;
+    let left = left.checked_sub(RESERVE)?;
+    (left >= WORTH_IT).then(|| Budget::of(left))
 }
 
 impl Item {
@@ -330,29 +338,4 @@ fn in_order(mut items: Vec<Item>) -> Vec<Item> {
         .collect();
     items.sort_by_key(|item| places.get(&item.about.sqs_message_id).copied());
     items
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(left: f64, expected: Option<f64>) {
-        let now = Timestamp::UNIX_EPOCH;
-        let deadline = now + jiff::SignedDuration::from_secs_f64(left);
-        let time = time_to_post(now, deadline).map(|time| time.as_secs_f64());
-        assert_eq!(time, expected, "{left}");
-    }
-
-    #[test]
-    fn slack_has_ten_seconds_at_most_and_two_at_least() {
-        check(900.0, Some(10.0));
-        check(30.0, Some(10.0));
-        check(23.0, Some(10.0));
-        check(22.0, Some(9.5));
-        check(7.0, Some(2.0));
-        check(6.9, None);
-        check(2.0, None);
-        check(-1.0, None);
-    }
 }

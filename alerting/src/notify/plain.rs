@@ -1,0 +1,116 @@
+//! A message as the user wrote it: `subject`, `message` and `attributes` of a topic, expanded as
+//! Alertmanager does it (`notify/sns/sns.go`) and sent plain.
+//!
+//! Where Alertmanager's message would be refused by SNS, and so lost, this one is mended: a
+//! subject that is too long or holds what a subject cannot, a message that is empty or too long,
+//! a template that fails.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use super::subject::{MAX_SUBJECT, ascii_line};
+use super::{AlertEntry, Outgoing, SnsMessage, SnsText, common, size};
+use crate::labels::Labels;
+use crate::template::notification::{AlertData, Dot, NotificationData, NotificationTemplate};
+
+/// What is said where a text is cut.
+const CUT: &str = "\n… cut here: the whole is too long for one message.\n";
+/// How much of a message attributes may take, in bytes.
+const MAX_ATTRIBUTES: usize = 64 * 1024;
+
+/// Renders a notification by the user's templates.
+pub(super) fn message(outgoing: &Outgoing<'_>, text: &SnsText) -> SnsMessage {
+    let notification = outgoing.notification;
+    let mut alerts: Vec<&AlertEntry> = notification.alerts.iter().collect();
+    alerts.sort_by(|a, b| order(&a.labels, &b.labels));
+    let alerts = alerts.into_iter().map(|alert| AlertData {
+        labels: &alert.labels,
+        annotations: &alert.annotations,
+        starts_at: alert.starts_at,
+        ends_at: alert.ends_at,
+        generator_url: outgoing.generator_url(alert),
+    });
+    let receiver = super::webhook::quoted_meta(&notification.receiver);
+    let (common_labels, common_annotations) = (
+        common::labels(notification),
+        common::annotations(notification),
+    );
+    let dot = Dot::new(&NotificationData {
+        receiver: &receiver,
+        alerts: alerts.collect(),
+        group_labels: &notification.group_labels,
+        common_labels: &common_labels,
+        common_annotations: &common_annotations,
+        external_url: outgoing.external_url(),
+        reason: notification.reason.to_string(),
+        now: outgoing.now,
+    });
+    let expand =
+        |template: &NotificationTemplate| template.expand(&outgoing.config.templates, &dot);
+    let mut attributes = BTreeMap::new();
+    let mut room = MAX_ATTRIBUTES;
+    for (name, template) in &text.attributes {
+        // An attribute without a value is refused by SNS, and one that fails says nothing.
+        let value = expand(template).unwrap_or_default();
+        let length = name.len() + value.len() + "String".len();
+        if !value.is_empty() && length <= room {
+            room -= length;
+            attributes.insert(name.clone(), value);
+        }
+    }
+    let taken = MAX_ATTRIBUTES - room;
+    let body = match expand(&text.message) {
+        Ok(body) if !body.trim().is_empty() => body,
+        Ok(_) => outgoing.email(),
+        Err(error) => format!(
+            "The template of the message failed ({error}); this is the message without it.\n\n{}",
+            outgoing.email()
+        ),
+    };
+    SnsMessage {
+        subject: subject(expand(&text.subject), outgoing),
+        document: size::cut(&body, size::MAX_MESSAGE - taken, CUT),
+        is_json: false,
+        attributes,
+    }
+}
+
+/// The order in which Alertmanager has alerts: by job and instance, then those of fewer labels
+/// first, then label by label (`AlertSlice.Less`, `LabelSet.Before`).
+fn order(a: &Labels, b: &Labels) -> Ordering {
+    let first = |name: &str| match (a.has(name), b.has(name)) {
+        (true, false) => Ordering::Less,
+        (false, true) => Ordering::Greater,
+        _ => a.get(name).cmp(b.get(name)),
+    };
+    let mut names: Vec<&str> = a.iter().chain(b.iter()).map(|(name, _)| name).collect();
+    names.sort_unstable();
+    let by_label = names
+        .into_iter()
+        .map(|name| match (a.has(name), b.has(name)) {
+            (false, _) => Ordering::Less,
+            (_, false) => Ordering::Greater,
+            _ => a.get(name).cmp(b.get(name)),
+        });
+    first("job")
+        .then_with(|| first("instance"))
+        .then_with(|| a.len().cmp(&b.len()))
+        .then_with(|| by_label.fold(Ordering::Equal, Ordering::then))
+}
+
+/// The subject as it is, if SNS takes it.
+fn subject(expanded: Result<String, String>, outgoing: &Outgoing<'_>) -> String {
+    let expanded = expanded.unwrap_or_else(|_| outgoing.subject());
+    let is_fit = expanded.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        && (1..=MAX_SUBJECT).contains(&expanded.len())
+        && !expanded.starts_with(' ');
+    if is_fit {
+        return expanded;
+    }
+    let line = ascii_line(&expanded, MAX_SUBJECT);
+    if line.is_empty() {
+        ascii_line(&outgoing.subject(), MAX_SUBJECT)
+    } else {
+        line
+    }
+}

@@ -1,0 +1,118 @@
+//! Recurring times: `time_intervals` of Alertmanager (`timeinterval/timeinterval.go`).
+
+use jiff::civil::Weekday;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+
+use crate::timestamp::Timestamp;
+
+/// A part of the calendar. Of each kind of condition that there is one must hold; a kind without
+/// any holds always. Bounds are inclusive, but for the end of a time of day.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TimeInterval {
+    /// Times of day, in minutes since midnight, the end exclusive.
+    pub times: Vec<(u16, u16)>,
+    /// Days of the week, Sunday being 0.
+    pub weekdays: Vec<(i8, i8)>,
+    /// Days of the month; negative ones count from its end.
+    pub days_of_month: Vec<(i8, i8)>,
+    /// Months, January being 1.
+    pub months: Vec<(i64, i64)>,
+    /// Years.
+    pub years: Vec<(i64, i64)>,
+    /// Where the clock is read; None: UTC.
+    pub location: Option<TimeZone>,
+}
+
+/// The time zone of an IANA name, from the data that is built in.
+pub fn location(name: &str) -> Option<TimeZone> {
+    // Alertmanager takes names of files, whose case counts.
+    TimeZoneDatabase::bundled()
+        .get(name)
+        .ok()
+        .filter(|zone| zone.iana_name() == Some(name))
+}
+
+impl TimeInterval {
+    /// Whether the moment is within it.
+    pub fn contains(&self, at: Timestamp) -> bool {
+        let Ok(at) = jiff::Timestamp::from_millisecond(at.as_millis()) else {
+            return false;
+        };
+        let local = at.to_zoned(self.location.clone().unwrap_or(TimeZone::UTC));
+        let minute = i64::from(local.hour()) * 60 + i64::from(local.minute());
+        let weekday = local.weekday().since(Weekday::Sunday);
+        let is_in_time =
+            |(from, to): &(u16, u16)| minute >= (*from).into() && minute < (*to).into();
+        let is_in = |of: &[(i64, i64)], it: i64| {
+            of.is_empty() || of.iter().any(|(from, to)| (*from..=*to).contains(&it))
+        };
+        (self.times.is_empty() || self.times.iter().any(is_in_time))
+            && (self.weekdays.is_empty()
+                || self
+                    .weekdays
+                    .iter()
+                    .any(|(from, to)| (*from..=*to).contains(&weekday)))
+            && (self.days_of_month.is_empty()
+                || self
+                    .days_of_month
+                    .iter()
+                    .any(|days| is_in_days(*days, local.day(), local.days_in_month())))
+            && is_in(&self.months, local.month().into())
+            && is_in(&self.years, local.year().into())
+    }
+}
+
+/// Whether a day is within `from` to `to`, either of which may count from the end of a month that
+/// has `length` days. What begins after the end of the month is not in it.
+fn is_in_days((from, to): (i8, i8), day: i8, length: i8) -> bool {
+    let counted = |day: i8| if day < 0 { length + day + 1 } else { day };
+    let (from, to) = (counted(from), counted(to));
+    from <= length && (from..=to.min(length)).contains(&day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(interval: &TimeInterval, at: &str, expected: bool) {
+        let at: jiff::Timestamp = at.parse().expect("a moment");
+        let at = Timestamp::from_millis(at.as_millisecond());
+        assert_eq!(interval.contains(at), expected, "{at}");
+    }
+
+    #[test]
+    fn the_clock_is_that_of_the_location() {
+        let business = TimeInterval {
+            times: vec![(9 * 60, 17 * 60)],
+            weekdays: vec![(1, 5)],
+            location: location("Europe/Berlin"),
+            ..TimeInterval::default()
+        };
+        // In winter an hour before UTC, in summer two; a Monday and a Sunday.
+        check(&business, "2026-11-23T07:59:59Z", false);
+        check(&business, "2026-11-23T08:00:00Z", true);
+        check(&business, "2026-11-23T16:00:00Z", false);
+        check(&business, "2026-07-20T07:00:00Z", true);
+        check(&business, "2026-11-22T12:00:00Z", false);
+        assert_eq!(location("europe/berlin"), None);
+        assert_eq!(location("Mars/Olympus"), None);
+    }
+
+    #[test]
+    fn days_count_from_either_end_of_the_month() {
+        let last_days = TimeInterval {
+            days_of_month: vec![(-3, -1)],
+            ..TimeInterval::default()
+        };
+        check(&last_days, "2026-02-25T00:00:00Z", false);
+        check(&last_days, "2026-02-26T00:00:00Z", true);
+        check(&last_days, "2024-02-26T00:00:00Z", false);
+        let thirty_first = TimeInterval {
+            days_of_month: vec![(31, 31)],
+            ..TimeInterval::default()
+        };
+        check(&thirty_first, "2026-04-30T00:00:00Z", false);
+        check(&thirty_first, "2026-05-31T00:00:00Z", true);
+    }
+}

@@ -1,0 +1,32 @@
+//! How bad an alert is, by its label `severity`.
+
+use crate::message::Alert;
+
+/// The words that services know, the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Not yet bad.
+    Warning,
+    /// Bad; also where the label says nothing, or a word that is not known: nobody should overlook
+    /// it.
+    Error,
+    /// As bad as it gets.
+    Critical,
+}
+
+impl Severity {
+    /// The severity of an alert, by the usual words.
+    pub fn of(alert: &Alert) -> Self {
+        let severity = alert.labels.get("severity").map(|s| s.to_ascii_lowercase());
+        match severity.as_deref() {
+            Some("info" | "informational" | "notice" | "none" | "debug" | "low") => Self::Info,
+            Some("warning" | "warn" | "minor" | "medium" | "ticket") => Self::Warning,
+            Some("critical" | "crit" | "fatal" | "emergency" | "page" | "disaster" | "high") => {
+                Self::Critical
+            }
+            _ => Self::Error,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Rule files and templates that were written well and then damaged: refused or read, with the place
+//! named, never a panic, and never more text than the bound. A seed a case, so that each comes again.
+//!
+//! `DNSWATCH_MUTATED=1000000` has it go on for longer.
+
+use alerting::config::Settings;
+use alerting::labels::Labels;
+use alerting::rules::SourceFile;
+use alerting::template::{Data, Stop, Template};
+use alerting::timestamp::Timestamp;
+use anyhow::{Context as _, Result, ensure};
+use fastrand::Rng;
+
+/// How many of each, where nothing else is said.
+const CASES: u64 = 4_000;
+/// The bound of what a template writes.
+const MOST: usize = 1 << 20;
+
+/// What Go was asked of: templates of every kind.
+const TEMPLATES: &str = include_str!("../../alerting/src/template/tests/go.json");
+
+/// What may break a reader where it stands in the wrong place.
+const WORDS: &[&str] = &[
+    "{{",
+    "}}",
+    "{{-",
+    "-}}",
+    "|",
+    "(",
+    ")",
+    "\"",
+    "`",
+    "'",
+    "$",
+    ".",
+    "range ",
+    "end",
+    "else",
+    "define \"x\"",
+    "template \"x\" .",
+    "block \"x\" .",
+    "printf \"%999999d\" ",
+    "1e309",
+    "0x",
+    "-",
+    "\n",
+    "\t",
+    "- ",
+    ": ",
+    "&a ",
+    "*a",
+    "<<: ",
+    "!!binary ",
+    "? ",
+    "---\n",
+    "[",
+    "{",
+    "]",
+    "}",
+    "#",
+    "|-\n",
+    ">\n",
+    "~",
+    "groups:",
+    "\u{feff}",
+    "é",
+    "\u{0}",
+    "99999999999999999999d",
+];
+
+fn cases() -> Result<u64> {
+    match std::env::var("DNSWATCH_MUTATED") {
+        Ok(text) if !text.is_empty() => Ok(text.parse()?),
+        _ => Ok(CASES),
+    }
+}
+
+/// A text with a few things done to it, some of them with a piece of another.
+fn damage(rng: &mut Rng, text: &str, other: &str) -> String {
+    let mut chars: Vec<char> = text.chars().collect();
+    let other: Vec<char> = other.chars().collect();
+    for _ in 0..rng.usize(1..6) {
+        let at = rng.usize(0..=chars.len());
+        let until = (at + rng.usize(0..20)).min(chars.len());
+        match rng.u8(0..6) {
+            0 => drop(chars.drain(at..until)),
+            1 => {
+                let again: Vec<char> = chars[at..until].to_vec();
+                chars.splice(at..at, again);
+            }
+            2 => {
+                let from = rng.usize(0..=other.len());
+                let piece = &other[from..(from + rng.usize(0..60)).min(other.len())];
+                chars.splice(at..at, piece.iter().copied());
+            }
+            3 => chars.truncate(at),
+            _ => {
+                let word = WORDS[rng.usize(..WORDS.len())];
+                chars.splice(at..at, word.chars());
+            }
+        }
+    }
+    chars.into_iter().collect()
+}
+
+#[test]
+fn damaged_templates_do_no_harm() -> Result<()> {
+    let cases: Vec<serde_json::Value> = serde_json::from_str(TEMPLATES)?;
+    let templates: Vec<&str> = cases
+        .iter()
+        .filter_map(|case| case["template"].as_str())
+        .collect();
+    let labels = Labels::from_iter([("instance", "a:9100"), ("job", "x")]);
+    let none = Labels::default();
+    let (mut read, mut expanded) = (0, 0);
+    for seed in 0..self::cases()? {
+        let rng = &mut Rng::with_seed(seed);
+        let pick = |rng: &mut Rng| templates[rng.usize(..templates.len())];
+        let (one, other) = (pick(rng), pick(rng));
+        let text = damage(rng, one, other);
+        let Ok(template) = Template::parse(&text) else {
+            continue;
+        };
+        read += 1;
+        let data = Data {
+            alert: "A",
+            labels: &labels,
+            external_labels: &none,
+            external_url: "http://localhost",
+            value: rng.f64() * 1e6,
+            at: Timestamp::from_secs(1_700_000_000),
+        };
+        let answer = |_: &str| Some(Ok(vec![(labels.clone(), 1.0)]));
+        match template.expand(&data, &answer) {
+            Ok(out) => {
+                ensure!(
+                    out.len() <= 3 * MOST,
+                    "seed {seed}: {} bytes of {text}",
+                    out.len()
+                );
+                expanded += 1;
+            }
+            Err(Stop::Failed(error)) => ensure!(error.len() <= 3 * MOST, "seed {seed}"),
+            Err(Stop::Needs(_)) => {}
+        }
+    }
+    ensure!(
+        read > 500 && expanded > 200,
+        "only {read} were read, {expanded} expanded"
+    );
+    Ok(())
+}
+
+#[test]
+fn damaged_rule_files_are_refused_with_their_place() -> Result<()> {
+    let folder = crate::ruler::starter_rules_folder();
+    let mut texts = vec![
+        include_str!("../data/nasty.yml").to_owned(),
+        include_str!("../data/failing.yml").to_owned(),
+    ];
+    for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|name| name == "yml") {
+            texts.push(std::fs::read_to_string(path)?);
+        }
+    }
+    let (mut loaded, mut refused) = (0, 0);
+    for seed in 0..cases()? / 8 {
+        let rng = &mut Rng::with_seed(seed);
+        let other = texts[rng.usize(..texts.len())].clone();
+        let one = texts[rng.usize(..texts.len())].clone();
+        let text = damage(rng, &one, &other);
+        let name = "damaged.yml".to_owned();
+        match Settings::default().load(&vec![SourceFile { name, text }].into()) {
+            Ok(_) => loaded += 1,
+            Err(errors) => {
+                refused += 1;
+                ensure!(
+                    errors.iter().all(|error| error.place.file == "damaged.yml"),
+                    "seed {seed}: {errors:?}"
+                );
+            }
+        }
+    }
+    ensure!(
+        loaded > 20 && refused > 100,
+        "{loaded} loaded, {refused} refused"
+    );
+    Ok(())
+}
