@@ -131,9 +131,8 @@ impl<'a> Lexer<'a> {
         while let Some((at, character)) = characters.next() {
             match character {
                 '\\' if quote != '`' => {
-                    if escape(&mut characters.by_ref().map(|(_, c)| c), quote).is_none() {
-                        return Err(self.error(start + at, "not an escape of a character"));
-                    }
+                    escape(&mut characters.by_ref().map(|(_, c)| c), quote)
+                        .ok_or_else(|| self.error(start + at, "not an escape of a character"))?;
                 }
                 '\n' if quote != '`' => break,
                 _ if character == quote => {
