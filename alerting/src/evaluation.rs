@@ -57,8 +57,10 @@ impl Default for EvaluationOptions {
     }
 }
 
-/// How many different questions one rule may ask in one chunk, template queries above all.
+/// How many different questions one rule may ask in [`ASKING_TICKS`] ticks, template queries above
+/// all.
 const MAX_ASKS: usize = 2_000;
+const ASKING_TICKS: usize = 60;
 
 /// Answers so far. A question may serve several rules.
 pub(crate) type Answers = BTreeMap<Ask, Result<Arc<Answer>, QueryFailure>>;
@@ -366,10 +368,11 @@ impl<'a> RuleRun<'a> {
                 }
                 Err(Stop::Needs(asks)) => {
                     self.asked.extend(asks.iter().cloned());
-                    if self.asked.len() <= MAX_ASKS {
+                    let most = MAX_ASKS * self.due.div_ceil(ASKING_TICKS).max(1);
+                    if self.asked.len() <= most {
                         return asks;
                     }
-                    Some(format!("the rule asks more than {MAX_ASKS} queries"))
+                    Some(format!("the rule asks more than {most} queries"))
                 }
             };
             if was_passed {
@@ -433,6 +436,11 @@ impl<'a> RuleRun<'a> {
     ) -> Result<state_machine::Outcome, Stop> {
         let asked_at = tick.minus(self.group.query_offset);
         let vector = self.vector(asked_at, answers)?;
+        let asked_until = if self.rule.expr.range_equals_instants() {
+            self.last.minus(self.group.query_offset)
+        } else {
+            asked_at
+        };
         // A template's query sees the tick itself, as in Prometheus.
         let template_ask = |expr: String| Ask {
             expr,
@@ -464,7 +472,7 @@ impl<'a> RuleRun<'a> {
                         vanished,
                         presence::Span {
                             first: asked_at,
-                            last: self.last.minus(self.group.query_offset),
+                            last: asked_until,
                             step: self.group.interval,
                         },
                         answers,

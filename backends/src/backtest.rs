@@ -184,7 +184,9 @@ impl Backtest {
             // Ticks after the last run are evaluated, and told by none.
             if now == run {
                 let told_of = self.told_of(&events, replay, now);
-                let settle = |rule: &RuleKey| told_of.contains(rule);
+                // Where each run counts, so do all values at it.
+                let all = replay.restless;
+                let settle = |rule: &RuleKey| all || told_of.contains(rule);
                 self.advance(&mut chunk, replay, now, &settle, told).await?;
                 self.notify(&mut replay.state, now, tell)?;
             }
@@ -351,7 +353,7 @@ impl Backtest {
         let plan = plans.map(|(_, plan)| plan).min();
         let run = change.min(plan.map_or(never, run_at)).max(next);
         let passed = run.min(end.plus(Duration::from_millis(1)));
-        quiet::pass_over(&mut replay.state.notify, route, schedule, passed);
+        quiet::pass_over(&mut replay.state.notify, route, schedule, (next, passed));
         run
     }
 

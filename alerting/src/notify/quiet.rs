@@ -1,10 +1,11 @@
 //! Stretches of time in which there is nothing to tell, for those who replay history: they need
 //! not plan at every run.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::dedup::time_to_live;
-use super::{AggrGroup, NotifyState, Route};
+use super::{AggrGroup, NotifyState, Route, group};
 use crate::timestamp::Timestamp;
 
 /// Of each group, by its key, the first moment from which [`super::plan`] may find something to
@@ -14,20 +15,23 @@ pub fn next_plans<'a>(
     route: &'a Route,
     changed_at: impl Fn(&str) -> Timestamp + 'a,
 ) -> impl Iterator<Item = (&'a str, Timestamp)> {
-    let groups = notify.groups.iter();
-    groups.map(move |(key, group)| {
-        let next = || {
-            if !group.flushed || last_flush(group, route) < changed_at(key) {
-                return group.next_flush;
+    let mut told: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    for entry in &notify.nflog {
+        let first = told.entry(&entry.group_key).or_insert(entry.timestamp);
+        *first = entry.timestamp.min(*first);
+    }
+    notify.groups.iter().map(move |(key, group)| {
+        let next = match told.get(key.as_str()) {
+            // What its alerts have waited elsewhere may make it speak at any run.
+            _ if !group.flushed => Timestamp::default(),
+            Some(told) if last_flush(group, route) >= changed_at(key) => {
+                let repeat = told.plus(route.repeat_interval);
+                let forgotten = told.plus(time_to_live(route));
+                group.next_flush.max(repeat).min(forgotten)
             }
-            let told = notify.nflog.iter().filter(|told| told.group_key == *key);
-            let again = told.map(|told| {
-                let repeat = told.timestamp.plus(route.repeat_interval);
-                repeat.min(told.timestamp.plus(time_to_live(route)))
-            });
-            group.next_flush.max(again.min().unwrap_or_default())
+            _ => group.next_flush,
         };
-        (key.as_str(), next())
+        (key.as_str(), next)
     })
 }
 
@@ -35,8 +39,18 @@ fn last_flush(group: &AggrGroup, route: &Route) -> Timestamp {
     group.next_flush.minus(route.group_interval)
 }
 
-/// Moves the groups' deadlines as the runs before `until` would have, which had nothing to tell.
-pub fn pass_over(notify: &mut NotifyState, route: &Route, schedule: Duration, until: Timestamp) {
+/// Does what the runs from `first` on and before `until` would have done, which had nothing to tell:
+/// they forget the groups that are empty, and move the deadlines of the others.
+pub fn pass_over(
+    notify: &mut NotifyState,
+    route: &Route,
+    schedule: Duration,
+    (first, until): (Timestamp, Timestamp),
+) {
+    if first >= until {
+        return;
+    }
+    group::assign(notify, route, first);
     for group in notify.groups.values_mut() {
         while group.flushed {
             let aligned = group.next_flush.align_down(schedule);

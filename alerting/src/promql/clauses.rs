@@ -7,7 +7,7 @@ use super::parse::Parser;
 use super::tree::{Group, Grouping, MatchLabels, Matching, Names};
 
 /// The most seconds that Go's 64-bit nanoseconds hold.
-const MAX_SECONDS: f64 = 9_223_372_036.0;
+pub(super) const MAX_SECONDS: f64 = 9_223_372_036.0;
 
 impl Parser<'_> {
     /// `by (…)` or `without (…)`, if it is there.

@@ -131,7 +131,9 @@ impl<'a> Lexer<'a> {
         while let Some((at, character)) = characters.next() {
             match character {
                 '\\' if quote != '`' => {
-                    characters.next();
+                    if escape(&mut characters.by_ref().map(|(_, c)| c), quote).is_none() {
+                        return Err(self.error(start + at, "not an escape of a character"));
+                    }
                 }
                 '\n' if quote != '`' => break,
                 _ if character == quote => {
@@ -196,42 +198,56 @@ pub(super) fn unquote(quoted: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(inner.len());
     let mut rest = inner.chars();
     while let Some(character) = rest.next() {
-        let mut buffer = [0; 4];
-        if character != '\\' {
-            bytes.extend(character.encode_utf8(&mut buffer).bytes());
-            continue;
-        }
-        let (digits, radix, first) = match rest.next()? {
-            'a' => (0, 0, 0x07),
-            'b' => (0, 0, 0x08),
-            'f' => (0, 0, 0x0c),
-            'n' => (0, 0, 0x0a),
-            'r' => (0, 0, 0x0d),
-            't' => (0, 0, 0x09),
-            'v' => (0, 0, 0x0b),
-            '\\' => (0, 0, 0x5c),
-            same if same == quote => (0, 0, u32::from(same)),
-            'x' => (2, 16, 0),
-            'u' => (4, 16, 0),
-            'U' => (8, 16, 0),
-            octal @ '0'..='7' => (2, 8, octal.to_digit(8)?),
-            _ => return None,
+        let meant = match character {
+            '\\' => escape(&mut rest, quote)?,
+            _ => Escape::Character(character),
         };
-        let mut code: u32 = first;
-        for _ in 0..digits {
-            code = code
-                .checked_mul(radix)?
-                .checked_add(rest.next()?.to_digit(radix)?)?;
-        }
-        // Two hexadecimal or three octal digits are a byte, everything else is a character.
-        if digits == 2 {
-            bytes.push(u8::try_from(code).ok()?);
-        } else {
-            let character = char::from_u32(code)?;
-            bytes.extend(character.encode_utf8(&mut buffer).bytes());
+        match meant {
+            Escape::Byte(byte) => bytes.push(byte),
+            Escape::Character(character) => {
+                bytes.extend(character.encode_utf8(&mut [0; 4]).bytes());
+            }
         }
     }
     String::from_utf8(bytes).ok()
+}
+
+/// What an escape stands for.
+enum Escape {
+    Byte(u8),
+    Character(char),
+}
+
+/// Reads what follows a backslash; none where it is no escape.
+fn escape(rest: &mut impl Iterator<Item = char>, quote: char) -> Option<Escape> {
+    let (digits, radix, first) = match rest.next()? {
+        'a' => (0, 0, 0x07),
+        'b' => (0, 0, 0x08),
+        'f' => (0, 0, 0x0c),
+        'n' => (0, 0, 0x0a),
+        'r' => (0, 0, 0x0d),
+        't' => (0, 0, 0x09),
+        'v' => (0, 0, 0x0b),
+        '\\' => (0, 0, 0x5c),
+        same if same == quote => (0, 0, u32::from(same)),
+        'x' => (2, 16, 0),
+        'u' => (4, 16, 0),
+        'U' => (8, 16, 0),
+        octal @ '0'..='7' => (2, 8, octal.to_digit(8)?),
+        _ => return None,
+    };
+    let mut code: u32 = first;
+    for _ in 0..digits {
+        code = code
+            .checked_mul(radix)?
+            .checked_add(rest.next()?.to_digit(radix)?)?;
+    }
+    // Two hexadecimal or three octal digits are a byte, everything else is a character.
+    if digits == 2 {
+        u8::try_from(code).ok().map(Escape::Byte)
+    } else {
+        char::from_u32(code).map(Escape::Character)
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! `[1h:5m]`, `offset`, `@`.
 
 use super::ParseError;
+use super::clauses::MAX_SECONDS;
 use super::lex::{self, Kind, Span};
 use super::parse::Parser;
 use super::tree::{Expr, Join, Matcher, Node, Selector, Slot, Type};
@@ -182,12 +183,15 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// What follows `@`: any number but an infinite one.
+    /// What follows `@`: seconds that fit 64 bits, as Prometheus has it.
     fn moment(&mut self) -> Result<(), ParseError> {
+        const OUT_OF_RANGE: f64 = 9_223_372_036_854_775_808.0;
         let start = self.at;
         self.signed_number()?;
-        let number = self.peek_back().map(|token| self.slice(token.span));
-        if number.is_some_and(|text| text.starts_with(|c: char| c.is_ascii_alphabetic())) {
+        let number = self.peek_back().map_or("", |token| self.slice(token.span));
+        let is_word = number.starts_with(|c: char| c.is_ascii_alphabetic());
+        let seconds = number.replace('_', "").parse::<f64>();
+        if is_word || seconds.is_ok_and(|seconds| seconds >= OUT_OF_RANGE) {
             self.at = start;
             return Err(self.unexpected("a moment"));
         }
@@ -228,9 +232,11 @@ impl Parser<'_> {
         let start = self.peek().map_or(0, |token| token.span.start);
         self.advance();
         let (mut colons, mut before_colon, mut open) = (0_usize, 0_usize, 0_usize);
+        self.plain_length()?;
         while open > 0 || !self.is_sign(0, "]") {
             if open == 0 && self.take_sign(":") {
                 colons += 1;
+                self.plain_length()?;
                 continue;
             }
             if self.take_sign("(") {
@@ -273,6 +279,28 @@ impl Parser<'_> {
             Expr::Instant(_) => Err(self.error(start, "`offset` and `@` must follow the range")),
             _ => Err(self.error(start, "a range must follow a selector")),
         }
+    }
+
+    /// A number or duration that is all of a range or step: longer than nothing, and in range.
+    fn plain_length(&self) -> Result<(), ParseError> {
+        let is_negative = self.is_sign(0, "-");
+        let behind_sign = usize::from(is_negative || self.is_sign(0, "+"));
+        let is_all = self.is_sign(behind_sign + 1, "]") || self.is_sign(behind_sign + 1, ":");
+        let Some(token) = self.peek_at(behind_sign).filter(|_| is_all) else {
+            return Ok(());
+        };
+        let text = self.slice(token.span);
+        let seconds = match token.kind {
+            Kind::Duration => duration::parse(text)
+                .map(|length| length.as_secs_f64())
+                .ok(),
+            Kind::Number => text.replace('_', "").parse().ok(),
+            _ => None,
+        };
+        if is_negative || seconds.is_some_and(|length| !(length > 0.0 && length <= MAX_SECONDS)) {
+            return Err(self.unexpected("a length of time"));
+        }
+        Ok(())
     }
 
     /// One token of a duration; Prometheus 3 calculates with them.

@@ -170,10 +170,17 @@ fn what_prometheus_refuses_is_refused_at_its_place() {
     of(r#"x{a="1" or b="2"} > 1"#, &["5:11 promql/syntax"]);
     of("x @ NaN > 1", &["5:15 promql/syntax"]);
     of("up[5m]", &["5:11 promql/type"]);
-    of(
-        "info(up, target_info) > 1",
-        &["5:11 promql/experimental", "5:11 promql/syntax"],
-    );
+    of("info(up, target_info) > 1", &["5:11 promql/syntax"]);
+    of("up[0m]", &["5:14 promql/syntax"]);
+    of("rate(x[5m:-1m]) > 1", &["5:21 promql/syntax"]);
+    of(r#"x{a="\c"} > 1"#, &["5:16 promql/syntax"]);
+}
+
+#[test]
+fn what_waits_behind_a_flag_is_named() {
+    let experimental = ["5:11 promql/experimental"];
+    of("limitk(2, up) > 1", &experimental);
+    of(r#"info(up, {__name__="target_info"}) > 1"#, &experimental);
 }
 
 #[test]

@@ -80,9 +80,10 @@ pub(crate) fn backtest(args: &Args) -> Result<ExitCode> {
         concurrency: 4,
         patience: PATIENCE,
     };
-    let mut progress = io::stderr()
-        .is_terminal()
-        .then(|| Progress::new(start, end));
+    // Lines that come to the same terminal meanwhile show by themselves how far it is.
+    let lines_are_seen = matches!(args.format, Format::Json) && io::stdout().is_terminal();
+    let mut progress =
+        (io::stderr().is_terminal() && !lines_are_seen).then(|| Progress::new(start, end));
     let out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
     match args.format {
         Format::Json => as_json(backtest, out, &mut progress),
