@@ -16,7 +16,7 @@ pub fn next_plans<'a>(
     changed_at: impl Fn(&str) -> Timestamp + 'a,
 ) -> impl Iterator<Item = (&'a str, Timestamp)> {
     let mut told: BTreeMap<&str, Timestamp> = BTreeMap::new();
-    for entry in &notify.nflog {
+    for entry in notify.nflog.iter() {
         let first = told.entry(&entry.group_key).or_insert(entry.timestamp);
         *first = entry.timestamp.min(*first);
     }

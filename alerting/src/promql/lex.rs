@@ -130,10 +130,10 @@ impl<'a> Lexer<'a> {
         let mut characters = self.rest().char_indices().skip(1);
         while let Some((at, character)) = characters.next() {
             match character {
-                '\\' if quote != '`' => {
-                    if escape(&mut characters.by_ref().map(|(_, c)| c), quote).is_none() {
-                        return Err(self.error(start + at, "not an escape of a character"));
-                    }
+                '\\' if quote != '`'
+                    && escape(&mut characters.by_ref().map(|(_, c)| c), quote).is_none() =>
+                {
+                    return Err(self.error(start + at, "not an escape of a character"));
                 }
                 '\n' if quote != '`' => break,
                 _ if character == quote => {

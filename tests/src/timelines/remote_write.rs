@@ -145,11 +145,7 @@ fn snappy(content: &[u8]) -> Vec<u8> {
 pub(crate) type NamedSample<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
 
 /// Sends one sample of each series.
-pub(crate) async fn send_at(
-    url: &str,
-    at: Timestamp,
-    samples: &[NamedSample<'_>],
-) -> Result<()> {
+pub(crate) async fn send_at(url: &str, at: Timestamp, samples: &[NamedSample<'_>]) -> Result<()> {
     let mut request = Vec::new();
     for (name, labels, value) in samples {
         let mut labels = labels.to_vec();
