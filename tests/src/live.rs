@@ -75,7 +75,7 @@ impl Live {
     /// Since when each is active, by both.
     async fn until(
         &mut self,
-        samples: &[(&str, &[(&str, &str)], f64)],
+        samples: &[remote_write::NamedSample<'_>],
         count: usize,
     ) -> Result<Vec<(Labels, Timestamp, Timestamp)>> {
         let began = SystemClock.now();

@@ -191,7 +191,7 @@ async fn answer(
         go_on.notified().await;
     }
     let hangs = matches!(instead, Some(Instead::TakeAndHang));
-    let answer = judged(&mut lock(), &parts, body.ok(), instead);
+    let answer = judged(&mut lock(), &parts, body.ok(), instead.as_ref());
     if hangs {
         return std::future::pending().await;
     }
@@ -203,16 +203,18 @@ fn judged(
     state: &mut State,
     parts: &http::request::Parts,
     body: Option<Bytes>,
-    instead: Option<Instead>,
+    instead: Option<&Instead>,
 ) -> Result<Response<Full<Bytes>>, std::io::Error> {
     state.requests += 1;
     if let Some(Instead::Wait(seconds)) = instead {
         let mut response = said(429, "rate_limited");
-        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, (*seconds).into());
         return Ok(response);
     }
     if let Some(Instead::Say(status, word)) = instead {
-        return Ok(said(status, word));
+        return Ok(said(*status, word));
     }
     if let Some(Instead::Refuse(word)) = instead {
         return Ok(refused(word));

@@ -141,12 +141,11 @@ fn snappy(content: &[u8]) -> Vec<u8> {
     packed
 }
 
-/// Sends one sample of each series: its name, its labels, its value.
-pub(crate) async fn send_at(
-    url: &str,
-    at: Timestamp,
-    samples: &[(&str, &[(&str, &str)], f64)],
-) -> Result<()> {
+/// A sample of a series: its name, its labels, its value.
+pub(crate) type NamedSample<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
+
+/// Sends one sample of each series.
+pub(crate) async fn send_at(url: &str, at: Timestamp, samples: &[NamedSample<'_>]) -> Result<()> {
     let mut request = Vec::new();
     for (name, labels, value) in samples {
         let mut labels = labels.to_vec();
