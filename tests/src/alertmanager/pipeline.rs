@@ -268,12 +268,11 @@ fn tell(world: &World, begin: SystemTime) -> Result<Told> {
     let at = |index: usize| timestamp(step(begin, index));
     for index in 0..STEPS {
         let now = at(index);
-        let rules = state
-            .rules
-            .entry(rule.key.clone())
-            .or_insert_with(|| RuleState::new(rule.id.clone(), now));
-        rules.evaluated_until = now.plus(STEP);
-        rules.active.clear();
+        // As read anew from the store.
+        let mut rules = RuleState::new(rule.id.clone(), now.plus(STEP));
+        if let Some(before) = state.rules.remove(&rule.key) {
+            rules.ended = before.ended;
+        }
         for episode in &world.episodes {
             let ended = episode.to == index;
             if (episode.from..=episode.to).contains(&index) {
@@ -302,6 +301,7 @@ fn tell(world: &World, begin: SystemTime) -> Result<Told> {
                 kept.insert(episode.labels.clone(), alert);
             }
         }
+        state.rules.insert(rule.key.clone(), rules);
         for (number, quiet) in world.silences.iter().enumerate() {
             if quiet.from == index {
                 let silence = Silence {

@@ -169,10 +169,11 @@ async fn messages_by_templates_are_alertmanagers() -> Result<()> {
         }
 
         let run = now.plus(Duration::from_secs(if is_over { 600 } else { 0 }));
-        let rules = RuleState::new(rule.id.clone(), run.plus(Duration::from_secs(600)));
-        let rules = state.rules.entry(rule.key.clone()).or_insert(rules);
-        rules.evaluated_until = run.plus(Duration::from_secs(600));
-        rules.active.clear();
+        // As read anew from the store.
+        let mut rules = RuleState::new(rule.id.clone(), run.plus(Duration::from_secs(600)));
+        if let Some(before) = state.rules.remove(&rule.key) {
+            rules.ended = before.ended;
+        }
         for (at, labels) in sets.iter().enumerate() {
             let alert = Alert {
                 labels: labels.clone(),
@@ -198,6 +199,7 @@ async fn messages_by_templates_are_alertmanagers() -> Result<()> {
             };
             kept.insert(labels.clone(), alert);
         }
+        state.rules.insert(rule.key.clone(), rules);
         notify::plan(&mut state, &config, &[], run);
         for owed in state.notify.outbox.owed() {
             let outgoing = Outgoing {

@@ -2,11 +2,12 @@
 //!
 //! - [`pages`]: every rule has its unit tests, its runbook and its line on the page of thresholds
 //! - [`mutants`], [`mutation`]: a rule that is changed fails its unit tests
-//! - [`recording`], [`incidents`]: which rules fire in which incident, and that no other does
+//! - [`recording`], [`incidents`], [`live`]: which rules fire in which incident, and that no other does
 //! - [`dashboards`]: every panel of `deploy/grafana` shows something in the incident that it is for
 
 mod dashboards;
 mod incidents;
+mod live;
 mod mutants;
 mod mutation;
 mod pages;
