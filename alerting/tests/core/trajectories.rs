@@ -64,6 +64,28 @@ fn fires_at_once_or_after_for() {
     check("    for: 2m\n", "661666", "PP.PPF");
 }
 
+/// No oracle that can be had does this yet: `Eval` in Prometheus's `rules/alerting.go`, since
+/// prometheus/prometheus#18244.
+#[test]
+fn a_firing_alert_whose_for_was_raised_is_pending_again() {
+    let (before, after) = (config("    for: 1m\n"), config("    for: 4m\n"));
+    let world = letters(&before, "666666");
+    let mut states = BTreeMap::new();
+    evaluate(&before, &mut states, &world, start());
+    let mut now = start();
+    let mut run = |config| {
+        now = now.plus(MINUTE);
+        evaluate(config, &mut states, &world, now);
+        letter(&states)
+    };
+    let seen: String = [&before, &before, &after, &after, &after, &after]
+        .map(&mut run)
+        .iter()
+        .collect();
+    // It was active all along.
+    assert_eq!(seen, "PFPPFF");
+}
+
 #[test]
 fn keep_firing_for_bridges_gaps_and_ends() {
     check("    keep_firing_for: 2m\n", "6111", "FFFC");
