@@ -40,7 +40,8 @@ const LABELS: &[(&str, &str)] = &[
     ("näme with {braces}", "{{ $labels.node }}"),
 ];
 
-/// Annotations that people write, or might.
+/// Annotations that people write, or might. Where the order of an answer's series shows, they sort
+/// it: promtool loads its series in an order of chance.
 const ANNOTATIONS: &[&str] = &[
     "Node {{ $labels.node }} of {{ $labels.job }} is at {{ $value }}.",
     "{{ .Labels.node }} {{ .Value }} {{ .ExternalLabels.cluster }}",
@@ -58,7 +59,7 @@ const ANNOTATIONS: &[&str] = &[
     "{{ query \"sum(\" }}",
     "{{ query \"time() % 900 * 2\" | first | value }}",
     "{{ query \"vector(1)\" | first | strvalue }}{{ (query \"§s\" | first).Labels.node }}",
-    "{{ $x := 0.0 }}{{ range query \"§c\" }}{{ if gt .Value $x }}{{ $x = .Value }}{{ end }}{{ end }}{{ $x }}",
+    "{{ $x := 0.0 }}{{ range query \"§c\" | sortByLabel \"node\" }}{{ if gt .Value $x }}{{ $x = .Value }}{{ end }}{{ end }}{{ $x }}",
     "{{ $labels.node | reReplaceAll \"(.)\" \"$1$1-${1}x$0\" }} {{ match \"^[ab]$\" $labels.node }}",
     "{{ reReplaceAll \"(\" \"x\" $labels.node }}",
     "{{ match \"[\" \"x\" }}",
