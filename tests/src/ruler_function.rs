@@ -4,6 +4,7 @@
 mod amp;
 mod ground;
 mod quiet;
+mod role;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
