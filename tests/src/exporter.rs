@@ -6,10 +6,12 @@
 //! - [`ena`]: ENA's statistics, which no machine here has: from the driver's documentation, through
 //!   the same code, to an alert
 //! - [`scraped`]: a real Prometheus scrapes it; promtool and a strict reader accept its pages
+//! - [`addresses`]: where it listens, with IPv6 and without
 //! - [`abuse`]: slow clients, many connections, huge heads
 //! - [`image`]: the image as it is built, run with nothing allowed
 
 mod abuse;
+mod addresses;
 mod ena;
 mod image;
 mod namespace;

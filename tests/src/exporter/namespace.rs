@@ -60,13 +60,14 @@ impl Namespace {
     pub(crate) async fn forward(&mut self, port: u16) -> Result<SocketAddr> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let namespace = format!("/proc/{}/ns/net", self.holder.pid());
+        let namespace = self.path();
+        let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let forwarding = tokio::spawn(async move {
             while let Ok((mut outside, _)) = listener.accept().await {
                 let namespace = namespace.clone();
                 tokio::spawn(async move {
                     let connected =
-                        tokio::task::spawn_blocking(move || connect(&namespace, port)).await??;
+                        tokio::task::spawn_blocking(move || connect(&namespace, to)).await??;
                     connected.set_nonblocking(true)?;
                     let mut inside = TcpStream::from_std(connected)?;
                     tokio::io::copy_bidirectional(&mut outside, &mut inside).await?;
@@ -76,6 +77,15 @@ impl Namespace {
         });
         self.forwarders.push(forwarding.abort_handle());
         Ok(address)
+    }
+
+    /// A connection from in here.
+    pub(crate) fn connect(&self, to: SocketAddr) -> Result<std::net::TcpStream> {
+        connect(&self.path(), to)
+    }
+
+    fn path(&self) -> String {
+        format!("/proc/{}/ns/net", self.holder.pid())
     }
 }
 
@@ -88,13 +98,13 @@ impl Drop for Namespace {
 }
 
 /// A socket belongs to the namespace in which it was made, whoever uses it then.
-fn connect(namespace: &str, port: u16) -> Result<std::net::TcpStream> {
+fn connect(namespace: &str, to: SocketAddr) -> Result<std::net::TcpStream> {
     let namespace = namespace.to_owned();
     // A thread of its own, which is not given back: it stays in the namespace.
     let connecting = std::thread::spawn(move || {
         let file = File::open(&namespace)?;
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
-        anyhow::Ok(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port))?)
+        anyhow::Ok(std::net::TcpStream::connect(to)?)
     });
     let connected = connecting.join().ok().context("the thread panicked")?;
     connected.context("connecting in the namespace")

@@ -16,6 +16,7 @@ use crate::dnswatch::binary;
 use crate::leash::Leash;
 
 const START: Duration = Duration::from_secs(30);
+const LOOPBACK: &str = "127.0.0.1:0";
 
 /// What takes all privileges from a command that root starts.
 pub(crate) const UNPRIVILEGED: [&str; 8] = [
@@ -42,10 +43,7 @@ pub(crate) struct Exporter {
 impl Exporter {
     /// Starts it in a namespace, as nobody.
     pub(crate) async fn start_in(namespace: &mut Namespace, arguments: &[&str]) -> Result<Self> {
-        let (folder, program) = for_everyone()?;
-        let mut command = namespace.command();
-        command.args(UNPRIVILEGED).arg(program).args(arguments);
-        let (process, port) = start(command).await?;
+        let (folder, process, port) = listening(namespace, LOOPBACK, arguments).await?;
         let address = namespace.forward(port).await?;
         Self::at(process, address, folder)
     }
@@ -55,7 +53,7 @@ impl Exporter {
         let (folder, program) = for_everyone()?;
         let mut command = Command::new(program);
         command.args(arguments);
-        let (process, port) = start(command).await?;
+        let (process, port) = start(command, LOOPBACK).await?;
         let address = (Ipv4Addr::LOCALHOST, port).into();
         Self::at(process, address, folder)
     }
@@ -159,14 +157,28 @@ pub(crate) fn once(program: &Path, arguments: &[&str]) -> Result<Page> {
     Page::read(String::from_utf8(output.stdout)?)
 }
 
+/// Starts it in a namespace, as nobody, where it is to listen: what it lives in, and its port.
+pub(crate) async fn listening(
+    namespace: &Namespace,
+    listen: &str,
+    arguments: &[&str],
+) -> Result<(TempDir, Leash, u16)> {
+    let (folder, program) = for_everyone()?;
+    let mut command = namespace.command();
+    command.args(UNPRIVILEGED).arg(program).args(arguments);
+    let (process, port) = start(command, listen).await?;
+    Ok((folder, process, port))
+}
+
 /// Starts it on a port that the kernel gives, which it tells.
-async fn start(mut command: Command) -> Result<(Leash, u16)> {
-    command.arg("--listen=127.0.0.1:0");
+async fn start(mut command: Command, listen: &str) -> Result<(Leash, u16)> {
+    command.arg(format!("--listen={listen}"));
     let process = Leash::start(&command)?;
     let port = process
         .says(START, |line| {
-            let (_, rest) = line.split_once("listening on http://127.0.0.1:")?;
-            rest.strip_suffix("/metrics")?.parse().ok()
+            let (_, rest) = line.split_once("listening on http://")?;
+            let (_, port) = rest.strip_suffix("/metrics")?.rsplit_once(':')?;
+            port.parse().ok()
         })
         .await?;
     Ok((process, port))
