@@ -51,7 +51,7 @@ SEEDS ?= 3000
 soak: ## the functions as for AWS, deployed under faults for minutes; timelines, fuzzing, the fault simulation: make soak SEEDS=10000
 	@tests/parts/install prometheus prometheus3 sam ministack
 	@cargo build --quiet --locked --package dnswatch-demo
-	@DNSWATCH_BUILD=release DNSWATCH_STORM=240 cargo test --locked --package dnswatch-tests --test product -- --nocapture --test-threads=1 deployed::
+	@DNSWATCH_SEED=$$(date +%s) DNSWATCH_BUILD=release DNSWATCH_STORM=240 cargo test --locked --package dnswatch-tests --test product -- --nocapture --test-threads=1 deployed::
 	@DNSWATCH_SEED=$$(date +%s) DNSWATCH_TIMELINES=5000 cargo test --locked --package dnswatch-tests --test product -- --nocapture timelines
 	@ethtool-exporter/fuzz/run
 	@DNSWATCH_SIM_SEEDS=$(SEEDS) cargo test --locked --package dnswatch-tests simulation -- --nocapture

@@ -125,7 +125,7 @@ impl Bench {
         files: Vec<SourceFile>,
         settings: Settings,
     ) -> Result<Self> {
-        let folder = in_memory()?;
+        let folder = in_memory(STATE)?;
         let clock = HandClock(Arc::new(AtomicI64::new(0)));
         let client = Client::new(http::client(&HttpOptions::default())?, options)?;
         Ok(Self {
@@ -176,10 +176,20 @@ impl Bench {
     }
 }
 
-/// A folder whose files cost no disk, where the system has such: a state file is flushed to the
-/// disk at every commit, and these tests commit thousands of times.
-fn in_memory() -> std::io::Result<TempDir> {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())
+/// What a state file needs of it, and the one that takes its place.
+const STATE: u64 = 16 << 20;
+
+/// A folder whose files cost no disk, where the system has such, and so much room in it: a state
+/// file is flushed to the disk at every commit, and these tests commit thousands of times. Containers
+/// often have 64 MiB of it.
+pub(crate) fn in_memory(room: u64) -> std::io::Result<TempDir> {
+    let memory = "/dev/shm";
+    let has_room =
+        rustix::fs::statvfs(memory).is_ok_and(|it| it.f_bavail.saturating_mul(it.f_frsize) >= room);
+    if has_room && let Ok(folder) = tempfile::tempdir_in(memory) {
+        return Ok(folder);
+    }
+    tempfile::tempdir()
 }
 
 /// A client that waits for a busy machine.

@@ -143,6 +143,15 @@ fn notifier(url: &str, options: SnsOptions) -> Result<SnsNotifier> {
     Ok(SnsNotifier::new(sdk, options))
 }
 
+/// For moto, which is not SNS: a message that came late would be sent, and so received, twice.
+fn patient() -> SnsOptions {
+    SnsOptions {
+        timeout: START,
+        attempt_timeout: START,
+        ..SnsOptions::default()
+    }
+}
+
 /// A configuration whose receiver has this topic.
 fn config(topic: &str) -> Result<Config> {
     let defaults = Settings::default();
@@ -244,7 +253,7 @@ async fn sns_accepts_every_notification_and_delivers_it_unchanged() -> Result<()
         return Ok(());
     };
     let moto = Moto::start(&server).await?;
-    let notifier = notifier(&moto.url, SnsOptions::default())?;
+    let notifier = notifier(&moto.url, patient())?;
     for texts in nasty() {
         let notification = notification(&texts);
         publish(&notifier, &notification, "alerts")
@@ -312,7 +321,7 @@ async fn sns_accepts_whatever_labels_hold_for_every_reader() -> Result<()> {
         return Ok(());
     };
     let moto = Moto::start(&server).await?;
-    let notifier = notifier(&moto.url, SnsOptions::default())?;
+    let notifier = notifier(&moto.url, patient())?;
     let mut runner = TestRunner::deterministic();
     let texts = proptest::collection::vec(crate::slack::hostile(), 1..4);
     for _ in 0..60 {

@@ -30,6 +30,8 @@ const STEP: Duration = Duration::from_secs(4);
 const DUE: Duration = Duration::from_secs(2);
 /// How late what belongs to a step's start or middle may be.
 const SLACK: Duration = Duration::from_millis(1300);
+/// What two clocks may be apart.
+const BY_CLOCKS: Duration = Duration::from_millis(100);
 const STEPS: usize = 14;
 const SCENARIOS: usize = 90;
 const RECEIVERS: usize = 4;
@@ -391,7 +393,9 @@ async fn ask(world: &World, begin: SystemTime) -> Result<Option<Told>> {
     for received in recorder.received() {
         let since = received.at.duration_since(begin)?;
         let index = usize::try_from(since.as_secs() / STEP.as_secs())?;
-        if since.saturating_sub(step(begin, index).duration_since(begin)?) > DUE + SLACK {
+        // What comes before it can be due is of the step before.
+        let into = since.saturating_sub(step(begin, index).duration_since(begin)?);
+        if into > DUE + SLACK || into < DUE - BY_CLOCKS {
             return Ok(None);
         }
         if index >= STEPS {
@@ -453,7 +457,8 @@ async fn what_is_told_is_what_alertmanager_tells() -> Result<()> {
             world.silences.len(),
             theirs.len(),
         );
-        ensure!(theirs.len() >= 200 && notifications >= 700 && ends >= 50);
+        // How many are muted is up to the hour and to the try.
+        ensure!(theirs.len() >= 200 && notifications >= 500 && ends >= 30);
         return Ok(());
     }
     anyhow::bail!("the machine was too slow {TRIES} times")

@@ -1,5 +1,6 @@
 //! The processes that a local AWS runs functions in.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -15,14 +16,15 @@ impl Sandbox {
     /// on this machine: None if there is none, or none any more.
     pub(super) fn behind(peer: SocketAddr, parent: u32, function: &str) -> Option<Self> {
         let sockets = fs::read_to_string("/proc/net/tcp").ok()?;
-        let socket = format!("socket:[{}]", inode(&sockets, peer.port())?);
+        let sockets = inodes(&sockets, peer.port());
         children(parent)
             .into_iter()
             .filter(|pid| runs(*pid, function))
             .find(|pid| {
                 let files = fs::read_dir(format!("/proc/{pid}/fd"));
                 files.into_iter().flatten().flatten().any(|file| {
-                    fs::read_link(file.path()).is_ok_and(|link| link.to_string_lossy() == socket)
+                    fs::read_link(file.path())
+                        .is_ok_and(|link| sockets.contains(&*link.to_string_lossy()))
                 })
             })
             .map(Self::of)
@@ -41,14 +43,17 @@ impl Sandbox {
     }
 }
 
-/// The inode of the socket whose own port is `port`, in the table of proc_pid_net(5).
-fn inode(table: &str, port: u16) -> Option<&str> {
-    table.lines().skip(1).find_map(|line| {
+/// The sockets whose own port is `port`, in the table of proc_pid_net(5), as files are linked to
+/// them. Connections to two servers may have the same.
+fn inodes(table: &str, port: u16) -> BTreeSet<String> {
+    let sockets = table.lines().skip(1).filter_map(|line| {
         let mut fields = line.split_ascii_whitespace();
         let (_, own) = fields.nth(1)?.split_once(':')?;
         let is_it = u16::from_str_radix(own, 16) == Ok(port);
-        fields.nth(7).filter(|inode| is_it && *inode != "0")
-    })
+        let inode = fields.nth(7).filter(|inode| is_it && *inode != "0");
+        inode.map(|inode| format!("socket:[{inode}]"))
+    });
+    sockets.collect()
 }
 
 fn children(parent: u32) -> Vec<u32> {

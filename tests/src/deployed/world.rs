@@ -148,7 +148,8 @@ impl World {
                 .receive_message()
                 .queue_url(&self.queue)
                 .max_number_of_messages(10)
-                .wait_time_seconds(5)
+                // What is silent for five seconds the SDK takes for stalled.
+                .wait_time_seconds(2)
                 .send()
                 .await?;
             for message in received.messages() {

@@ -102,13 +102,15 @@ async fn runs_at_the_same_time_publish_once_and_a_killed_one_loses_nothing() -> 
     let prometheus = tools.server().samples(history).start().await?;
     for server in servers().await? {
         let channel = Channel::default();
-        let rulers = (0..6)
+        // Of two writers moto may let both be first (see `of_many_writers_one_is_first`).
+        let at_once = if server.name == "moto" { 1 } else { 6 };
+        let rulers = (0..at_once)
             .map(|_| ruler(&server, &prometheus, &channel))
             .collect::<Result<Vec<_>>>()?;
         let mut lost_races = 0;
         for minute in 0..12 {
             server.clock.set(START + minute * 60);
-            let ids: Vec<String> = (0..6).map(|n| format!("run-{minute}-{n}")).collect();
+            let ids: Vec<String> = (0..at_once).map(|n| format!("run-{minute}-{n}")).collect();
             let runs = rulers.iter().zip(&ids).map(|(ruler, id)| run(ruler, id));
             for outcome in join_all(runs).await {
                 match outcome {
@@ -119,7 +121,7 @@ async fn runs_at_the_same_time_publish_once_and_a_killed_one_loses_nothing() -> 
         }
         let published = channel.published.lock().expect("not poisoned").clone();
         ensure!(published.len() == 1, "{}: {published:?}", server.name);
-        ensure!(lost_races > 0 && owed(&server).await? == 0);
+        ensure!((lost_races > 0) == (at_once > 1) && owed(&server).await? == 0);
 
         // It is over: a run claims the news, and dies while it publishes.
         let at = START + 25 * 60;

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use ethtool_exporter::http::connections::MOST;
 use ethtool_exporter::scrapes::REUSED_FOR;
 use futures_util::future::try_join_all;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -45,6 +46,10 @@ async fn answer(exporter: &Exporter, request: &[u8]) -> Result<String> {
 #[tokio::test]
 async fn a_thousand_slow_clients_keep_no_scrape_out() -> Result<()> {
     const CLIENTS: usize = 1000;
+    // Where tests share a process, the usual 1,024 files are too few for all of them.
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    setrlimit(Resource::Nofile, files)?;
     let exporter = Exporter::start(&["--all-metrics"]).await?;
     exporter.page().await?;
     let at_rest = exporter.status("VmHWM")?;

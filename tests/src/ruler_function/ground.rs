@@ -297,6 +297,15 @@ async fn create_table(sdk: &SdkConfig) -> Result<()> {
             .key_schema(key.key_type(kind).build()?)
             .attribute_definitions(attribute.attribute_type(ScalarAttributeType::S).build()?);
     }
-    create.send().await?;
-    Ok(())
+    // A request whose answer was too long in coming was sent again.
+    match create.send().await {
+        Err(error)
+            if !error
+                .as_service_error()
+                .is_some_and(|e| e.is_resource_in_use_exception()) =>
+        {
+            Err(error.into())
+        }
+        _ => Ok(()),
+    }
 }

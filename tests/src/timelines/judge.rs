@@ -14,9 +14,12 @@ use crate::history::START;
 use crate::planner::Seen;
 use crate::prometheus::PrometheusTools;
 use crate::promtool_test::{alerts, differences, expressions};
+use crate::ruler::in_memory;
 
 /// How many promtools are at work at once.
 const JUDGES: usize = 2;
+/// What their files and databases may need.
+const ROOM: u64 = 1 << 30;
 
 /// The words that we and promtool both find for each failure.
 const REASONS: [&str; 5] = [
@@ -33,7 +36,7 @@ pub(super) fn judge(
     timelines: &[Timeline],
     seen: &[Vec<Seen>],
 ) -> Result<Vec<Option<String>>> {
-    let folder = in_memory()?;
+    let folder = in_memory(ROOM)?;
     let mut files = Vec::new();
     for (id, (timeline, seen)) in timelines.iter().zip(seen).enumerate() {
         let rules = timeline.rule_file(id);
@@ -91,10 +94,6 @@ fn in_words(at: Timestamp) -> String {
         (0, _) => format!("{minutes}m{seconds}s"),
         _ => format!("{hours}h{minutes}m{seconds}s"),
     }
-}
-
-fn in_memory() -> std::io::Result<tempfile::TempDir> {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())
 }
 
 fn write(
