@@ -1,0 +1,10 @@
+//! libFuzzer's target: any text as `alertmanager.yml`.
+
+#![no_main]
+
+#[path = "exercise/places.rs"]
+mod places;
+#[path = "exercise/routing.rs"]
+mod routing;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| routing::exercise(&String::from_utf8_lossy(bytes)));
