@@ -2,6 +2,8 @@
 
 #![no_main]
 
+#[path = "exercise/files.rs"]
+mod files;
 #[path = "exercise/places.rs"]
 mod places;
 #[path = "exercise/rule_files.rs"]

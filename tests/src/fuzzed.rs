@@ -5,6 +5,8 @@
 
 #[path = "../../alerting/fuzz/exercise/expressions.rs"]
 mod expressions;
+#[path = "../../alerting/fuzz/exercise/files.rs"]
+mod files;
 #[path = "../../backends/fuzz/naive.rs"]
 mod naive;
 #[path = "../../alerting/fuzz/exercise/places.rs"]

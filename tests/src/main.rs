@@ -32,6 +32,8 @@
 //! - [`timelines`]: a thousand made-up rules and histories are at every tick as promtool has them
 //! - [`mutated`]: damaged rule files and templates are refused or read, and do no harm; [`fuzzed`]: so
 //!   is what the fuzzers begin with and what they found
+//! - [`many_rules`]: ten thousand rules are evaluated; [`hostile_templates`]: templates without end
+//!   disturb nobody
 //! - [`live`]: a running Prometheus and we have the same alerts while rules fail and files change
 //! - [`deployed`]: the stack on a local AWS: schedule, roles, queue; a storm told by Slack and
 //!   e-mail; deployed by a person who answers; nothing lost while the function is killed and all
@@ -82,8 +84,10 @@ mod failing;
 mod front;
 mod fuzzed;
 mod history;
+mod hostile_templates;
 mod leash;
 mod live;
+mod many_rules;
 mod mutated;
 mod nasty;
 mod outage;

@@ -11,7 +11,7 @@ pub(crate) fn exercise(text: &str) {
     let expression = Expression::parse(text);
     assert_eq!(expression.text(), text);
     if let Some(error) = expression.parse_error() {
-        places::check_position(error.line, error.column, text);
+        places::check(error.line, error.column, text);
         assert!(!expression.is_understood() && !expression.range_equals_instants());
         assert!(expression.inputs().is_none());
         return;

@@ -4,18 +4,14 @@ use std::collections::BTreeSet;
 
 use alerting::alertmanager::{AlertmanagerConfig, load};
 use alerting::notify::Route;
-use alerting::rules::SourceFile;
 use alerting::timestamp::Timestamp;
 
-use super::places;
+use super::files;
 
 /// Loads it. What is wrong is told with its place, in the order of lines; in what loads every name
 /// leads to what is called so.
 pub(crate) fn exercise(text: &str) {
-    let file = SourceFile {
-        name: places::NAME.to_owned(),
-        text: text.to_owned(),
-    };
+    let file = files::file(text);
     match load(&file, &[]) {
         Ok(config) => {
             let mut receivers = BTreeSet::new();
@@ -32,7 +28,7 @@ pub(crate) fn exercise(text: &str) {
         Err(errors) => {
             assert!(!errors.is_empty());
             for error in &errors {
-                places::check(&error.place, text);
+                files::check(&error.place, &file);
                 assert!(!error.message.is_empty());
             }
             assert!(errors.is_sorted(), "{errors:?}");

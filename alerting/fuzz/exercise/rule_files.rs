@@ -4,19 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use alerting::rules::lint::{Surroundings, lint, selectors};
-use alerting::rules::{Defaults, SourceFile, load};
+use alerting::rules::{Defaults, load};
 
-use super::places;
+use super::files;
 
 /// Loads it and looks for what is probably not meant. What is wrong is told with its place, in the
 /// order of lines; what loads is ready to run.
 pub(crate) fn exercise(text: &str) {
-    let file = SourceFile {
-        name: places::NAME.to_owned(),
-        text: text.to_owned(),
-    };
-    let files = [file];
-    match load(&files, Defaults::default()) {
+    let file = files::file(text);
+    match load(std::slice::from_ref(&file), Defaults::default()) {
         Ok(groups) => {
             let mut names = BTreeSet::new();
             let mut keys = BTreeSet::new();
@@ -25,7 +21,7 @@ pub(crate) fn exercise(text: &str) {
                 assert!(!group.name.is_empty() && names.insert(&group.name));
                 assert!(!group.interval.is_zero());
                 for rule in &group.rules {
-                    places::check(&rule.place, text);
+                    files::check(&rule.place, &file);
                     assert!(!rule.id.alert.is_empty() && !rule.expr.text().is_empty());
                     assert!(keys.insert(&rule.key), "two rules are one: {:?}", rule.id);
                     assert!(!rule.sets("__name__"));
@@ -35,7 +31,7 @@ pub(crate) fn exercise(text: &str) {
         Err(errors) => {
             assert!(!errors.is_empty());
             for error in &errors {
-                places::check(&error.place, text);
+                files::check(&error.place, &file);
                 assert!(!error.message.is_empty());
             }
             let lines = errors.iter().map(|error| error.place.line);
@@ -45,11 +41,11 @@ pub(crate) fn exercise(text: &str) {
     let surroundings = Surroundings {
         scrape_interval: Duration::from_secs(15),
     };
-    for finding in lint(&files, surroundings) {
-        places::check(&finding.place, text);
+    for finding in lint(std::slice::from_ref(&file), surroundings) {
+        files::check(&finding.place, &file);
     }
-    for selects in selectors(&files) {
-        places::check(&selects.place, text);
+    for selects in selectors(std::slice::from_ref(&file)) {
+        files::check(&selects.place, &file);
         assert!(!selects.selector.is_empty());
     }
 }
