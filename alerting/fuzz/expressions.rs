@@ -2,9 +2,9 @@
 
 #![no_main]
 
-#[path = "exercise/places.rs"]
-mod places;
 #[path = "exercise/expressions.rs"]
 mod expressions;
+#[path = "exercise/places.rs"]
+mod places;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| expressions::exercise(&String::from_utf8_lossy(bytes)));

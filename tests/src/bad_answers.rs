@@ -67,8 +67,16 @@ macro_rules! data {
 
 const EMPTY: &str = data!(r#""resultType":"vector","result":[]"#);
 const CASES: [Case; 15] = [
-    both("Large", Bad::Large { packed: false }, "is larger than 1048576 bytes"),
-    both("Packed", Bad::Large { packed: true }, "is larger than 1048576 bytes"),
+    both(
+        "Large",
+        Bad::Large { packed: false },
+        "is larger than 1048576 bytes",
+    ),
+    both(
+        "Packed",
+        Bad::Large { packed: true },
+        "is larger than 1048576 bytes",
+    ),
     both("CutOff", Bad::Cut(EMPTY), "(2 attempts)"),
     both(
         "CutInside",
@@ -182,11 +190,15 @@ fn large(packed: bool, sent: Arc<AtomicUsize>) -> Pieces {
     let end: Arc<[u8]> = Arc::from(&b"0\r\n\r\n"[..]);
     if packed {
         let pieces = PACKED.chunks(1 << 14).map(chunk);
-        let all = [head("Content-Encoding: gzip\r\n")].into_iter().chain(pieces);
+        let all = [head("Content-Encoding: gzip\r\n")]
+            .into_iter()
+            .chain(pieces);
         return Box::new(all.chain([end]).inspect(count));
     }
     let pieces = std::iter::repeat_n(chunk(SERIES.as_bytes()), LARGE / SERIES.len());
-    let all = [head(""), chunk(BEGIN.as_bytes())].into_iter().chain(pieces);
+    let all = [head(""), chunk(BEGIN.as_bytes())]
+        .into_iter()
+        .chain(pieces);
     Box::new(all.chain([chunk(END.as_bytes()), end]).inspect(count))
 }
 

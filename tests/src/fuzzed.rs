@@ -32,7 +32,9 @@ const BEGINNINGS: usize = 60;
 
 /// Gives `exercise` each file of a target's corpus, and what it begins with.
 fn replay(corpus: &str, exercise: impl Fn(&[u8])) -> Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(corpus);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .join(corpus);
     let mut inputs = 0;
     for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();

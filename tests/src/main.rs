@@ -32,6 +32,7 @@
 //! - [`timelines`]: a thousand made-up rules and histories are at every tick as promtool has them
 //! - [`mutated`]: damaged rule files and templates are refused or read, and do no harm; [`fuzzed`]: so
 //!   is what the fuzzers begin with and what they found
+//! - [`histograms`]: native histograms alert as in Prometheus
 //! - [`many_rules`]: ten thousand rules are evaluated; [`hostile_templates`]: templates without end
 //!   disturb nobody
 //! - [`live`]: a running Prometheus and we have the same alerts while rules fail and files change
@@ -83,6 +84,7 @@ mod exporter;
 mod failing;
 mod front;
 mod fuzzed;
+mod histograms;
 mod history;
 mod hostile_templates;
 mod leash;

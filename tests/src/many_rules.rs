@@ -23,7 +23,10 @@ fn rules(count: usize) -> Vec<SourceFile> {
     let rules: Vec<String> = (0..count)
         .map(|n| {
             let is = if n % 100 == 99 { 1 } else { 0 };
-            format!("  - {{alert: A{n}, expr: 'm{{n=\"{}\"}} == {is} > 0'}}\n", n % 100)
+            format!(
+                "  - {{alert: A{n}, expr: 'm{{n=\"{}\"}} == {is} > 0'}}\n",
+                n % 100
+            )
         })
         .collect();
     vec![SourceFile {
