@@ -53,7 +53,7 @@ impl<'a> Lines<'a> {
     }
 
     /// The lines from number `first` on, from 1, each with its number.
-    fn from(&self, first: usize) -> impl Iterator<Item = (usize, &'a str)> {
+    fn numbered_from(&self, first: usize) -> impl Iterator<Item = (usize, &'a str)> {
         let start = self.starts.get(first.saturating_sub(1)).copied();
         let rest = self.text.get(start.unwrap_or(self.text.len())..);
         (first..).zip(rest.unwrap_or("").split('\n'))
@@ -83,7 +83,7 @@ pub(crate) fn within(
     let mut place = Place::of(file, Some(begins));
     let first = usize::try_from(begins.line()).unwrap_or(usize::MAX);
     let mut quote = None;
-    for (number, line) in lines.from(first) {
+    for (number, line) in lines.numbered_from(first) {
         let is_first = number == first;
         let skipped = if is_first {
             place.column.saturating_sub(1)
@@ -172,18 +172,19 @@ pub(crate) fn read_yaml<T: DeserializeOwned>(
     parsed.map_err(|error| (error.location(), yaml_message(&error)))
 }
 
-/// The text before the `---` line that comes before the line `second`, where the second document
-/// has its first content.
+/// The text before the line `---` or `...` that comes last before the line `second`, where the
+/// second document has its first content.
 fn first_document(text: &str, second: u64) -> &str {
-    let mut end = 0;
+    let mut end = None;
     let mut at = 0;
     for (line, number) in text.split_inclusive('\n').zip(1..second) {
-        if number > 1 && line.starts_with("---") {
-            end = at;
+        if number > 1 && (line.starts_with("---") || line.trim_end() == "...") {
+            end = Some(at);
         }
         at += line.len();
     }
-    text.get(..end).unwrap_or(text)
+    // Without such a line it is not known where the first ends: it stays refused.
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 /// The parser's own message without its advice to programmers and without the place, which is

@@ -330,7 +330,7 @@ async fn a_bad_answer_changes_no_alert_and_disturbs_no_other_rule() -> Result<()
         lines.filter(|line| !line.contains("Dnswatch")).collect()
     };
     ensure!(of_cases(&told) == of_cases(&usually_told), "{told:#?}");
-    ensure!(of_cases(&told).len() == CASES.len() + 1);
+    ensure!(!of_cases(&told).is_empty(), "nothing is told");
     let failing = told
         .iter()
         .find(|told| told.message.body.contains("is larger than 1048576 bytes"));

@@ -22,11 +22,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 fn rules(count: usize) -> Vec<SourceFile> {
     let rules: Vec<String> = (0..count)
         .map(|n| {
-            let is = if n % 100 == 99 { 1 } else { 0 };
-            format!(
-                "  - {{alert: A{n}, expr: 'm{{n=\"{}\"}} == {is} > 0'}}\n",
-                n % 100
-            )
+            let (of, is) = (n % 100, u8::from(n % 100 == 99));
+            format!("  - {{alert: A{n}, expr: 'm{{n=\"{of}\"}} == {is} + 0 * {n} > 0'}}\n")
         })
         .collect();
     vec![SourceFile {

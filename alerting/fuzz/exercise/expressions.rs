@@ -42,7 +42,6 @@ pub(crate) fn exercise(text: &str) {
             for question in &questions {
                 read(question);
             }
-            // Where nothing answers there is no alert, unless nothing is needed.
             let silent: Answers = questions
                 .iter()
                 .map(|question| (question.clone(), Vec::new()))
