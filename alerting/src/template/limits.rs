@@ -49,7 +49,7 @@ impl Allowance {
                 self.output = left;
                 Ok(())
             }
-            None => self.used_up(format!("give out more than {} MiB", ALL_OUTPUT >> 20)),
+            None => self.used_up(&format!("give out more than {} MiB", ALL_OUTPUT >> 20)),
         }
     }
 
@@ -59,7 +59,7 @@ impl Allowance {
                 self.work = left;
                 Ok(())
             }
-            None => self.used_up(format!("handle more than {} MiB of text", ALL_WORK >> 20)),
+            None => self.used_up(&format!("handle more than {} MiB of text", ALL_WORK >> 20)),
         }
     }
 
@@ -69,12 +69,12 @@ impl Allowance {
                 self.steps = left;
                 Ok(())
             }
-            None => self.used_up(format!("take more than {ALL_STEPS} steps")),
+            None => self.used_up(&format!("take more than {ALL_STEPS} steps")),
         }
     }
 
     /// From here on there is nothing more of anything.
-    fn used_up(&mut self, what: String) -> Result<(), Stop> {
+    fn used_up(&mut self, what: &str) -> Result<(), Stop> {
         let what = self
             .spent
             .get_or_insert_with(|| format!("the templates of all alerts together {what}"));
