@@ -35,12 +35,43 @@ impl Place {
     }
 }
 
+/// Where each line of a text begins, so that a place in a long one is found without reading all of it.
+#[derive(Debug)]
+pub(crate) struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    /// The lines of `text`.
+    pub(crate) fn of(text: &'a str) -> Self {
+        let behind = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self {
+            text,
+            starts: std::iter::once(0).chain(behind).collect(),
+        }
+    }
+
+    /// The lines from number `first` on, from 1, each with its number.
+    fn numbered_from(&self, first: usize) -> impl Iterator<Item = (usize, &'a str)> {
+        let start = self.starts.get(first.saturating_sub(1)).copied();
+        let rest = self.text.get(start.unwrap_or(self.text.len())..);
+        (first..).zip(rest.unwrap_or("").split('\n'))
+    }
+}
+
 /// The place of byte `at` of a scalar that the parser read as `scalar`, and which begins at
-/// `begins` in `text`.
+/// `begins` in the text of `lines`.
 ///
 /// YAML folds lines, drops indentation and doubles quotes, but leaves what is no space as it is, and
 /// in its order: that is counted.
-pub(crate) fn within(file: &str, text: &str, begins: Location, scalar: &str, at: usize) -> Place {
+pub(crate) fn within(
+    file: &str,
+    lines: &Lines<'_>,
+    begins: Location,
+    scalar: &str,
+    at: usize,
+) -> Place {
     let mut ahead = scalar
         .get(..at)
         .unwrap_or(scalar)
@@ -51,10 +82,9 @@ pub(crate) fn within(file: &str, text: &str, begins: Location, scalar: &str, at:
     let is_end = scalar.get(at..).is_none_or(|rest| rest.trim().is_empty());
     let mut place = Place::of(file, Some(begins));
     let first = usize::try_from(begins.line()).unwrap_or(usize::MAX);
-    let lines = text.split('\n').enumerate().skip(first.saturating_sub(1));
     let mut quote = None;
-    for (number, line) in lines {
-        let is_first = number + 1 == first;
+    for (number, line) in lines.numbered_from(first) {
+        let is_first = number == first;
         let skipped = if is_first {
             place.column.saturating_sub(1)
         } else {
@@ -77,7 +107,7 @@ pub(crate) fn within(file: &str, text: &str, begins: Location, scalar: &str, at:
                 continue;
             }
             if ahead == 0 {
-                place.line = number + 1;
+                place.line = number;
                 place.column = column + 1;
                 return place;
             }
@@ -87,7 +117,7 @@ pub(crate) fn within(file: &str, text: &str, begins: Location, scalar: &str, at:
                 characters.next();
             }
             if is_end && ahead == 0 {
-                place.line = number + 1;
+                place.line = number;
                 place.column = column + 2;
                 return place;
             }
@@ -142,18 +172,19 @@ pub(crate) fn read_yaml<T: DeserializeOwned>(
     parsed.map_err(|error| (error.location(), yaml_message(&error)))
 }
 
-/// The text before the `---` line that comes before the line `second`, where the second document
-/// has its first content.
+/// The text before the line `---` or `...` that comes last before the line `second`, where the
+/// second document has its first content.
 fn first_document(text: &str, second: u64) -> &str {
-    let mut end = 0;
+    let mut end = None;
     let mut at = 0;
     for (line, number) in text.split_inclusive('\n').zip(1..second) {
-        if number > 1 && line.starts_with("---") {
-            end = at;
+        if number > 1 && (line.starts_with("---") || line.trim_end() == "...") {
+            end = Some(at);
         }
         at += line.len();
     }
-    text.get(..end).unwrap_or(text)
+    // Without such a line it is not known where the first ends: it stays refused.
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 /// The parser's own message without its advice to programmers and without the place, which is

@@ -12,7 +12,7 @@ use crate::alert::{Alert, AlertState, End, Hold};
 use crate::labels::{ALERT_NAME, Labels, METRIC_NAME};
 use crate::query::Ask;
 use crate::rules::{AlertingRule, RuleGroup};
-use crate::template::{self, AnswerFn, Data, Template};
+use crate::template::{self, Allowance, AnswerFn, Data, Template};
 use crate::timestamp::Timestamp;
 
 /// How long Prometheus keeps a resolved alert (`resolvedRetention` in `rules/alerting.go`).
@@ -292,6 +292,9 @@ fn expand(
 ) -> Result<BTreeMap<Labels, Alert>, Stop> {
     let mut seen = BTreeMap::new();
     let mut needs = BTreeSet::new();
+    let mut for_labels = Allowance::default();
+    // Of each annotation by itself, so that none spoils another.
+    let mut for_annotations = vec![Allowance::default(); rule.annotations.len()];
     for (metric, value) in tick.vector {
         let data = Data {
             alert: &rule.id.alert,
@@ -301,7 +304,11 @@ fn expand(
             value: *value,
             at: tick.at,
         };
-        let mut text = |template: &Template| match template.expand(&data, tick.template_query) {
+        let mut text = |template: &Template, together: &mut Allowance| match template.expand_within(
+            &data,
+            tick.template_query,
+            together,
+        ) {
             Ok(text) => text,
             Err(template::Stop::Failed(message)) => template::failed_text(&message),
             Err(template::Stop::Needs(expressions)) => {
@@ -312,12 +319,17 @@ fn expand(
         let mut own: Vec<(&str, String)> = rule
             .labels
             .iter()
-            .map(|(name, template)| (name.as_str(), text(template)))
+            .map(|(name, template)| (name.as_str(), text(template, &mut for_labels)))
             .collect();
+        // An alert is known by its labels: without them there is none.
+        if let Some(spent) = for_labels.spent() {
+            return Err(Stop::Failed(format!("in labels, {spent}")));
+        }
         let annotations: BTreeMap<String, String> = rule
             .annotations
             .iter()
-            .map(|(name, template)| (name.clone(), text(template)))
+            .zip(&mut for_annotations)
+            .map(|((name, template), together)| (name.clone(), text(template, together)))
             .collect();
         if !needs.is_empty() {
             continue;

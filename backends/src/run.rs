@@ -10,7 +10,7 @@ use std::time::Duration;
 use alerting::config::{Config, ConfigFiles, Settings};
 use alerting::evaluation::{Evaluation, Progress};
 use alerting::notify::{self, Silence, Trouble, silence};
-use alerting::query::{Answer, Ask, FailureKind, QueryFailure};
+use alerting::query::{Answer, Ask, At, FailureKind, QueryFailure};
 use alerting::rules::RuleKey;
 use alerting::state::{State, StateError};
 use alerting::timestamp::Timestamp;
@@ -331,14 +331,19 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
     }
 }
 
-/// Asks all of `asks`, `concurrency` at a time, none after `deadline`.
+/// Asks all of `asks`, `concurrency` at a time, none after `deadline`. The oldest comes first: a rule
+/// that found no time in one run has it in the next.
 pub(crate) async fn fetch(
     querier: &impl Querier,
     clock: &impl Clock,
     concurrency: usize,
-    asks: Vec<Ask>,
+    mut asks: Vec<Ask>,
     deadline: Timestamp,
 ) -> Vec<(Ask, Result<Answer, QueryFailure>)> {
+    asks.sort_by_key(|ask| match ask.at {
+        At::Instant(at) => at,
+        At::Range { start, .. } => start,
+    });
     stream::iter(asks)
         .map(|ask| async move {
             let answer = if clock.now() < deadline {

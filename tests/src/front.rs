@@ -31,6 +31,9 @@ impl Request {
 /// An answer: the status, the content type, the body.
 pub(crate) type Answer = (u16, &'static str, String);
 
+/// The bytes of an answer, head and all, a piece at a time.
+pub(crate) type Pieces = Box<dyn Iterator<Item = Arc<[u8]>> + Send>;
+
 /// What becomes of a request.
 pub(crate) enum Fate {
     /// It goes through, and so does its answer.
@@ -39,6 +42,8 @@ pub(crate) enum Fate {
     PassThen(Box<dyn FnOnce() + Send>),
     /// The server behind never sees it; this is the answer.
     Answered(Answer),
+    /// The server behind never sees it; this is sent, as long as the client takes it.
+    Sent(Pieces),
     /// The server behind never sees it, and the connection ends.
     Lost,
     /// The server behind does it; then this is done, and the connection ends without the answer.
@@ -118,6 +123,14 @@ async fn serve(
             seen.lock().unwrap().push(request);
             stream.write_all(head.as_bytes()).await?;
             stream.write_all(body.as_bytes()).await?;
+        }
+        Fate::Sent(pieces) => {
+            seen.lock().unwrap().push(request);
+            for piece in pieces {
+                if stream.write_all(&piece).await.is_err() {
+                    return Ok(());
+                }
+            }
         }
         Fate::Pass => {
             let mut server = forward(&request, behind).await?;

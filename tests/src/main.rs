@@ -15,6 +15,7 @@
 //! What they prove:
 //! - [`catalogue`]: the rules' unit tests tell a changed rule from the right one; every rule has its
 //!   pages
+//! - [`bad_answers`]: answers that are none change no alert and disturb no other rule
 //! - [`backtest`]: `dnswatch backtest` tells what the ruler would have told
 //! - [`alertmanager`]: a running Alertmanager and amtool judge configuration, routing, the whole
 //!   notification pipeline, and messages by templates
@@ -29,7 +30,11 @@
 //! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
 //!   for rules that are hard to evaluate, one tick a run or many; the same failures
 //! - [`timelines`]: a thousand made-up rules and histories are at every tick as promtool has them
-//! - [`mutated`]: damaged rule files and templates are refused or read, and do no harm
+//! - [`mutated`]: damaged rule files and templates are refused or read, and do no harm; [`fuzzed`]: so
+//!   is what the fuzzers begin with and what they found
+//! - [`histograms`]: native histograms alert as in Prometheus
+//! - [`many_rules`]: ten thousand rules are evaluated; [`hostile_templates`]: templates without end
+//!   disturb nobody
 //! - [`live`]: a running Prometheus and we have the same alerts while rules fail and files change
 //! - [`deployed`]: the stack on a local AWS: schedule, roles, queue; a storm told by Slack and
 //!   e-mail; deployed by a person who answers; nothing lost while the function is killed and all
@@ -66,6 +71,7 @@
 
 mod alertmanager;
 mod backtest;
+mod bad_answers;
 mod catalogue;
 mod cli;
 mod collect;
@@ -77,9 +83,13 @@ mod dynamodb;
 mod exporter;
 mod failing;
 mod front;
+mod fuzzed;
+mod histograms;
 mod history;
+mod hostile_templates;
 mod leash;
 mod live;
+mod many_rules;
 mod mutated;
 mod nasty;
 mod outage;

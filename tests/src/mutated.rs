@@ -1,20 +1,16 @@
-//! Rule files and templates that were written well and then damaged: refused or read, with the place
-//! named, never a panic, and never more text than the bound. A seed a case, so that each comes again.
+//! Rule files and templates that were written well and then damaged keep what the fuzzers' inputs do
+//! ([`fuzzed`](crate::fuzzed)). A seed a case, so that each comes again.
 //!
 //! `DNSWATCH_MUTATED=1000000` has it go on for longer.
 
 use alerting::config::Settings;
-use alerting::labels::Labels;
 use alerting::rules::SourceFile;
-use alerting::template::{Data, Stop, Template};
-use alerting::timestamp::Timestamp;
+use alerting::template::Template;
 use anyhow::{Result, ensure};
 use fastrand::Rng;
 
 /// How many of each, where nothing else is said.
 const CASES: u64 = 4_000;
-/// The bound of what a template writes.
-const MOST: usize = 1 << 20;
 
 /// What Go was asked of: templates of every kind.
 const TEMPLATES: &str = include_str!("../../alerting/src/template/tests/go.json");
@@ -110,44 +106,17 @@ fn damaged_templates_do_no_harm() -> Result<()> {
         .iter()
         .filter_map(|case| case["template"].as_str())
         .collect();
-    let labels = Labels::from_iter([("instance", "a:9100"), ("job", "x")]);
-    let none = Labels::default();
-    let (mut read, mut expanded) = (0, 0);
+    let mut read = 0;
     for seed in 0..self::cases()? {
         let rng = &mut Rng::with_seed(seed);
         let pick = |rng: &mut Rng| templates[rng.usize(..templates.len())];
         let (one, other) = (pick(rng), pick(rng));
         let text = damage(rng, one, other);
-        let Ok(template) = Template::parse(&text) else {
-            continue;
-        };
-        read += 1;
-        let data = Data {
-            alert: "A",
-            labels: &labels,
-            external_labels: &none,
-            external_url: "http://localhost",
-            value: rng.f64() * 1e6,
-            at: Timestamp::from_secs(1_700_000_000),
-        };
-        let answer = |_: &str| Some(Ok(vec![(labels.clone(), 1.0)]));
-        match template.expand(&data, &answer) {
-            Ok(out) => {
-                ensure!(
-                    out.len() <= 3 * MOST,
-                    "seed {seed}: {} bytes of {text}",
-                    out.len()
-                );
-                expanded += 1;
-            }
-            Err(Stop::Failed(error)) => ensure!(error.len() <= 3 * MOST, "seed {seed}"),
-            Err(Stop::Needs(_)) => {}
-        }
+        eprintln!("seed {seed}");
+        crate::fuzzed::template(&text);
+        read += u32::from(Template::parse(&text).is_ok());
     }
-    ensure!(
-        read > 500 && expanded > 200,
-        "only {read} were read, {expanded} expanded"
-    );
+    ensure!(read > 500, "only {read} were read");
     Ok(())
 }
 
@@ -168,16 +137,12 @@ fn damaged_rule_files_are_refused_with_their_place() -> Result<()> {
         let other = texts[rng.usize(..texts.len())].clone();
         let one = texts[rng.usize(..texts.len())].clone();
         let text = damage(rng, &one, &other);
+        eprintln!("seed {seed}");
+        crate::fuzzed::rule_file(&text);
         let name = "damaged.yml".to_owned();
         match Settings::default().load(&vec![SourceFile { name, text }].into()) {
             Ok(_) => loaded += 1,
-            Err(errors) => {
-                refused += 1;
-                ensure!(
-                    errors.iter().all(|error| error.place.file == "damaged.yml"),
-                    "seed {seed}: {errors:?}"
-                );
-            }
+            Err(_) => refused += 1,
         }
     }
     ensure!(

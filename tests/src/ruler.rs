@@ -27,6 +27,14 @@ use tempfile::TempDir;
 #[derive(Debug, Clone)]
 pub(crate) struct HandClock(Arc<AtomicI64>);
 
+impl HandClock {
+    /// Lets so much time pass.
+    pub(crate) fn pass(&self, time: Duration) {
+        let millis = i64::try_from(time.as_millis()).expect("a short time");
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
 impl Clock for HandClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::SeqCst))
@@ -65,7 +73,7 @@ impl Notifier for Recorder {
 pub(crate) struct Bench {
     pub(crate) ruler: Ruler<HandClock, PrometheusQuerier<HandClock>, FileStore, Recorder>,
     pub(crate) files: Vec<SourceFile>,
-    clock: HandClock,
+    pub(crate) clock: HandClock,
     runs: u32,
     _folder: TempDir,
 }

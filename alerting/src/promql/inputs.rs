@@ -52,7 +52,8 @@ impl Input {
         let sources = narrowing
             .labels()
             .filter_map(|label| self.provenance.sources(label));
-        let by: Names = sources.flatten().collect();
+        // No series has a label without a name, and Prometheus groups by none.
+        let by: Names = sources.flatten().filter(|name| !name.is_empty()).collect();
         let matchers = narrowing.matchers(|label| self.provenance.is_own(label));
         let text = self.template.with(&matchers);
         if by.is_empty() {

@@ -62,6 +62,11 @@ impl<'a> Lexer<'a> {
         ParseError::new(self.text, at, message)
     }
 
+    /// What was read since `start`.
+    fn slice_from(&self, start: usize) -> &str {
+        self.text.get(start..self.at).unwrap_or("")
+    }
+
     /// Moves over the characters for which `belongs` holds.
     fn skip(&mut self, belongs: impl Fn(char) -> bool) -> usize {
         let length = self
@@ -135,6 +140,11 @@ impl<'a> Lexer<'a> {
                         .ok_or_else(|| self.error(start + at, "not an escape of a character"))?;
                 }
                 '\n' if quote != '`' => break,
+                // Prometheus's lexer takes it for a byte that is no text.
+                '\u{fffd}' => {
+                    let message = "U+FFFD in a string: write `\\ufffd`";
+                    return Err(self.error(start + at, message));
+                }
                 _ if character == quote => {
                     self.at = start + at + 1;
                     return Ok(Kind::Text);
@@ -152,6 +162,12 @@ impl<'a> Lexer<'a> {
         if self.rest().starts_with("0x") || self.rest().starts_with("0X") {
             self.at += 2;
             self.skip(|c| c.is_ascii_hexdigit() || c == '_');
+            if !self
+                .slice_from(start)
+                .ends_with(|c: char| c.is_ascii_hexdigit())
+            {
+                return Err(self.error(start, "number without its digits"));
+            }
         } else {
             self.skip(digit);
             if self.rest().starts_with(['y', 'w', 'd', 'h', 'm', 's']) {
@@ -171,8 +187,12 @@ impl<'a> Lexer<'a> {
                         return Err(self.error(start, "number without its exponent"));
                     }
                 }
-                let text = self.text.get(start..self.at).unwrap_or("").replace('_', "");
-                if text.parse().is_ok_and(f64::is_infinite) {
+                let text = self.slice_from(start);
+                // They stand between digits, one at a time.
+                if text.contains("__") || text.ends_with('_') {
+                    return Err(self.error(start, "not a number or duration"));
+                }
+                if text.replace('_', "").parse().is_ok_and(f64::is_infinite) {
                     return Err(self.error(start, "number out of range"));
                 }
             }

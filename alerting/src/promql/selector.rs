@@ -214,6 +214,9 @@ impl Parser<'_> {
             return self.seconds();
         }
         self.expect_sign("(")?;
+        if !call && self.is_sign(0, ")") {
+            return Err(self.unexpected("a duration"));
+        }
         let mut open = 1_usize;
         while open > 0 {
             if self.take_sign("(") {
@@ -321,7 +324,12 @@ impl Parser<'_> {
         if !known {
             return Err(self.unexpected("a duration"));
         }
+        let is_operator = token.kind == Kind::Sign;
         self.advance();
+        // What it calculates with must follow.
+        if is_operator && ["]", ")", ":"].iter().any(|end| self.is_sign(0, end)) {
+            return Err(self.unexpected("a duration"));
+        }
         Ok(())
     }
 }

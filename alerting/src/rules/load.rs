@@ -57,7 +57,12 @@ pub fn load(files: &[SourceFile], defaults: Defaults) -> Result<Vec<RuleGroup>, 
                 ),
             );
         }
+        let found = loader.errors.len();
         groups.extend(loader.file(&file.text));
+        // A group is looked at field by field, wherever they stand.
+        if let Some(found) = errors.get_mut(found..) {
+            found.sort_by(|one, other| one.place.cmp(&other.place));
+        }
     }
     if errors.is_empty() {
         Ok(groups)

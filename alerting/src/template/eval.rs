@@ -3,7 +3,7 @@
 use super::builtins::printable;
 use super::call::Callee;
 use super::functions::Dialect;
-use super::limits::{Limits, MAX_OUTPUT};
+use super::limits::{Allowance, Limits, MAX_OUTPUT};
 use super::printf::sprint;
 use super::regexp::Patterns;
 use super::tree::{Branch, Call, Command, Defined, List, Node, Operand, OperandKind, Pipe, Trees};
@@ -49,13 +49,22 @@ pub(super) struct World<'t> {
     pub(super) at: Timestamp,
 }
 
+fn within_output(bytes: usize) -> Evaluated<()> {
+    if bytes > MAX_OUTPUT {
+        return Err(Stop::Failed(format!(
+            "template gives out more than {MAX_OUTPUT} bytes"
+        )));
+    }
+    Ok(())
+}
+
 /// One expansion.
 pub(super) struct Evaluation<'t> {
     pub(super) text: &'t str,
     pub(super) trees: &'t Trees,
     pub(super) world: World<'t>,
     pub(super) answers: &'t AnswerFn<'t>,
-    pub(super) limits: Limits,
+    pub(super) limits: Limits<'t>,
     pub(super) patterns: Patterns,
     /// The template being executed: its name, and so on.
     name: String,
@@ -71,13 +80,14 @@ impl<'t> Evaluation<'t> {
         trees: &'t Trees,
         world: World<'t>,
         answers: &'t AnswerFn<'t>,
+        together: &'t mut Allowance,
     ) -> Self {
         Self {
             text,
             trees,
             world,
             answers,
-            limits: Limits::new(),
+            limits: Limits::new(together),
             patterns: Patterns::default(),
             name: world.name.to_owned(),
             output: Vec::new(),
@@ -92,10 +102,14 @@ impl<'t> Evaluation<'t> {
         self.vars.push(("$", dot.clone()));
         let trees = self.trees;
         self.list(dot, &trees.main)?;
-        Ok(match String::from_utf8(self.output) {
-            Ok(text) => text,
-            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-        })
+        match String::from_utf8(self.output) {
+            Ok(text) => Ok(text),
+            Err(error) => {
+                // A byte that is no text becomes three.
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                within_output(text.len()).map(|()| text)
+            }
+        }
     }
 
     /// An error at the node being looked at, in Go's words.
@@ -156,11 +170,7 @@ impl<'t> Evaluation<'t> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Evaluated<()> {
-        if self.output.len() + bytes.len() > MAX_OUTPUT {
-            return Err(Stop::Failed(format!(
-                "template gives out more than {MAX_OUTPUT} bytes"
-            )));
-        }
+        within_output(self.output.len() + bytes.len())?;
         self.output.extend_from_slice(bytes);
         Ok(())
     }

@@ -49,6 +49,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use limits::Allowance;
 pub use reads::Reads;
 
 /// What Prometheus puts before each template (`rules/alerting.go`).
@@ -175,6 +176,48 @@ impl Template {
     /// [`Stop::Failed`] where Prometheus would put an error text in place of the template's, or
     /// where the template uses more than it may; [`Stop::Needs`] where an answer is missing.
     pub fn expand(&self, data: &Data<'_>, answers: &AnswerFn<'_>) -> Result<String, Stop> {
+        self.expand_within(data, answers, &mut Allowance::default())
+    }
+
+    /// The same, and no more than what is left of `together`, which other expansions take from as
+    /// well.
+    ///
+    /// # Errors
+    /// As [`Template::expand`]'s, and where nothing is left.
+    pub fn expand_within(
+        &self,
+        data: &Data<'_>,
+        answers: &AnswerFn<'_>,
+        together: &mut Allowance,
+    ) -> Result<String, Stop> {
+        let expanded = match self.constant_text() {
+            Some(text) => Ok(text),
+            None => self.expand_alone(data, answers, together),
+        };
+        match &expanded {
+            // An error quotes the template, and is kept as well.
+            Ok(text) | Err(Stop::Failed(text)) => together.output(text.len())?,
+            Err(Stop::Needs(_)) => {}
+        }
+        expanded
+    }
+
+    /// What a template without actions gives.
+    fn constant_text(&self) -> Option<String> {
+        let nodes = self.0.trees.main.iter().skip(prefix_nodes());
+        let texts = nodes.filter_map(|node| match node {
+            tree::Node::Text(text) => Some(text.as_str()),
+            _ => None,
+        });
+        self.0.constant.then(|| texts.collect())
+    }
+
+    fn expand_alone(
+        &self,
+        data: &Data<'_>,
+        answers: &AnswerFn<'_>,
+        together: &mut Allowance,
+    ) -> Result<String, Stop> {
         let dot = value::Value::Alert(Rc::new(value::Alert {
             labels: data.labels.clone(),
             external_labels: data.external_labels.clone(),
@@ -189,7 +232,7 @@ impl Template {
             external_url: data.external_url,
             at: data.at,
         };
-        eval::Evaluation::new(&self.0.text, &self.0.trees, world, answers)
+        eval::Evaluation::new(&self.0.text, &self.0.trees, world, answers, together)
             .run(&dot)
             .map_err(|stop| match stop {
                 Stop::Failed(message) => {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::eval::{Evaluation, World};
 use super::functions::Dialect;
+use super::limits::Allowance;
 use super::notified::{Notified, NotifiedAlert};
 use super::time::Time;
 use super::tree::{Defined, Trees, is_empty};
@@ -128,7 +129,9 @@ impl NotificationTemplate {
             external_url: data.external_url,
             at: data.now,
         };
-        let expanded = Evaluation::new(text, trees, world, &|_| None).run(&data.value);
+        let mut alone = Allowance::default();
+        let evaluation = Evaluation::new(text, trees, world, &|_| None, &mut alone);
+        let expanded = evaluation.run(&data.value);
         expanded.map_err(|stop| match stop {
             Stop::Failed(message) => message,
             needs @ Stop::Needs(_) => needs.to_string(),

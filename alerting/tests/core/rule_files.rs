@@ -43,6 +43,22 @@ fn a_file_of_every_field_loads() {
 }
 
 #[test]
+fn of_several_documents_the_first_is_read() {
+    for behind in [
+        "---\nnot: read\n",
+        "...\nnot: read\n",
+        "...\n---\nnot: read\n",
+    ] {
+        let file = SourceFile {
+            name: "a.yml".to_owned(),
+            text: format!("{GOOD}{behind}"),
+        };
+        let groups = load(&[file], Defaults::default()).expect("the first is good");
+        assert_eq!(groups[0].rules.len(), 1, "{behind}");
+    }
+}
+
+#[test]
 fn what_is_not_a_field_is_named_with_its_place() {
     check(
         "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up\n    fro: 5m\n",

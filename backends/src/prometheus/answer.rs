@@ -16,7 +16,7 @@
 use std::borrow::Cow;
 
 use alerting::labels::Labels;
-use alerting::query::{Answer, Ask, At, ResultType, Sample, Series};
+use alerting::query::{Answer, Ask, At, QueryFailure, ResultType, Sample, Series};
 use alerting::timestamp::Timestamp;
 use reqwest::StatusCode;
 use serde::Deserialize;
@@ -48,7 +48,20 @@ struct Data<'a> {
     result: Outcome,
 }
 
-/// Reads the body of a 200 that answers `ask`.
+/// Reads `body` as what a server answered to `ask` with a 200, as
+/// [`Client::query`](super::Client::query) does: the JSON of `/api/v1/query`, or of
+/// `/api/v1/query_range` where a range is asked for.
+///
+/// # Errors
+/// Where it is cut short, unreadable, partial, an error, of another type, or about other moments.
+pub fn read_answer(body: &[u8], ask: &Ask) -> Result<Answer, QueryFailure> {
+    read(body, ask, &[]).map_err(|failure| QueryFailure {
+        kind: failure.kind,
+        message: failure.message,
+    })
+}
+
+/// The same; `secrets` are in no failure's text.
 pub(super) fn read(body: &[u8], ask: &Ask, secrets: &[String]) -> Result<Answer, Failure> {
     // As a whole and first: serde_json does not look at the text that it skips.
     let text = std::str::from_utf8(body)

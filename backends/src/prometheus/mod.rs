@@ -25,6 +25,7 @@ mod usage;
 #[cfg(test)]
 mod tests;
 
+pub use answer::read_answer;
 pub use backoff::Backoff;
 pub use client::Client;
 pub use options::{Auth, ClientError, ClientOptions, Clock, Secret, SigV4};

@@ -143,6 +143,10 @@ fn labels_are_followed_to_the_selector_they_come_from() {
             &["count by (a,b,node,zone) (x{zone=~\"z|\"})"],
         ),
         (
+            r#"label_join(x, "node", "/", "a", "")"#,
+            &["count by (a,node,zone) (x{zone=~\"z|\"})"],
+        ),
+        (
             r#"label_replace(x, "node", "$1", "a", "(")"#,
             &["count by (zone) (x{zone=~\"z|\"})"],
         ),

@@ -14,14 +14,15 @@ mod recorded;
 mod syntax;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_saphyr::{Location, Spanned};
 
 use super::file::{Pairs, RuleFile};
 use crate::promql::Expression;
-use crate::source::{self, Place, SourceFile, read_yaml};
+use crate::source::{self, Lines, Place, SourceFile, read_yaml};
 use crate::template::Template;
 
 /// What a lint found.
@@ -89,6 +90,7 @@ pub struct Selects {
 /// An alerting or a recording rule as it was typed.
 struct Rule<'a> {
     file: &'a SourceFile,
+    lines: Rc<Lines<'a>>,
     kind: Kind,
     /// The alert's or the series' name.
     name: Spanned<String>,
@@ -114,8 +116,8 @@ struct Text {
 /// The recording rules of all files: each series' name, with where it is recorded and by what.
 type Records<'a> = BTreeMap<String, &'a Rule<'a>>;
 
-/// The findings so far.
-struct Report(Vec<Finding>);
+/// The findings so far, each once.
+struct Report(BTreeSet<Finding>);
 
 impl Report {
     fn warn(&mut self, place: Place, name: &'static str, message: impl Into<String>) {
@@ -127,15 +129,12 @@ impl Report {
     }
 
     fn push(&mut self, severity: Severity, place: Place, name: &'static str, message: String) {
-        let finding = Finding {
+        self.0.insert(Finding {
             place,
             severity,
             name,
             message,
-        };
-        if !self.0.contains(&finding) {
-            self.0.push(finding);
-        }
+        });
     }
 }
 
@@ -146,8 +145,8 @@ impl Rule<'_> {
 
     /// The place of a byte of the expression.
     fn at_expr(&self, byte: usize) -> Place {
-        let (file, text) = (&self.file.name, &self.file.text);
-        source::within(file, text, self.expr_at, self.expr.text(), byte)
+        let file = &self.file.name;
+        source::within(file, &self.lines, self.expr_at, self.expr.text(), byte)
     }
 }
 
@@ -159,7 +158,7 @@ pub fn lint(files: &[SourceFile], surroundings: Surroundings) -> Vec<Finding> {
     let records: Records<'_> = recording
         .map(|rule| (rule.name.value.clone(), rule))
         .collect();
-    let mut report = Report(Vec::new());
+    let mut report = Report(BTreeSet::new());
     for rule in &rules {
         syntax::check(rule, &mut report);
         experimental::check(rule, &mut report);
@@ -174,9 +173,9 @@ pub fn lint(files: &[SourceFile], surroundings: Surroundings) -> Vec<Finding> {
             recorded::check(rule, &records, &mut report);
         }
     }
-    let mut findings = report.0;
+    let mut findings: Vec<Finding> = report.0.into_iter().collect();
     let order = |finding: &Finding| files.iter().position(|f| f.name == finding.place.file);
-    findings.sort_by_cached_key(|finding| (order(finding), finding.clone()));
+    findings.sort_by_key(order);
     findings
 }
 
@@ -201,6 +200,7 @@ fn rules(file: &SourceFile) -> Vec<Rule<'_>> {
         return Vec::new();
     };
     let groups = typed.groups.unwrap_or_default().into_iter();
+    let lines = Rc::new(Lines::of(&file.text));
     let mut rules = Vec::new();
     for group in groups.map(|group| group.value) {
         for typed in group.rules.unwrap_or_default() {
@@ -213,6 +213,7 @@ fn rules(file: &SourceFile) -> Vec<Rule<'_>> {
             let Some(expr) = typed.expr else { continue };
             rules.push(Rule {
                 file,
+                lines: Rc::clone(&lines),
                 kind,
                 name,
                 expr: Expression::parse(&expr.value),

@@ -3,6 +3,8 @@
 mod attempts;
 mod credentials;
 mod cut;
+#[path = "../../../fuzz/naive.rs"]
+mod naive;
 mod reading;
 mod refusals;
 mod server;

@@ -1,13 +1,13 @@
 //! What is read of an answer: tables, and a naive reading on `serde_json::Value`.
 
-use alerting::labels::Labels;
 use alerting::query::FailureKind::{self, Refused, Transient};
-use alerting::query::{Answer, Ask, At, ResultType, Sample, Series};
+use alerting::query::{Answer, Ask, At, Sample};
 use alerting::timestamp::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
 
+use super::naive::{naive, same};
 use super::{AT, instant, range};
 use crate::prometheus::answer;
 use crate::prometheus::failure::Repeat;
@@ -290,81 +290,6 @@ fn depth_is_bounded() {
     }
 }
 
-/// The answer as one reads it who has all the memory and time in the world.
-fn naive(body: &str) -> Option<Answer> {
-    let body: Value = serde_json::from_str(body).ok()?;
-    if body["status"] != "success" {
-        return None;
-    }
-    let data = &body["data"];
-    let (result_type, one, many) = match data["resultType"].as_str()? {
-        "vector" => (ResultType::Vector, "value", "histogram"),
-        "matrix" => (ResultType::Matrix, "values", "histograms"),
-        "scalar" => {
-            let sample = naive_sample(&data["result"])?;
-            let series = Series {
-                labels: Labels::default(),
-                samples: vec![sample],
-            };
-            return Some(Answer {
-                result_type: ResultType::Scalar,
-                series: vec![series],
-            });
-        }
-        _ => return None,
-    };
-    let mut series = Vec::new();
-    for element in data["result"].as_array()? {
-        let mut samples = Vec::new();
-        for key in [one, many] {
-            match element.get(key) {
-                Some(found) if result_type == ResultType::Vector => {
-                    samples.push(naive_sample(found)?);
-                }
-                Some(found) => {
-                    for point in found.as_array()? {
-                        samples.push(naive_sample(point)?);
-                    }
-                }
-                None => {}
-            }
-        }
-        samples.sort_by_key(|sample| sample.at);
-        let labels = element["metric"]
-            .as_object()?
-            .iter()
-            .map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-            .collect::<Option<Vec<_>>>()?;
-        series.push(Series {
-            labels: labels.into_iter().collect(),
-            samples,
-        });
-    }
-    Some(Answer {
-        result_type,
-        series,
-    })
-}
-
-fn naive_sample(point: &Value) -> Option<Sample> {
-    let [at, value] = point.as_array()?.as_slice() else {
-        return None;
-    };
-    #[expect(clippy::cast_possible_truncation, reason = "as naive as can be")]
-    let at = Timestamp::from_millis((at.as_f64()? * 1000.0).round() as i64);
-    let value = match value {
-        Value::String(text) => text.parse().ok()?,
-        Value::Object(_) => 0.0,
-        _ => return None,
-    };
-    Some(Sample { at, value })
-}
-
-/// Equal, NaN being equal to itself.
-fn same(left: &Answer, right: &Answer) -> bool {
-    format!("{left:?}") == format!("{right:?}")
-}
-
 fn value() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<f64>().prop_map(|value| value.to_string()),
@@ -494,7 +419,7 @@ proptest! {
         let found = read(&body, &ask).map_err(|failure| {
             TestCaseError::fail(format!("{body}: {failure:?}"))
         })?;
-        let expected = naive(&body).unwrap();
+        let expected = naive(&body.parse().unwrap()).unwrap();
         prop_assert!(same(&found, &expected), "{body}\n{found:?}\n{expected:?}");
     }
 
@@ -514,7 +439,7 @@ proptest! {
             _ => bytes.insert(at, byte),
         }
         if let Ok(found) = answer::read(&bytes, &ask, &[]) {
-            let expected = naive(std::str::from_utf8(&bytes).unwrap()).unwrap();
+            let expected = naive(&serde_json::from_slice(&bytes).unwrap()).unwrap();
             prop_assert!(same(&found, &expected), "{found:?}\n{expected:?}");
         }
     }
@@ -543,7 +468,7 @@ proptest! {
 fn the_naive_reading_reads() {
     let body = r#"{"status":"success","data":{"resultType":"scalar","result":[1700000000,"2"]}}"#;
     assert_eq!(
-        naive(body).unwrap().series[0].samples[0],
+        naive(&body.parse().unwrap()).unwrap().series[0].samples[0],
         Sample { at: AT, value: 2.0 }
     );
 }
