@@ -58,7 +58,8 @@ pub(super) fn calculated_duration(text: &str) -> Option<usize> {
         let word = said(at)?;
         if word == "[" || (word == ":" && begins.is_some()) || word == "]" {
             let first = begins.replace(at + 1).unwrap_or(at);
-            if at > first + 1 {
+            let signed = matches!(said(first), Some("+" | "-"));
+            if at > first + 1 + usize::from(signed) {
                 return tokens.get(first).map(|token| token.span.start);
             }
             if word == "]" {
