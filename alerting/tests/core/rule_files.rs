@@ -136,8 +136,7 @@ fn groups(text: &str) -> usize {
         name: "a.yml".to_owned(),
         text: text.to_owned(),
     };
-    let loaded = load(&[file], Defaults::default());
-    loaded.unwrap_or_else(|e| panic!("{e:?} of {text:?}")).len()
+    load(&[file], Defaults::default()).expect(text).len()
 }
 
 #[test]
