@@ -152,39 +152,39 @@ pub(crate) fn read_yaml<T: DeserializeOwned>(
 ) -> Result<Option<T>, (Option<Location>, String)> {
     // Bounded, but far beyond what the parser has by itself: ten thousand rules are a file that
     // Prometheus takes, and so is one anchor that all of them refer to.
-    let options = || {
-        serde_saphyr::options! {
-            with_snippet: false,
-            budget: serde_saphyr::budget! {
-                max_events: 10_000_000,
-                max_nodes: 5_000_000,
-                enforce_alias_anchor_ratio: false,
-            },
-        }
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        budget: serde_saphyr::budget! {
+            max_events: 10_000_000,
+            max_nodes: 5_000_000,
+            enforce_alias_anchor_ratio: false,
+        },
     };
-    let read = |text| from_str_with_options::<Option<T>>(text, options());
-    let parsed = match read(text) {
-        Err(serde_saphyr::Error::MultipleDocuments { location, .. }) => {
-            read(first_document(text, location.line()))
-        }
-        other => other,
-    };
-    parsed.map_err(|error| (error.location(), yaml_message(&error)))
+    from_str_with_options::<Option<T>>(first_document(text), options)
+        .map_err(|error| (error.location(), yaml_message(&error)))
 }
 
-/// The text before the line `---` or `...` that comes last before the line `second`, where the
-/// second document has its first content.
-fn first_document(text: &str, second: u64) -> &str {
-    let mut end = None;
+/// The text up to the line that ends its first document: `---` behind what the document may begin
+/// with, or `...`. At the beginning of a line these are nothing else, not even in a quoted text.
+fn first_document(text: &str) -> &str {
     let mut at = 0;
-    for (line, number) in text.split_inclusive('\n').zip(1..second) {
-        if number > 1 && (line.starts_with("---") || line.trim_end() == "...") {
-            end = Some(at);
+    let mut begun = false;
+    for line in text.split_inclusive('\n') {
+        let is = |mark| {
+            let rest = line.trim_start_matches('\u{feff}').strip_prefix(mark);
+            rest.is_some_and(|rest: &str| {
+                rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n'])
+            })
+        };
+        let ends = is("...") || (begun && is("---"));
+        if ends {
+            return text.get(..at).unwrap_or(text);
         }
+        // Before the first `---` there may be comments and directives.
+        begun |= !line.trim().is_empty() && !line.trim_start().starts_with(['#', '%']);
         at += line.len();
     }
-    // Without such a line it is not known where the first ends: it stays refused.
-    end.and_then(|end| text.get(..end)).unwrap_or(text)
+    text
 }
 
 /// The parser's own message without its advice to programmers and without the place, which is
@@ -197,6 +197,19 @@ fn yaml_message(error: &serde_saphyr::Error) -> String {
     let text = text
         .split_once(", set DuplicateKeyPolicy")
         .map_or(text, |(message, _)| message);
-    text.strip_prefix("duplicate mapping key: ")
-        .map_or_else(|| text.to_owned(), |key| format!("`{key}` is set twice"))
+    if let Some(key) = text.strip_prefix("duplicate mapping key: ") {
+        return format!("`{key}` is set twice");
+    }
+    let plain = match text {
+        "expected mapping start" => "expected a mapping: lines of `name: value`",
+        "expected sequence start" => "expected a list: lines that begin with `- `",
+        "expected string scalar" => "expected a text; one that begins with `{` or `[` needs quotes",
+        "cannot deserialize null into string; use Option<String>" => "expected a text, not null",
+        "alias references unknown anchor" => {
+            "no anchor has this name; a text that begins with `*` needs quotes"
+        }
+        "recursive references require weak recursion types" => "an anchor cannot hold itself",
+        other => other,
+    };
+    plain.to_owned()
 }

@@ -27,7 +27,7 @@ pub enum ConfigFilesError {
         error: io::Error,
     },
     /// A folder without rule files.
-    #[error("{} holds no .yml or .yaml file", .0.display())]
+    #[error("{} holds no .yml or .yaml file; folders in it are not looked into", .0.display())]
     NoRules(PathBuf),
     /// There is more than one Alertmanager configuration.
     #[error("{} and {}: only one Alertmanager configuration can hold", .0.display(), .1.display())]

@@ -139,7 +139,7 @@ fn check_refuses_the_expressions_that_promtool_refuses() -> Result<()> {
 }
 
 /// Rule files as a whole, beside their expressions; whether they are good is for promtool to say.
-const FILES: [&str; 34] = [
+const FILES: [&str; 44] = [
     "",
     "# nothing\n",
     "groups:\n",
@@ -174,6 +174,16 @@ const FILES: [&str; 34] = [
     "groups:\n- name: g\n  rules:\n  - &a {alert: A, expr: up == 0}\n  - *a\n",
     "groups:\n- {name: g, rules: [{alert: A, alert: B, expr: up}]}\n",
     "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: |\n      # a comment\n      up == 0\n---\nnot: read\n",
+    "groups:\n- {name: g, rules: [{alert: A, expr: 'up =='}]}\n---\n",
+    "groups: []\n...\nnot: read\n",
+    "groups: []\n---\n{[\n",
+    "groups:\n- {name: g, rules: [{alert: A, expr: 'up{\"\"=\"\"} > 0x_1f'}]}\n",
+    "groups:\n- {name: g, rules: [{alert: A, expr: 'up > 1_000.5'}]}\n",
+    "groups:\n- {name: g, limit: '5', rules: []}\n",
+    "groups:\n- {name: g, limit: 5.5, rules: []}\n",
+    "groups:\n- {name: g, limit: 1e2, rules: []}\n",
+    "groups:\n- {name: g, rules: [{record: a, expr: up, labels: {a: '{{ nosuch }}'}}]}\n",
+    "groups:\n- {name: g, labels: {a: '{{ nosuch'}, rules: [{record: a, expr: up}]}\n",
 ];
 
 #[test]

@@ -5,7 +5,7 @@ use super::narrow;
 use super::narrowing::Narrowing;
 use super::provenance::Provenance;
 use super::tree::{Expr, Node, Operator, Type};
-use super::{ParseError, parse};
+use super::{ParseError, lex, parse};
 
 /// The expression of a rule, understood as far as our parser goes. Prometheus, which evaluates
 /// it, has the last word: text that is not understood here is evaluated all the same.
@@ -78,6 +78,11 @@ impl Expression {
     /// and fails at every evaluation.
     pub(crate) fn is_of_wrong_type(&self) -> bool {
         self.wrong_type
+    }
+
+    /// Where a range, step or offset is calculated, as in `[2 * 5m]`, if one is.
+    pub(crate) fn calculated_duration(&self) -> Option<usize> {
+        lex::calculated_duration(&self.text)
     }
 
     /// The tree, where it could be read.

@@ -46,6 +46,36 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ParseError> {
     Ok(tokens)
 }
 
+/// Where the first duration stands that is more than a number or a literal.
+pub(super) fn calculated_duration(text: &str) -> Option<usize> {
+    let tokens = tokens(text).ok()?;
+    let said = |at: usize| {
+        let token = tokens.get(at)?;
+        text.get(token.span.start..token.span.end)
+    };
+    let mut begins = None;
+    for (at, token) in tokens.iter().enumerate() {
+        let word = said(at)?;
+        if word == "[" || (word == ":" && begins.is_some()) || word == "]" {
+            let first = begins.replace(at + 1).unwrap_or(at);
+            let signed = matches!(said(first), Some("+" | "-"));
+            if at > first + 1 + usize::from(signed) {
+                return tokens.get(first).map(|token| token.span.start);
+            }
+            if word == "]" {
+                begins = None;
+            }
+        } else if token.kind == Kind::Name && word.eq_ignore_ascii_case("offset") {
+            let signed = matches!(said(at + 1), Some("+" | "-"));
+            let shift = at + 1 + usize::from(signed);
+            if matches!(said(shift), Some("(" | "step" | "range" | "min" | "max")) {
+                return tokens.get(shift).map(|token| token.span.start);
+            }
+        }
+    }
+    None
+}
+
 struct Lexer<'a> {
     text: &'a str,
     at: usize,
@@ -203,8 +233,26 @@ impl<'a> Lexer<'a> {
         {
             return Err(self.error(start, "not a number or duration"));
         }
+        if !parts_digits(self.text.get(start..self.at).unwrap_or("")) {
+            return Err(self.error(start, "`_` in a number must stand between two digits"));
+        }
         Ok(kind)
     }
+}
+
+/// Whether each `_` of a number has a digit, or the `0x`, before it and a digit behind it; `e` is
+/// none behind it, not even in a hexadecimal number (`scanNumber` in `promql/parser/lex.go`).
+fn parts_digits(number: &str) -> bool {
+    let is_hexadecimal = number.starts_with("0x") || number.starts_with("0X");
+    let is_digit = |c: char| match is_hexadecimal {
+        true => c.is_ascii_hexdigit() && !matches!(c, 'e' | 'E'),
+        false => c.is_ascii_digit(),
+    };
+    number.match_indices('_').all(|(at, _)| {
+        let (before, behind) = (number.get(..at), number.get(at + 1..));
+        before.is_some_and(|text| text.ends_with(|c| is_digit(c) || matches!(c, 'x' | 'X')))
+            && behind.is_some_and(|text| text.starts_with(is_digit))
+    })
 }
 
 /// What a quoted text says, where it is UTF-8. The escapes are Go's.

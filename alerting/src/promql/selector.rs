@@ -3,14 +3,21 @@
 
 use super::ParseError;
 use super::clauses::MAX_SECONDS;
-use super::lex::{self, Kind, Span};
+use super::lex::{self, Kind, Span, Token};
 use super::parse::Parser;
 use super::tree::{Expr, Join, Matcher, Node, Selector, Slot, Type};
 use crate::duration;
 use crate::labels::METRIC_NAME;
 
 /// Keywords that cannot be a metric's name.
-const RESERVED: [&str; 5] = ["bool", "on", "ignoring", "group_left", "group_right"];
+const RESERVED: [&str; 6] = [
+    "atan2",
+    "bool",
+    "group_left",
+    "group_right",
+    "ignoring",
+    "on",
+];
 
 impl Parser<'_> {
     /// `name`, `name{…}` or `{…}`.
@@ -85,7 +92,14 @@ impl Parser<'_> {
     fn matcher(&mut self, matchers: &mut Matchers) -> Result<(), ParseError> {
         let quoted = self.peek().filter(|token| token.kind == Kind::Text);
         let start = self.peek().map_or(0, |token| token.span.start);
-        let name = self.label_name()?;
+        let is_empty = |token: Token| lex::unquote(self.slice(token.span)).as_deref() == Some("");
+        let name = if quoted.is_some_and(is_empty) {
+            // A label that no series has: Prometheus takes it here, if nowhere else.
+            self.advance();
+            String::new()
+        } else {
+            self.label_name()?
+        };
         let operator = self.peek().map_or("", |token| self.slice(token.span));
         let (name, operator, value) = match operator {
             "=" | "!=" | "=~" | "!~" => {

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
@@ -22,7 +22,7 @@ pub(super) struct Group {
     pub(super) name: Option<Spanned<String>>,
     pub(super) interval: Option<Spanned<String>>,
     pub(super) query_offset: Option<Spanned<String>>,
-    pub(super) limit: Option<i64>,
+    pub(super) limit: Option<Limit>,
     pub(super) labels: Option<Pairs>,
     pub(super) rules: Option<Vec<Spanned<Rule>>>,
 }
@@ -38,6 +38,53 @@ pub(super) struct Rule {
     pub(super) keep_firing_for: Option<Spanned<String>>,
     pub(super) labels: Option<Pairs>,
     pub(super) annotations: Option<Pairs>,
+}
+
+/// How many alerts a rule may have. Of a number with a fraction its whole part counts, as Go's YAML
+/// parser has it, and a text is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limit(pub(super) usize);
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Whole;
+
+        impl Visitor<'_> for Whole {
+            type Value = Limit;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Limit, E> {
+                usize::try_from(number).map(Limit).map_err(E::custom)
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Limit, E> {
+                // Less than nothing is no limit, too.
+                Ok(Limit(usize::try_from(number).unwrap_or(0)))
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Limit, E> {
+                if number.is_nan() || number >= 9_223_372_036_854_775_808.0 {
+                    return Err(E::custom("a limit out of range"));
+                }
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "the fraction does not count"
+                )]
+                self.visit_i64(number as i64)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Limit, E> {
+                Err(E::custom(format!(
+                    "`limit` must be a number, not the text {text:?}"
+                )))
+            }
+        }
+
+        deserializer.deserialize_any(Whole)
+    }
 }
 
 /// A mapping of text to text in the order it was typed, each with its place. A value left out

@@ -40,23 +40,16 @@ impl Default for Defaults {
 pub fn load(files: &[SourceFile], defaults: Defaults) -> Result<Vec<RuleGroup>, Vec<FileError>> {
     let mut groups = Vec::new();
     let mut errors = Vec::new();
-    let mut namespaces: BTreeMap<String, &str> = BTreeMap::new();
+    let mut taken = BTreeMap::new();
     for file in files {
         let namespace = namespace(&file.name);
         let mut loader = Loader {
             file: &file.name,
             namespace: &namespace,
             defaults,
+            taken: &mut taken,
             errors: &mut errors,
         };
-        if let Some(other) = namespaces.insert(namespace.clone(), &file.name) {
-            loader.error(
-                None,
-                format!(
-                    "its base name is that of {other}: groups are told apart by it, so rename one"
-                ),
-            );
-        }
         let found = loader.errors.len();
         groups.extend(loader.file(&file.text));
         // A group is looked at field by field, wherever they stand.
@@ -69,6 +62,20 @@ pub fn load(files: &[SourceFile], defaults: Defaults) -> Result<Vec<RuleGroup>, 
     } else {
         Err(errors)
     }
+}
+
+/// What the file is, where it is none of rules but what rule files often come in.
+fn instead(text: &str, at: Option<Location>) -> Option<&'static str> {
+    let line = at.and_then(|at| usize::try_from(at.line()).ok())?;
+    let line = text.lines().nth(line.checked_sub(1)?)?.trim_start();
+    if line.starts_with("{{") {
+        return Some("this is a template of Helm: `helm template` makes YAML of it");
+    }
+    let is_resource = line.starts_with("apiVersion") || line.starts_with("kind");
+    is_resource.then_some(
+        "this is a resource of Kubernetes: what is under the `spec` of a PrometheusRule is a rule \
+         file",
+    )
 }
 
 /// The base name without `.yml` or `.yaml`.
@@ -84,6 +91,8 @@ struct Loader<'a> {
     file: &'a str,
     namespace: &'a str,
     defaults: Defaults,
+    /// The groups of the files before, by namespace and name, each with its file.
+    taken: &'a mut BTreeMap<(String, String), String>,
     errors: &'a mut Vec<FileError>,
 }
 
@@ -104,7 +113,7 @@ impl Loader<'_> {
         match read_yaml(text) {
             Ok(file) => Some(file.unwrap_or_default()),
             Err((at, message)) => {
-                self.error(at, message);
+                self.error(at, instead(text, at).map_or(message, str::to_owned));
                 None
             }
         }
@@ -126,6 +135,18 @@ impl Loader<'_> {
                             Some(name.defined),
                             format!("group name {:?} is used twice in this file", name.value),
                         );
+                    } else if let Some(other) = self.taken.insert(
+                        (self.namespace.to_owned(), name.value.clone()),
+                        self.file.to_owned(),
+                    ) {
+                        self.error(
+                            Some(name.defined),
+                            format!(
+                                "there is a group {:?} in {other}, too: groups are told apart by \
+                                 their name and their file's base name, so rename one",
+                                name.value
+                            ),
+                        );
                     }
                 }
                 _ => self.error(Some(at), "a group needs a `name`"),
@@ -144,21 +165,25 @@ impl Loader<'_> {
         let query_offset = self
             .duration(group.query_offset.as_ref())
             .unwrap_or(self.defaults.query_offset);
-        let group_labels = self.label_templates(group.labels.unwrap_or_default());
+        let rules = group.rules.unwrap_or_default();
+        let group_labels = group.labels.unwrap_or_default();
+        self.label_names(&group_labels);
+        // Labels are templates of alerting rules alone.
+        let group_labels = match rules.iter().any(|rule| rule.value.alert.is_some()) {
+            true => self.templates(group_labels),
+            false => Vec::new(),
+        };
         let mut made = RuleGroup {
             namespace: self.namespace.to_owned(),
             name,
             interval,
             query_offset,
-            limit: group
-                .limit
-                .and_then(|n| usize::try_from(n).ok())
-                .unwrap_or(0),
+            limit: group.limit.map_or(0, |limit| limit.0),
             rules: Vec::new(),
             records: Vec::new(),
         };
         let mut ordinals: BTreeMap<(String, Labels), usize> = BTreeMap::new();
-        for rule in group.rules.unwrap_or_default() {
+        for rule in rules {
             self.rule(rule, &group_labels, &mut ordinals, &mut made);
         }
         made
@@ -184,9 +209,10 @@ impl Loader<'_> {
         let keep_firing_for = self
             .duration(rule.keep_firing_for.as_ref())
             .unwrap_or_default();
-        let own_labels = self.label_templates(rule.labels.unwrap_or_default());
-        let has_annotations = rule.annotations.as_ref().is_some_and(|a| !a.0.is_empty());
-        let annotations = self.templates(rule.annotations.unwrap_or_default());
+        let own_labels = rule.labels.unwrap_or_default();
+        self.label_names(&own_labels);
+        let annotations = rule.annotations.unwrap_or_default();
+        self.names(&annotations);
         match (record, alert) {
             (Some(record), Some(_)) => {
                 self.error(
@@ -197,7 +223,7 @@ impl Loader<'_> {
             (None, None) => self.error(Some(at), "a rule needs an `alert` (or a `record`) name"),
             (Some(record), None) => {
                 for (name, present) in [
-                    ("annotations", has_annotations),
+                    ("annotations", !annotations.0.is_empty()),
                     ("for", !hold_for.is_zero()),
                     ("keep_firing_for", !keep_firing_for.is_zero()),
                 ] {
@@ -214,6 +240,8 @@ impl Loader<'_> {
                 into.records.push(record.value);
             }
             (None, Some(alert)) => {
+                let own_labels = self.templates(own_labels);
+                let annotations = self.templates(annotations);
                 let labels = merge(group_labels, own_labels);
                 let raw: Labels = labels
                     .iter()
@@ -255,22 +283,27 @@ impl Loader<'_> {
         }
     }
 
-    fn label_templates(&mut self, pairs: Pairs) -> Vec<(String, Template)> {
+    fn label_names(&mut self, pairs: &Pairs) {
         for (name, _) in &pairs.0 {
             if name.value == METRIC_NAME {
                 self.error(Some(name.defined), "a rule cannot set the label `__name__`");
             }
         }
-        self.templates(pairs)
+        self.names(pairs);
     }
 
     /// Names may be any UTF-8 text but the empty one, as Prometheus 3 has it.
-    fn templates(&mut self, pairs: Pairs) -> Vec<(String, Template)> {
-        let mut templates = Vec::new();
-        for (name, text) in pairs.0 {
+    fn names(&mut self, pairs: &Pairs) {
+        for (name, _) in &pairs.0 {
             if name.value.is_empty() {
                 self.error(Some(name.defined), "a name cannot be empty");
             }
+        }
+    }
+
+    fn templates(&mut self, pairs: Pairs) -> Vec<(String, Template)> {
+        let mut templates = Vec::new();
+        for (name, text) in pairs.0 {
             let (text, at) = text.map_or_else(
                 || (String::new(), name.defined),
                 |text| (text.value, text.defined),

@@ -106,6 +106,8 @@ fn a_counter_is_compared_by_its_increase() {
     of("count(x_total) > 5", &[]);
     of("x_total - x_total offset 1h > 5", &[]);
     of("x_total == 0", &[]);
+    of("y == 0 and on (a) (max by (a) (x_total) > 0)", &[]);
+    of("x_total > 5 and y == 0", &["5:11 promql/counter"]);
     of("minio_cluster_nodes_offline_total > 0", &[]);
     of("increase(x_total[5m]) > 5", &[]);
 }
@@ -180,6 +182,14 @@ fn what_prometheus_refuses_is_refused_at_its_place() {
 fn what_waits_behind_a_flag_is_named() {
     let experimental = ["5:11 promql/experimental"];
     of("limitk(2, up) > 1", &experimental);
+    of("up offset (1m + 1m) > 1", &["5:21 promql/experimental"]);
+    of("rate(up[+5m]) > 1", &[]);
+    of("rate(up[2 * 5m]) > 1", &["5:19 promql/experimental"]);
+    of("rate(up[1h:2 * 30s]) > 1", &["5:22 promql/experimental"]);
+    of(
+        "max_over_time(up[1h:5m] offset -5m) > sum by (offset) (up)",
+        &[],
+    );
     of(r#"info(up, {__name__="target_info"}) > 1"#, &experimental);
 }
 

@@ -126,16 +126,117 @@ fn a_broken_template_is_placed_in_the_file() {
 }
 
 #[test]
-fn two_files_of_one_base_name_are_refused() {
-    let file = |name: &str| SourceFile {
+fn two_files_of_one_base_name_have_no_group_of_one_name() {
+    let file = |name: &str, group: &str| SourceFile {
         name: name.to_owned(),
-        text: String::new(),
+        text: format!("groups:\n- name: {group}\n"),
     };
-    let errors = load(&[file("a/x.yml"), file("b/x.yaml")], Defaults::default())
-        .expect_err("the namespace is the same");
+    let both = [file("a/x.yml", "g"), file("b/x.yaml", "h")];
+    let groups = load(&both, Defaults::default()).expect("the groups differ");
+    assert_eq!(groups.len(), 2);
+    let errors = load(
+        &[file("a/x.yml", "g"), file("b/x.yaml", "g")],
+        Defaults::default(),
+    );
     assert_eq!(
-        errors[0].to_string(),
-        "b/x.yaml: its base name is that of a/x.yml: groups are told apart by it, so rename one"
+        errors.expect_err("they are the same")[0].to_string(),
+        "b/x.yaml:2:9: there is a group \"g\" in a/x.yml, too: groups are told apart by their \
+         name and their file's base name, so rename one"
+    );
+}
+
+/// How many groups the first document of a text has.
+#[track_caller]
+fn groups(text: &str) -> usize {
+    let file = SourceFile {
+        name: "a.yml".to_owned(),
+        text: text.to_owned(),
+    };
+    load(&[file], Defaults::default()).expect(text).len()
+}
+
+#[test]
+fn only_the_first_document_counts() {
+    let one = "groups:\n- name: g\n";
+    for behind in [
+        "",
+        "---\n",
+        "--- # nothing\n",
+        "---\n---\n",
+        "...\n",
+        "...\ngroups: []\n",
+        "---\ngroups: []\n",
+        "---\r\nkind: other\r\n",
+        "---\n{[\n",
+        "...\n---\nnot: read\n",
+    ] {
+        for before in [
+            "",
+            "---\n",
+            "# first\n\n---\n",
+            "  # first\n--- # so\n",
+            "\n\n",
+        ] {
+            assert_eq!(groups(&format!("{before}{one}{behind}")), 1);
+        }
+        assert_eq!(groups(&format!("---\n---\n{one}{behind}")), 0);
+    }
+    assert_eq!(groups("--- {groups: [{name: g}]}\n---\n"), 1);
+    assert_eq!(
+        groups("groups:\n- name: g\n  labels:\n    ---a: ...b\n- name: h\n"),
+        2
+    );
+}
+
+#[test]
+fn a_limit_is_a_number() {
+    let limit = |text: &str| format!("groups:\n- name: g\n  limit: {text}\n");
+    for good in ["5", "-1", "0", "5.5", "1e2", "~", "0x10"] {
+        check(&limit(good), &[]);
+    }
+    check(
+        &limit("'5'"),
+        &["rules/a.yml:3:10: `limit` must be a number, not the text \"5\""],
+    );
+    check(
+        &limit("many"),
+        &["rules/a.yml:3:10: `limit` must be a number, not the text \"many\""],
+    );
+}
+
+#[test]
+fn labels_are_templates_of_alerting_rules_alone() {
+    let labels = "labels: {a: '{{ odd'}";
+    let record = format!("- record: a:b\n    expr: up\n    {labels}");
+    check(
+        &format!("groups:\n- name: g\n  {labels}\n  rules:\n  {record}\n"),
+        &[],
+    );
+    check(
+        &format!("groups:\n- name: g\n  {labels}\n  rules:\n  - {{alert: A, expr: up}}\n"),
+        &[
+            "rules/a.yml:3:15: the template of `a` cannot be read, at its line 1, column 4: \
+           function \"odd\" not defined",
+        ],
+    );
+}
+
+#[test]
+fn what_rule_files_come_in_is_recognised() {
+    check(
+        "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nspec: {groups: []}\n",
+        &[
+            "rules/a.yml:1:1: this is a resource of Kubernetes: what is under the `spec` of a \
+           PrometheusRule is a rule file",
+        ],
+    );
+    check(
+        "{{- if .Values.alerts }}\ngroups: []\n{{- end }}\n",
+        &["rules/a.yml:1:3: this is a template of Helm: `helm template` makes YAML of it"],
+    );
+    check(
+        "groups:\n- name: g\n  labels:\n    a: {{ $labels.a }}\n",
+        &["rules/a.yml:4:8: expected a text; one that begins with `{` or `[` needs quotes"],
     );
 }
 

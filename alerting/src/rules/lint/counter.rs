@@ -8,7 +8,27 @@ const NAME: &str = "promql/counter";
 
 pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
     let Some(root) = rule.expr.root() else { return };
+    // What `and` and `unless` compare on their right only narrows: that a counter is above nothing
+    // often says there that something is in use.
+    let mut narrowing = Vec::new();
     root.walk(&mut |node| {
+        if let Expr::Binary {
+            op: Operator::And | Operator::Unless,
+            rhs,
+            ..
+        } = &node.expr
+        {
+            narrowing.push(rhs.span);
+        }
+    });
+    root.walk(&mut |node| {
+        let (start, end) = (node.span.start, node.span.end);
+        if narrowing
+            .iter()
+            .any(|within| within.start <= start && end <= within.end)
+        {
+            return;
+        }
         let Expr::Binary {
             op: Operator::Compare,
             lhs,

@@ -22,6 +22,11 @@ const AGGREGATIONS: [&str; 2] = ["limitk", "limit_ratio"];
 
 pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
     let Some(root) = rule.expr.root() else { return };
+    if let Some(at) = rule.expr.calculated_duration() {
+        let message = "calculating a duration is experimental: a server refuses it unless it is \
+                       started with --enable-feature=promql-duration-expr";
+        report.warn(rule.at_expr(at), NAME, message);
+    }
     root.walk(&mut |node| {
         let at = node.span.start;
         let text = rule
