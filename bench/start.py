@@ -11,7 +11,8 @@ defaults  the ruler's clients with every default of their crates, of Cargo and o
 boto3     the ruler's clients in Python, under Lambda's own runtime for it
 
 The time is from a function's start to its first poll of Lambda's runtime API, which is this script,
-on loopback. All clients are built by then; nothing was loaded and no connection made yet. The
+on loopback. The clients that a run needs are built by then (the ruler's for SNS, one a region and
+role, are made when first something is to be told); nothing was loaded and no connection made yet. The
 first TLS handshake is timed apart: a client's first request to a server on loopback, and its
 second, over a connection of its own again.
 

@@ -12,6 +12,7 @@
 //!   written by [`exposition`].
 //! - [`server`] and [`scrape_config`]: those pages on a loopback port, and the
 //!   Prometheus configuration that finds them; [`listen`] is the server.
+//! - [`ministack`]: the AWS on this machine that the stack is deployed to.
 //! - [`subject`] and [`acts`]: what the demo waits to be told, and in how long.
 //!
 //! The model has no clock, no randomness and no I/O; all of it is whole
@@ -25,6 +26,7 @@ pub mod exposition;
 pub mod histogram;
 pub mod incidents;
 pub mod listen;
+pub mod ministack;
 pub mod pages;
 pub mod scenario;
 pub mod scrape_config;

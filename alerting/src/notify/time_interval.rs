@@ -1,9 +1,22 @@
 //! Recurring times: `time_intervals` of Alertmanager (`timeinterval/timeinterval.go`).
 
+use std::io::Read as _;
+use std::sync::LazyLock;
+
+use flate2::read::GzDecoder;
 use jiff::civil::Weekday;
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::tz::TimeZone;
 
 use crate::timestamp::Timestamp;
+
+/// The IANA database, as build.rs packs it.
+static ZONES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let packed: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/zones.gz"));
+    let mut zones = Vec::new();
+    // Bytes in memory can be read, and what is not there is no zone.
+    GzDecoder::new(packed).read_to_end(&mut zones).ok();
+    zones
+});
 
 /// A part of the calendar. Of each kind of condition that there is one must hold; a kind without
 /// any holds always. Bounds are inclusive, but for the end of a time of day.
@@ -23,13 +36,16 @@ pub struct TimeInterval {
     pub location: Option<TimeZone>,
 }
 
-/// The time zone of an IANA name, from the data that is built in.
+/// The time zone of an IANA name, from the data that is built in. As in Alertmanager, which takes
+/// names of files, case counts.
 pub fn location(name: &str) -> Option<TimeZone> {
-    // Alertmanager takes names of files, whose case counts.
-    TimeZoneDatabase::bundled()
-        .get(name)
-        .ok()
-        .filter(|zone| zone.iana_name() == Some(name))
+    let end = ZONES.windows(2).position(|two| two == b"\n\n")?;
+    let (index, zones) = ZONES.split_at_checked(end + 2)?;
+    let mut lines = str::from_utf8(index).ok()?.lines();
+    let place = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    let (start, end) = place.split_once(' ')?;
+    let zone = zones.get(start.parse().ok()?..end.parse().ok()?)?;
+    TimeZone::tzif(name, zone).ok()
 }
 
 impl TimeInterval {

@@ -109,7 +109,8 @@ impl From<RunError> for Failed {
 }
 
 impl Function {
-    /// Builds every client; nothing is sent yet.
+    /// Builds the clients, but for those of SNS, which come with the first notification for a region
+    /// and role; nothing is sent yet.
     pub fn new(environment: Environment, log: Log) -> Result<Self, SetupError> {
         let http = http::client(&HttpOptions::default())?;
         let endpoint = environment.endpoint_url.as_deref();

@@ -2,7 +2,6 @@
 //! to it.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -15,19 +14,15 @@ use aws_sigv4::sign::v4;
 use aws_types::SdkConfig;
 use backends::aws::sdk_config;
 use backends::http::{self, HttpOptions};
+pub(super) use dnswatch_demo::ministack::REGION;
+use dnswatch_demo::ministack::{HEALTH, Ministack, STACK, START};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::leash::Leash;
 
-pub(super) const REGION: &str = "eu-central-1";
-const STACK: &str = "dnswatch";
-/// Tells the outputs of a stack.
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../demo/aws.py");
 /// Answers what a program asks on a terminal.
 const PERSON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/deployed/person.py");
-/// Far longer than a start takes on a busy machine; only a server that hangs meets it.
-const START: Duration = Duration::from_secs(120);
 
 /// Has SAM CLI build the functions and their template in `folder`. `make test` has compiled them
 /// before.
@@ -67,6 +62,7 @@ fn run(command: &mut Command) -> Result<String> {
 /// The AWS, until it is dropped.
 pub(super) struct LocalAws {
     pub(super) url: String,
+    ministack: Ministack,
     sam: PathBuf,
     http: reqwest::Client,
     // Before the folder, so that it has ended when its files go.
@@ -86,34 +82,24 @@ pub(super) enum Invoked {
 impl LocalAws {
     pub(super) async fn start(ministack: &Path, sam: &Path) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        // It must be told a port: one is found free and let go. Who takes it in between makes it
-        // end and say so.
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let own = folder.path().display().to_string();
+        let local = Ministack::new(folder.path(), sam)?;
         let mut command = Command::new("sh");
         // It says more than a leash keeps.
         command
             .args(["-c", "exec \"$0\" >\"$TMPDIR/log\" 2>&1"])
             .arg(ministack)
-            .env("HOME", &own)
-            .env("TMPDIR", &own)
-            .env("AUTH", "true")
-            .env("AWS_DEFAULT_REGION", REGION)
-            .env("MINISTACK_REGION", REGION)
-            .env("BIND_HOST", address.ip().to_string())
-            .env("MINISTACK_HOST", address.ip().to_string())
-            .env("GATEWAY_PORT", address.port().to_string())
-            .env("IOT_MTLS_ENABLED", "0")
+            .envs(local.environment())
             .env_remove("AWS_ENDPOINT_URL")
             .current_dir(folder.path());
         let aws = Self {
-            url: format!("http://{address}"),
+            url: format!("http://{}", local.address()),
+            ministack: local,
             sam: sam.to_owned(),
             http: http::client(&HttpOptions::default())?,
             process: Leash::start(&command)?,
             folder,
         };
-        let health = format!("{}/_ministack/health", aws.url);
+        let health = format!("{}{HEALTH}", aws.url);
         let process = format!("/proc/{}", aws.pid());
         let is_up = async {
             while aws.http.get(&health).send().await.is_err() {
@@ -157,36 +143,9 @@ impl LocalAws {
         built: &Path,
         parameters: &[(&str, String)],
     ) -> Result<Value> {
-        let mut deploy = self.command(&self.sam);
-        deploy
-            .args(["deploy", "--stack-name", STACK, "--resolve-s3"])
-            .args(["--capabilities", "CAPABILITY_IAM", "--no-progressbar"])
-            .args(["--no-confirm-changeset", "--template-file"])
-            .arg(built.join("template.yaml"))
-            .arg("--parameter-overrides");
-        for (name, value) in parameters {
-            deploy.arg(format!("{name}={value}"));
-        }
+        let mut deploy = self.ministack.deploy(built, parameters);
         tokio::task::spawn_blocking(move || run(&mut deploy)).await??;
         self.outputs().await
-    }
-
-    fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env("AWS_ENDPOINT_URL", &self.url)
-            .env("AWS_DEFAULT_REGION", REGION)
-            // Whatever account the user has is not for tests.
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env_remove("AWS_SESSION_TOKEN")
-            .env_remove("AWS_PROFILE")
-            .env("AWS_CONFIG_FILE", "/dev/null")
-            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-            .env("NO_PROXY", "127.0.0.1")
-            .env("SAM_CLI_TELEMETRY", "0")
-            .current_dir(self.folder.path());
-        command
     }
 
     /// Has a person run SAM CLI in `project`, who answers its questions; what they saw.
@@ -196,7 +155,7 @@ impl LocalAws {
         arguments: &[&str],
         answers: &Value,
     ) -> Result<String> {
-        let mut person = self.command(&self.sam.with_file_name("python"));
+        let mut person = self.ministack.python();
         person.arg(PERSON).arg(answers.to_string()).arg(&self.sam);
         person.args(arguments).current_dir(project);
         tokio::task::spawn_blocking(move || run(&mut person)).await?
@@ -204,8 +163,7 @@ impl LocalAws {
 
     /// The outputs of the stack.
     pub(super) async fn outputs(&self) -> Result<Value> {
-        let mut outputs = self.command(&self.sam.with_file_name("python"));
-        outputs.args([SCRIPT, "outputs", STACK]);
+        let mut outputs = self.ministack.ask("outputs", STACK);
         let outputs = tokio::task::spawn_blocking(move || run(&mut outputs));
         Ok(serde_json::from_str(&outputs.await??)?)
     }
