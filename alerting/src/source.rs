@@ -35,7 +35,8 @@ impl Place {
     }
 }
 
-/// Where each line of a text begins, so that a place in a long one is found without reading all of it.
+/// Where each line of a text begins, as YAML counts them, so that a place in a long one is found
+/// without reading all of it.
 #[derive(Debug)]
 pub(crate) struct Lines<'a> {
     text: &'a str,
@@ -43,20 +44,27 @@ pub(crate) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// The lines of `text`.
+    /// The lines of `text`, which end with a line feed, a carriage return, or both.
     pub(crate) fn of(text: &'a str) -> Self {
-        let behind = text.match_indices('\n').map(|(at, _)| at + 1);
-        Self {
-            text,
-            starts: std::iter::once(0).chain(behind).collect(),
+        let mut starts = vec![0];
+        let mut bytes = text.bytes().enumerate().peekable();
+        while let Some((at, byte)) = bytes.next() {
+            let is_pair = byte == b'\r' && bytes.peek().is_some_and(|(_, next)| *next == b'\n');
+            if matches!(byte, b'\n' | b'\r') && !is_pair {
+                starts.push(at + 1);
+            }
         }
+        Self { text, starts }
     }
 
     /// The lines from number `first` on, from 1, each with its number.
     fn numbered_from(&self, first: usize) -> impl Iterator<Item = (usize, &'a str)> {
-        let start = self.starts.get(first.saturating_sub(1)).copied();
-        let rest = self.text.get(start.unwrap_or(self.text.len())..);
-        (first..).zip(rest.unwrap_or("").split('\n'))
+        (first.max(1)..=self.starts.len()).map(|number| {
+            let start = self.starts.get(number - 1).copied().unwrap_or_default();
+            let end = self.starts.get(number).copied();
+            let line = self.text.get(start..end.unwrap_or(self.text.len()));
+            (number, line.unwrap_or(""))
+        })
     }
 }
 
