@@ -14,7 +14,7 @@ use alerting::query::{Answer, Ask, FailureKind, QueryFailure};
 use alerting::rules::RuleKey;
 use alerting::state::{State, StateError};
 use alerting::timestamp::Timestamp;
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 
 use crate::clock::Clock;
 use crate::last_good;
@@ -339,8 +339,21 @@ pub(crate) async fn fetch(
     asks: Vec<Ask>,
     deadline: Timestamp,
 ) -> Vec<(Ask, Result<Answer, QueryFailure>)> {
+    answers(querier, clock, concurrency, asks, deadline)
+        .collect()
+        .await
+}
+
+/// The same, answer by answer as they come.
+pub(crate) fn answers(
+    querier: &impl Querier,
+    clock: &impl Clock,
+    concurrency: usize,
+    asks: Vec<Ask>,
+    deadline: Timestamp,
+) -> impl Stream<Item = (Ask, Result<Answer, QueryFailure>)> {
     stream::iter(asks)
-        .map(|ask| async move {
+        .map(move |ask| async move {
             let answer = if clock.now() < deadline {
                 querier.query(&ask, deadline).await
             } else {
@@ -352,8 +365,6 @@ pub(crate) async fn fetch(
             (ask, answer)
         })
         .buffer_unordered(concurrency.max(1))
-        .collect()
-        .await
 }
 
 fn failing(state: &State) -> Vec<String> {

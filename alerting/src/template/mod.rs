@@ -72,7 +72,8 @@ struct Parsed {
     /// The prefix and the user's text.
     text: String,
     trees: tree::Trees,
-    constant: bool,
+    /// What every expansion gives, where there is no action.
+    constant: Option<String>,
 }
 
 /// Why a text is no template.
@@ -139,11 +140,13 @@ impl Template {
         let text = format!("{PREFIX}{text}");
         match parse::parse(Dialect::Prometheus, &text) {
             Ok(trees) => {
-                let constant = trees
-                    .main
-                    .iter()
-                    .skip(prefix_nodes())
-                    .all(|node| matches!(node, tree::Node::Text(_)));
+                let own = trees.main.iter().skip(prefix_nodes());
+                let constant = own
+                    .map(|node| match node {
+                        tree::Node::Text(text) => Some(text.as_str()),
+                        _ => None,
+                    })
+                    .collect();
                 Ok(Self(Arc::new(Parsed {
                     text,
                     trees,
@@ -161,7 +164,7 @@ impl Template {
 
     /// Whether every expansion gives the same text: there is no action, only text and comments.
     pub fn is_constant(&self) -> bool {
-        self.0.constant
+        self.0.constant.is_some()
     }
 
     /// What the template looks at, as far as its text tells.
@@ -175,6 +178,9 @@ impl Template {
     /// [`Stop::Failed`] where Prometheus would put an error text in place of the template's, or
     /// where the template uses more than it may; [`Stop::Needs`] where an answer is missing.
     pub fn expand(&self, data: &Data<'_>, answers: &AnswerFn<'_>) -> Result<String, Stop> {
+        if let Some(text) = &self.0.constant {
+            return Ok(text.clone());
+        }
         let dot = value::Value::Alert(Rc::new(value::Alert {
             labels: data.labels.clone(),
             external_labels: data.external_labels.clone(),
