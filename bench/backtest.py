@@ -41,6 +41,15 @@ groups:
     labels: {severity: critical}
     annotations: {summary: "{{ $labels.node }} is at {{ $value }}"}
 """
+# A child's peak begins with the memory of the process that it was started from, and this one holds
+# the history: so programs are started by a small one.
+STARTER = """
+import os, sys
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(child, 0)
+code = os.waitstatus_to_exitcode(status)
+print(code, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, file=os.fdopen({}, "w"))
+"""
 CACHE = os.environ.get("DNSWATCH_CACHE") or os.path.expanduser("~/.cache/dnswatch")
 PARTS = pathlib.Path(CACHE) / "parts"
 TICK = os.sysconf("SC_CLK_TCK")
@@ -119,16 +128,20 @@ def run(command, server):
     """CPU seconds, peak MiB, the server's CPU seconds, and what was printed."""
     before = cpu_of(server.pid)
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        child = subprocess.Popen(command, stdout=out, stderr=err)
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
+        reader, writer = os.pipe()
+        starter = [sys.executable, "-I", "-S", "-c", STARTER.format(writer), *map(str, command)]
+        child = subprocess.Popen(starter, stdout=out, stderr=err, pass_fds=[writer])
+        os.close(writer)
+        with os.fdopen(reader) as told:
+            found = told.read().split()
+        child.wait()
         out.seek(0)
         err.seek(0)
         printed, said = out.read(), err.read()
-    if child.returncode != 0:
+    if not found or found[0] != "0":
         sys.exit(f"{command[0]}: {said[-2000:]}")
-    cpu = usage.ru_utime + usage.ru_stime
-    return (cpu, usage.ru_maxrss / 1024, cpu_of(server.pid) - before), printed + said
+    _, cpu, peak = found
+    return (float(cpu), int(peak) / 1024, cpu_of(server.pid) - before), printed + said
 
 
 def main(arguments):

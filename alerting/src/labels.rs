@@ -63,12 +63,9 @@ impl Labels {
         &self,
         over: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
-        let mut pairs: BTreeMap<String, String> = self.0.iter().cloned().collect();
-        pairs.extend(
-            over.into_iter()
-                .map(|(name, value)| (name.into(), value.into())),
-        );
-        pairs.into_iter().collect()
+        let over = over.into_iter();
+        let over = over.map(|(name, value)| (name.into(), value.into()));
+        self.0.iter().cloned().chain(over).collect()
     }
 
     /// What Prometheus and Alertmanager show for this set.
@@ -86,16 +83,21 @@ impl Default for Labels {
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Labels {
     /// Of a name that comes twice, the last value counts.
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        let sorted: BTreeMap<String, String> = pairs
-            .into_iter()
+        let pairs = pairs.into_iter();
+        let mut pairs: Vec<(String, String)> = pairs
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
-        Self(
-            sorted
-                .into_iter()
-                .filter(|(_, value)| !value.is_empty())
-                .collect(),
-        )
+        pairs.sort_by(|(left, _), (right, _)| left.cmp(right));
+        // Of equals the sort leaves the last one last, and this keeps the first of two.
+        pairs.dedup_by(|(later, value), (earlier, kept)| {
+            let is_same = later == earlier;
+            if is_same {
+                std::mem::swap(kept, value);
+            }
+            is_same
+        });
+        pairs.retain(|(_, value)| !value.is_empty());
+        Self(pairs.into())
     }
 }
 
@@ -135,5 +137,11 @@ mod tests {
             labels.with([("b", ""), ("d", "4")]).to_string(),
             r#"{c="3", d="4"}"#
         );
+    }
+
+    #[test]
+    fn of_a_name_that_comes_again_the_last_value_counts() {
+        let labels = Labels::from_iter([("b", "1"), ("a", "1"), ("b", "2"), ("b", "3"), ("a", "")]);
+        assert_eq!(labels.to_string(), r#"{b="3"}"#);
     }
 }

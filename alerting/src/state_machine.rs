@@ -335,7 +335,9 @@ fn expand(
             continue;
         }
         own.push((ALERT_NAME, rule.id.alert.clone()));
-        let labels = metric.without(|name| name == METRIC_NAME).with(own);
+        let series = metric.iter().filter(|(name, _)| *name != METRIC_NAME);
+        let series = series.map(|(name, value)| (name, value.to_owned()));
+        let labels: Labels = series.chain(own).collect();
         let alert = Alert {
             labels: labels.clone(),
             annotations: Arc::new(annotations),

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use alerting::config::Config;
@@ -17,11 +18,12 @@ use alerting::query::{Answer, Ask, FailureKind, QueryFailure};
 use alerting::rules::{RuleGroup, RuleKey};
 use alerting::state::{RuleState, State};
 use alerting::timestamp::Timestamp;
+use futures_util::StreamExt;
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::clock::{Clock, SystemClock};
 use crate::prometheus::PrometheusQuerier;
-use crate::run::fetch;
+use crate::run;
 
 /// How many samples a chunk is meant to have: its length follows from what the chunk before had.
 const SAMPLES: usize = 250_000;
@@ -177,13 +179,13 @@ impl Backtest {
             let settle = |_: &RuleKey| now == end;
             self.advance(&mut chunk, replay, now, &settle, told).await?;
             let events = chunk.take_events();
-            self.note(&events, replay, now);
+            let news = self.note(&events, replay, now);
             for event in &events {
                 tell(News::Tick(event))?;
             }
             // Ticks after the last run are evaluated, and told by none.
             if now == run {
-                let told_of = self.told_of(&events, replay, now);
+                let told_of = self.told_of(news, replay, now);
                 // Where each run counts, so do all values at it.
                 let all = replay.restless;
                 let settle = |rule: &RuleKey| all || told_of.contains(rule);
@@ -211,27 +213,29 @@ impl Backtest {
                 return Ok(());
             }
             let deadline = SystemClock.now().plus(self.patience);
-            let answers = fetch(
-                &self.querier,
-                &SystemClock,
-                self.concurrency,
-                asks,
-                deadline,
-            )
-            .await;
+            let answers = fetch(&self.querier, self.concurrency, asks, deadline).await;
             self.answered(chunk, answers, told)?;
         }
     }
 
-    /// Notes which notification groups have news.
-    fn note(&self, events: &[evaluation::Event<'_>], replay: &mut Replay, now: Timestamp) {
+    /// Notes which notification groups have news, and says which.
+    fn note(
+        &self,
+        events: &[evaluation::Event<'_>],
+        replay: &mut Replay,
+        now: Timestamp,
+    ) -> BTreeSet<String> {
+        let mut news = BTreeSet::new();
         for event in events {
             if let Happened::Changed { alert, .. } = &event.what {
                 let key = self.group_key(&alert.labels);
-                let groups = replay.groups.entry(event.rule.key.clone()).or_default();
-                groups.insert(key.clone());
-                replay.changed.insert(key, now);
+                let of_rule = replay.groups.entry(event.rule.key.clone()).or_default();
+                of_rule.insert(key.clone());
+                news.insert(key);
             }
+        }
+        for key in &news {
+            replay.changed.insert(key.clone(), now);
         }
         // Rules that fail and alerts that are held are told of by the ruler's own alerts.
         let restless = |rule: &RuleState| {
@@ -242,12 +246,13 @@ impl Backtest {
             replay.restless = self.needs_every_run() || rules.values().any(restless);
             replay.all_changed = now;
         }
+        news
     }
 
     /// The rules whose alerts the run at `now` may tell of, so that their values count.
     fn told_of(
         &self,
-        events: &[evaluation::Event<'_>],
+        news: BTreeSet<String>,
         replay: &Replay,
         now: Timestamp,
     ) -> BTreeSet<RuleKey> {
@@ -258,15 +263,11 @@ impl Backtest {
                 .filter(|(_, plan)| *plan <= now)
                 .map(|(key, _)| key.to_owned())
                 .collect();
-        for event in events {
-            if let Happened::Changed { alert, .. } = &event.what {
-                let key = self.group_key(&alert.labels);
-                // A group that is new may be told at once.
-                if !notify.groups.contains_key(&key) {
-                    groups.insert(key);
-                }
-            }
-        }
+        // A group that is new may be told at once.
+        let are_new = news
+            .into_iter()
+            .filter(|key| !notify.groups.contains_key(key));
+        groups.extend(are_new);
         let rules = replay.groups.iter();
         rules
             .filter(|(_, of_rule)| !of_rule.is_disjoint(&groups))
@@ -276,8 +277,7 @@ impl Backtest {
 
     /// The key of the notification group that an alert belongs to.
     fn group_key(&self, labels: &Labels) -> String {
-        let external = &self.config.evaluation.external.labels;
-        let sent = external.with(labels.iter());
+        let sent = notify::sent_labels(labels, &self.config);
         let route = &self.config.route;
         route.group_key(&route.group_labels(&sent))
     }
@@ -428,9 +428,35 @@ impl Backtest {
         let (querier, concurrency) = (self.querier.clone(), self.concurrency);
         let deadline = SystemClock.now().plus(self.patience);
         Ahead(tokio::spawn(async move {
-            fetch(&querier, &SystemClock, concurrency, asks, deadline).await
+            fetch(&querier, concurrency, asks, deadline).await
         }))
     }
+}
+
+/// Asks, up to the first question that is not answered: the backtest ends with it, and whoever
+/// waits for a server that is away should not wait for each rule anew.
+async fn fetch(
+    querier: &PrometheusQuerier<SystemClock>,
+    concurrency: usize,
+    asks: Vec<Ask>,
+    deadline: Timestamp,
+) -> Answers {
+    let mut coming = pin!(run::answers(
+        querier,
+        &SystemClock,
+        concurrency,
+        asks,
+        deadline
+    ));
+    let mut answers = Answers::new();
+    while let Some((ask, answer)) = coming.next().await {
+        let ends = matches!(&answer, Err(failure) if failure.kind == FailureKind::Transient);
+        answers.push((ask, answer));
+        if ends {
+            break;
+        }
+    }
+    answers
 }
 
 /// Rules of which nothing is known yet, whose first tick is the first after `after`.

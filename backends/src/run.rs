@@ -14,7 +14,7 @@ use alerting::query::{Answer, Ask, At, FailureKind, QueryFailure};
 use alerting::rules::RuleKey;
 use alerting::state::{State, StateError};
 use alerting::timestamp::Timestamp;
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 
 use crate::clock::Clock;
 use crate::last_good;
@@ -337,15 +337,28 @@ pub(crate) async fn fetch(
     querier: &impl Querier,
     clock: &impl Clock,
     concurrency: usize,
-    mut asks: Vec<Ask>,
+    asks: Vec<Ask>,
     deadline: Timestamp,
 ) -> Vec<(Ask, Result<Answer, QueryFailure>)> {
+    answers(querier, clock, concurrency, asks, deadline)
+        .collect()
+        .await
+}
+
+/// The same, answer by answer as they come.
+pub(crate) fn answers(
+    querier: &impl Querier,
+    clock: &impl Clock,
+    concurrency: usize,
+    mut asks: Vec<Ask>,
+    deadline: Timestamp,
+) -> impl Stream<Item = (Ask, Result<Answer, QueryFailure>)> {
     asks.sort_by_key(|ask| match ask.at {
         At::Instant(at) => at,
         At::Range { start, .. } => start,
     });
     stream::iter(asks)
-        .map(|ask| async move {
+        .map(move |ask| async move {
             let answer = if clock.now() < deadline {
                 querier.query(&ask, deadline).await
             } else {
@@ -357,8 +370,6 @@ pub(crate) async fn fetch(
             (ask, answer)
         })
         .buffer_unordered(concurrency.max(1))
-        .collect()
-        .await
 }
 
 fn failing(state: &State) -> Vec<String> {

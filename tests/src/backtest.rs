@@ -404,8 +404,8 @@ async fn the_timeline_shows_when_alerts_were_pending_and_fired() -> Result<()> {
     let end = START.plus(Duration::from_secs(15 * 60));
     let text = backtest(&server, &[path], end, &[])?;
     for expected in [
-        "High (g): fired twice, 2 alerts",
-        "1× 5m",
+        "High (g): 2 alerts fired, once each",
+        "1×, 5m",
         "········░░██████████··········",
         "Never pending or firing: Quiet (g)",
         "2 firing, 0 ended: alertname=High  to terminal, first notification",

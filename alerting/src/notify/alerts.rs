@@ -94,9 +94,10 @@ pub(super) fn collect(state: &mut State, config: &Config, own: Vec<Alert>, now: 
     take_own(alerts, own, &state.rules, config, now);
     let ruler = RuleKey::ruler();
     for entry in alerts.values_mut() {
-        entry
-            .fired_by
-            .retain(|key| *key == ruler || state.rules.contains_key(key));
+        let is_there = |key: &RuleKey| *key == ruler || state.rules.contains_key(key);
+        if !entry.fired_by.iter().all(is_there) {
+            entry.fired_by.retain(is_there);
+        }
         if entry.is_firing() && entry.fired_by.is_empty() {
             entry.resolve(now, End::RuleRemoved);
         }
@@ -104,7 +105,7 @@ pub(super) fn collect(state: &mut State, config: &Config, own: Vec<Alert>, now: 
 }
 
 /// The alert's labels with the external ones that it lacks (`notifier/alert.go`).
-fn sent_labels(alert: &Labels, config: &Config) -> Labels {
+pub fn sent_labels(alert: &Labels, config: &Config) -> Labels {
     let external = &config.evaluation.external.labels;
     if external.iter().all(|(name, _)| alert.has(name)) {
         return alert.clone();

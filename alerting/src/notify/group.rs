@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{NotifyState, Route};
+use super::{AlertEntry, NotifyState, Route};
 use crate::fingerprint::Fingerprint;
 use crate::labels::Labels;
 use crate::timestamp::Timestamp;
@@ -53,16 +53,20 @@ impl Flushed<'_> {
 /// The groups that alerts belong to: of each alert one in each node that it ends up in.
 #[derive(Default)]
 pub(super) struct Membership<'a> {
-    /// The alerts of each group, in the order of their labels.
+    /// The alerts of each group.
     members: BTreeMap<String, Members<'a>>,
     /// The groups of each alert that ended.
     of_ended: BTreeMap<Labels, Vec<String>>,
 }
 
+/// The alerts of a group, in the order of their labels.
 struct Members<'a> {
     route: &'a Route,
     labels: Labels,
-    alerts: Vec<Labels>,
+    firing: Vec<Labels>,
+    ended: Vec<Labels>,
+    /// Those of the firing ones that began and ended before, unseen.
+    past: Vec<Labels>,
 }
 
 /// Puts alerts into groups: makes those that are new, forgets those that are empty.
@@ -73,82 +77,139 @@ pub(super) fn assign<'a>(
 ) -> Membership<'a> {
     let mut membership = Membership::default();
     let mut old = std::mem::take(&mut notify.groups);
+    // Alerts come in the order of their labels, and those of one group mostly one after the other:
+    // a group's labels and key are worked out again only where the last one of the node is another.
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    let mut by_key: BTreeMap<String, usize> = BTreeMap::new();
+    let mut last_of: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut routes = Vec::new();
     for entry in notify.alerts.values() {
-        for route in root.matching(&entry.labels) {
-            let labels = route.group_labels(&entry.labels);
-            let key = route.group_key(&labels);
-            if let Some(known) = old.remove(&key) {
-                notify.groups.insert(key.clone(), known);
-            }
-            let group = notify
-                .groups
-                .entry(key.clone())
-                .or_insert_with(|| AggrGroup {
-                    labels: labels.clone(),
-                    next_flush: now.plus(route.group_wait),
-                    flushed: false,
-                    done: BTreeSet::new(),
+        routes.clear();
+        root.collect(&entry.labels, &mut routes);
+        for route in &routes {
+            let last = last_of.get(route.key.as_str()).copied();
+            let is_here = |at: &usize| {
+                groups.get(*at).is_some_and(|Group { members, .. }| {
+                    std::ptr::eq(members.route, *route)
+                        && route.is_in_group(&entry.labels, &members.labels)
+                })
+            };
+            let at = last.filter(is_here).unwrap_or_else(|| {
+                let labels = route.group_labels(&entry.labels);
+                let key = route.group_key(&labels);
+                let at = *by_key.entry(key).or_insert_with_key(|key| {
+                    groups.push(Group::of(key, route, labels, &mut old, now));
+                    groups.len() - 1
                 });
-            // An alert that has waited long enough elsewhere makes a new group speak at once.
-            if !group.flushed && entry.starts_at.plus(route.group_wait) < now {
-                group.next_flush = group.next_flush.min(now);
-            }
-            if entry.is_firing() {
-                if !group.done.is_empty() {
-                    group.done.remove(&entry.labels.fingerprint());
-                }
-            } else {
-                let groups = membership.of_ended.entry(entry.labels.clone());
-                groups.or_default().push(key.clone());
-            }
-            let members = membership.members.entry(key).or_insert_with(|| Members {
-                route,
-                labels,
-                alerts: Vec::new(),
+                last_of.insert(&route.key, at);
+                at
             });
-            members.alerts.push(entry.labels.clone());
+            let Some(group) = groups.get_mut(at) else {
+                continue;
+            };
+            group.add(entry, now);
+            if !entry.is_firing() {
+                let of_ended = membership.of_ended.entry(entry.labels.clone());
+                of_ended.or_default().push(group.key.clone());
+            }
         }
     }
+    for group in groups {
+        notify.groups.insert(group.key.clone(), group.aggr);
+        membership.members.insert(group.key, group.members);
+    }
     membership
+}
+
+/// A group, and the alerts that were found in it.
+struct Group<'a> {
+    key: String,
+    aggr: AggrGroup,
+    members: Members<'a>,
+}
+
+impl<'a> Group<'a> {
+    /// The group without its alerts, as it is among the `old` ones, or new.
+    fn of(
+        key: &str,
+        route: &'a Route,
+        labels: Labels,
+        old: &mut BTreeMap<String, AggrGroup>,
+        now: Timestamp,
+    ) -> Self {
+        let aggr = old.remove(key).unwrap_or_else(|| AggrGroup {
+            labels: labels.clone(),
+            next_flush: now.plus(route.group_wait),
+            flushed: false,
+            done: BTreeSet::new(),
+        });
+        Self {
+            key: key.to_owned(),
+            aggr,
+            members: Members {
+                route,
+                labels,
+                firing: Vec::new(),
+                ended: Vec::new(),
+                past: Vec::new(),
+            },
+        }
+    }
+
+    fn add(&mut self, entry: &AlertEntry, now: Timestamp) {
+        let group = &mut self.aggr;
+        // An alert that has waited long enough elsewhere makes a new group speak at once.
+        if !group.flushed && entry.starts_at.plus(self.members.route.group_wait) < now {
+            group.next_flush = group.next_flush.min(now);
+        }
+        if !entry.is_firing() {
+            self.members.ended.push(entry.labels.clone());
+            return;
+        }
+        if !group.done.is_empty() {
+            group.done.remove(&entry.labels.fingerprint());
+        }
+        if entry.past {
+            self.members.past.push(entry.labels.clone());
+        }
+        self.members.firing.push(entry.labels.clone());
+    }
 }
 
 /// The groups whose deadline has come, with their alerts; their next deadline is set.
 pub(super) fn flush<'a>(
     notify: &mut NotifyState,
-    membership: &Membership<'a>,
+    membership: &mut Membership<'a>,
     now: Timestamp,
 ) -> Vec<Flushed<'a>> {
     let mut all = Vec::new();
     for (key, group) in &mut notify.groups {
         let Some(members) = membership
             .members
-            .get(key)
+            .get_mut(key)
             .filter(|_| group.next_flush <= now)
         else {
             continue;
         };
-        let mut flushed = Flushed {
+        // Told now, or known: what it was before need not be told by itself.
+        for labels in &members.past {
+            if let Some(entry) = notify.alerts.get_mut(labels) {
+                entry.past = false;
+            }
+        }
+        let mut resolved = std::mem::take(&mut members.ended);
+        if !group.done.is_empty() {
+            resolved.retain(|labels| !group.done.contains(&labels.fingerprint()));
+        }
+        all.push(Flushed {
             key: key.clone(),
             route: members.route,
             labels: members.labels.clone(),
-            firing: Vec::new(),
-            resolved: Vec::new(),
-        };
-        for labels in &members.alerts {
-            let Some(entry) = notify.alerts.get_mut(labels) else {
-                continue;
-            };
-            if entry.is_firing() {
-                // Told now, or known: what it was before need not be told by itself.
-                entry.past = false;
-                flushed.firing.push(labels.clone());
-            } else if group.done.is_empty() || !group.done.contains(&labels.fingerprint()) {
-                flushed.resolved.push(labels.clone());
-            }
-        }
+            firing: std::mem::take(&mut members.firing),
+            resolved,
+        });
         group.flushed = true;
         group.next_flush = now.plus(members.route.group_interval);
-        all.push(flushed);
     }
     all
 }

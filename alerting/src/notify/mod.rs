@@ -37,7 +37,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use alerts::AlertEntry;
+pub use alerts::{AlertEntry, sent_labels};
 pub use dedup::NotifyReason;
 pub use detail::Details;
 pub use explore::Grafana;
@@ -107,10 +107,10 @@ pub fn plan(state: &mut State, config: &Config, troubles: &[Trouble], now: Times
     alerts::collect(state, config, own, now);
     let notify = &mut state.notify;
     silence::forget_old(notify, now);
-    let membership = group::assign(notify, &config.route, now);
+    let mut membership = group::assign(notify, &config.route, now);
     let inhibitor = Inhibitor::new(&config.inhibit_rules, &notify.alerts);
     let mut owed = Vec::new();
-    for flushed in group::flush(notify, &membership, now) {
+    for flushed in group::flush(notify, &mut membership, now) {
         let told = flushed.clone().without(|alert| inhibitor.mutes(alert));
         let is_mute = mute::mutes(flushed.route, &config.time_intervals, now);
         let told = told.without(|_| is_mute);

@@ -83,8 +83,8 @@ impl Route {
         found
     }
 
-    /// Whether the alert is here or below.
-    fn collect<'a>(&'a self, alert: &Labels, found: &mut Vec<&'a Self>) -> bool {
+    /// Adds those nodes to `found`, and says whether the alert is here or below.
+    pub(super) fn collect<'a>(&'a self, alert: &Labels, found: &mut Vec<&'a Self>) -> bool {
         if !self.matchers.matches(alert) {
             return false;
         }
@@ -115,6 +115,17 @@ impl Route {
             .iter()
             .map(|name| (name.as_str(), alert.get(name)))
             .collect()
+    }
+
+    /// Whether an alert belongs to the group with these labels.
+    pub(super) fn is_in_group(&self, alert: &Labels, group_labels: &Labels) -> bool {
+        self.group_by.iter().all(|name| {
+            if name == GROUP_BY_ALL {
+                alert == group_labels
+            } else {
+                alert.get(name) == group_labels.get(name)
+            }
+        })
     }
 
     /// The group's key, as Alertmanager writes it: the node's and the group's labels.

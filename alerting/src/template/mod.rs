@@ -73,7 +73,8 @@ struct Parsed {
     /// The prefix and the user's text.
     text: String,
     trees: tree::Trees,
-    constant: bool,
+    /// What every expansion gives, where there is no action.
+    constant: Option<String>,
 }
 
 /// Why a text is no template.
@@ -140,11 +141,13 @@ impl Template {
         let text = format!("{PREFIX}{text}");
         match parse::parse(Dialect::Prometheus, &text) {
             Ok(trees) => {
-                let constant = trees
-                    .main
-                    .iter()
-                    .skip(prefix_nodes())
-                    .all(|node| matches!(node, tree::Node::Text(_)));
+                let own = trees.main.iter().skip(prefix_nodes());
+                let constant = own
+                    .map(|node| match node {
+                        tree::Node::Text(text) => Some(text.as_str()),
+                        _ => None,
+                    })
+                    .collect();
                 Ok(Self(Arc::new(Parsed {
                     text,
                     trees,
@@ -162,7 +165,7 @@ impl Template {
 
     /// Whether every expansion gives the same text: there is no action, only text and comments.
     pub fn is_constant(&self) -> bool {
-        self.0.constant
+        self.0.constant.is_some()
     }
 
     /// What the template looks at, as far as its text tells.
@@ -190,8 +193,8 @@ impl Template {
         answers: &AnswerFn<'_>,
         together: &mut Allowance,
     ) -> Result<String, Stop> {
-        let expanded = match self.constant_text() {
-            Some(text) => Ok(text),
+        let expanded = match &self.0.constant {
+            Some(text) => Ok(text.clone()),
             None => self.expand_alone(data, answers, together),
         };
         match &expanded {
@@ -200,16 +203,6 @@ impl Template {
             Err(Stop::Needs(_)) => {}
         }
         expanded
-    }
-
-    /// What a template without actions gives.
-    fn constant_text(&self) -> Option<String> {
-        let nodes = self.0.trees.main.iter().skip(prefix_nodes());
-        let texts = nodes.filter_map(|node| match node {
-            tree::Node::Text(text) => Some(text.as_str()),
-            _ => None,
-        });
-        self.0.constant.then(|| texts.collect())
     }
 
     fn expand_alone(

@@ -234,15 +234,29 @@ impl Rule {
         seen.fired += usize::from(to == AlertState::Firing);
     }
 
+    /// How many alerts fired, and how often. Of those that are not kept apart nobody knows how many
+    /// they are.
+    fn summary(&self) -> String {
+        let firings = self.alerts.values().map(|seen| seen.fired).sum::<usize>() + self.others;
+        let fired = self.alerts.values().filter(|seen| seen.fired > 0).count();
+        let at_least = if self.others > 0 { "at least " } else { "" };
+        let how_often = match fired {
+            0 if firings == 0 => return count(self.alerts.len(), "alert") + ", none fired",
+            1 => times(firings),
+            _ if firings == fired => "once each".to_owned(),
+            _ => format!("{} in all", times(firings)),
+        };
+        let pending = match self.alerts.len() - fired {
+            0 => String::new(),
+            1 => "; 1 more was pending only".to_owned(),
+            n => format!("; {n} more were pending only"),
+        };
+        let alerts = count(fired, "alert");
+        format!("{at_least}{alerts} fired, {how_often}{pending}")
+    }
+
     fn draw(&self, out: &mut impl Write, scale: &Scale, width: usize) -> io::Result<()> {
-        let fired: usize = self.alerts.values().map(|seen| seen.fired).sum();
-        let name = printable(&self.name);
-        writeln!(
-            out,
-            "{name}: fired {}, {}",
-            times(fired + self.others),
-            count(self.alerts.len(), "alert")
-        )?;
+        writeln!(out, "{}: {}", printable(&self.name), self.summary())?;
         if let Some((at, error)) = &self.first_failure {
             writeln!(
                 out,
@@ -301,9 +315,9 @@ impl Seen {
         match (self.fired, self.state) {
             (0, _) => "never fired".to_owned(),
             (fired, AlertState::Firing) => {
-                format!("{fired}× {}, still", rounded(self.firing))
+                format!("{fired}×, {}, still", rounded(self.firing))
             }
-            (fired, _) => format!("{fired}× {}", rounded(self.firing)),
+            (fired, _) => format!("{fired}×, {}", rounded(self.firing)),
         }
     }
 }
