@@ -127,10 +127,10 @@ fn damaged_templates_do_no_harm() -> Result<()> {
             labels: &labels,
             external_labels: &none,
             external_url: "http://localhost",
-            value: rng.f64() * 1e6,
+            value: (rng.f64() * 1e6).into(),
             at: Timestamp::from_secs(1_700_000_000),
         };
-        let answer = |_: &str| Some(Ok(vec![(labels.clone(), 1.0)]));
+        let answer = |_: &str| Some(Ok(vec![(labels.clone(), 1.0.into())]));
         match template.expand(&data, &answer) {
             Ok(out) => {
                 ensure!(

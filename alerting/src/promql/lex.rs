@@ -152,6 +152,10 @@ impl<'a> Lexer<'a> {
         if self.rest().starts_with("0x") || self.rest().starts_with("0X") {
             self.at += 2;
             self.skip(|c| c.is_ascii_hexdigit() || c == '_');
+            let digits = self.text.get(start + 2..self.at).unwrap_or("");
+            if u64::from_str_radix(&digits.replace('_', ""), 16).is_err() {
+                return Err(self.error(start, "not a number, or out of range"));
+            }
         } else {
             self.skip(digit);
             if self.rest().starts_with(['y', 'w', 'd', 'h', 'm', 's']) {
@@ -177,9 +181,12 @@ impl<'a> Lexer<'a> {
                 }
             }
         }
-        if self
-            .rest()
-            .starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '.'))
+        let text = self.text.get(start..self.at).unwrap_or("");
+        let is_parted = text.ends_with('_') || text.contains("__");
+        if is_parted
+            || self
+                .rest()
+                .starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '.'))
         {
             return Err(self.error(start, "not a number or duration"));
         }
@@ -189,10 +196,19 @@ impl<'a> Lexer<'a> {
 
 /// What a quoted text says, where it is UTF-8. The escapes are Go's.
 pub(super) fn unquote(quoted: &str) -> Option<String> {
+    String::from_utf8(unquote_bytes(quoted)?).ok()
+}
+
+/// The same, with U+FFFD for what is not UTF-8.
+pub(super) fn unquote_lossy(quoted: &str) -> String {
+    String::from_utf8_lossy(&unquote_bytes(quoted).unwrap_or_default()).into_owned()
+}
+
+fn unquote_bytes(quoted: &str) -> Option<Vec<u8>> {
     let quote = quoted.chars().next()?;
     let inner = quoted.get(1..quoted.len().checked_sub(1)?)?;
     if quote == '`' {
-        return Some(inner.to_owned());
+        return Some(inner.as_bytes().to_owned());
     }
     let mut bytes = Vec::with_capacity(inner.len());
     let mut rest = inner.chars();
@@ -208,7 +224,7 @@ pub(super) fn unquote(quoted: &str) -> Option<String> {
             }
         }
     }
-    String::from_utf8(bytes).ok()
+    Some(bytes)
 }
 
 /// What an escape stands for.

@@ -1,4 +1,5 @@
-//! Functions that a server knows only where it is told to, or no longer.
+//! Functions, and other parts of the language, that a server knows only where it is told to, or no
+//! longer.
 
 use super::{Report, Rule};
 use crate::promql::tree::Expr;
@@ -22,6 +23,14 @@ const AGGREGATIONS: [&str; 2] = ["limitk", "limit_ratio"];
 
 pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
     let Some(root) = rule.expr.root() else { return };
+    let mut told: Vec<&str> = Vec::new();
+    for (at, feature) in rule.expr.features() {
+        let flag = feature.flag();
+        if !told.contains(&flag) {
+            told.push(flag);
+            report.warn(rule.at_expr(*at), NAME, behind(&feature.to_string(), flag));
+        }
+    }
     root.walk(&mut |node| {
         let at = node.span.start;
         let text = rule
@@ -52,8 +61,12 @@ pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
 }
 
 fn of(name: &str) -> String {
+    behind(&format!("`{name}`"), "promql-experimental-functions")
+}
+
+fn behind(what: &str, flag: &str) -> String {
     format!(
-        "`{name}` is experimental: a server refuses it unless it is started with \
-         --enable-feature=promql-experimental-functions"
+        "{what} is experimental: a server refuses it unless it is started with \
+         --enable-feature={flag}"
     )
 }

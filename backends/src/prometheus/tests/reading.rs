@@ -1,5 +1,8 @@
 //! What is read of an answer: tables, and a naive reading on `serde_json::Value`.
 
+use std::sync::Arc;
+
+use alerting::histogram::{Bucket, Histogram};
 use alerting::labels::Labels;
 use alerting::query::FailureKind::{self, Refused, Transient};
 use alerting::query::{Answer, Ask, At, ResultType, Sample, Series};
@@ -57,7 +60,7 @@ fn samples_of_every_kind() {
         Some(&[(NOW, "-0")]),
     );
     check(
-        r#""histogram":[1700000000,{"count":"3","buckets":[[0,"1"]]}]"#,
+        r#""histogram":[1700000000,{"count":"3","sum":"1","buckets":[[0,"1","2","3"]],"x":[{}]}]"#,
         Some(&[(NOW, "0")]),
     );
     for wrong in [
@@ -74,11 +77,16 @@ fn samples_of_every_kind() {
         r#""value":[9223372036854775808,"1"]"#,
         r#""value":[-9223372036854775808,"1"]"#,
         r#""value":[1700000000,"1"],"value":[1700000000,"1"]"#,
-        r#""value":[1700000000,"1"],"histogram":[1700000000,{}]"#,
+        r#""value":[1700000000,"1"],"histogram":[1700000000,{"count":"1","sum":"2"}]"#,
         r#""value":[1700000000,"1"],"values":[]"#,
         r#""values":[[1700000000,"1"]]"#,
         r#""histogram":[1700000000,"1"]"#,
         r#""histogram":[1700000000,null]"#,
+        r#""histogram":[1700000000,{}]"#,
+        r#""histogram":[1700000000,{"count":"3","sum":1}]"#,
+        r#""histogram":[1700000000,{"count":"3","sum":"1","buckets":[[0,"1"]]}]"#,
+        r#""histogram":[1700000000,{"count":"3","sum":"1","buckets":[[4,"1","2","3"]]}]"#,
+        r#""histogram":[1700000000,{"count":"3","sum":"1"}],"histograms":[]"#,
         r#""metric":{},"value":[1700000000,"1"]"#,
         r#""value":[1700000000.001,"1"]"#,
         r#""value":[1700000001,"1"]"#,
@@ -99,7 +107,7 @@ fn samples_of_a_range() {
         Some(&[(NOW - 60_000, "1"), (NOW - 15_000, "2"), (NOW, "3")]),
     );
     check(
-        r#""histograms":[[1699999940,{}],[1699999985,{}]],"values":[[1699999955,"5"],[1700000000,"6"]]"#,
+        r#""histograms":[[1699999940,{"count":"1","sum":"2"}],[1699999985,{"count":"1","sum":"2"}]],"values":[[1699999955,"5"],[1700000000,"6"]]"#,
         Some(&[
             (NOW - 60_000, "0"),
             (NOW - 45_000, "5"),
@@ -108,7 +116,7 @@ fn samples_of_a_range() {
         ]),
     );
     check(
-        r#""histograms":[[1699999940,{}]]"#,
+        r#""histograms":[[1699999940,{"count":"1","sum":"2"}]]"#,
         Some(&[(NOW - 60_000, "0")]),
     );
     for wrong in [
@@ -116,8 +124,8 @@ fn samples_of_a_range() {
         r#""values":[],"histograms":[]"#,
         r#""values":[[1699999985,"2"],[1699999940,"1"]]"#,
         r#""values":[[1699999940,"1"],[1699999940,"1"]]"#,
-        r#""values":[[1699999940,"1"]],"histograms":[[1699999940,{}]]"#,
-        r#""values":[[1699999955,"1"],[1699999970,"1"]],"histograms":[[1699999985,{}],[1699999940,{}]]"#,
+        r#""values":[[1699999940,"1"]],"histograms":[[1699999940,{"count":"1","sum":"2"}]]"#,
+        r#""values":[[1699999955,"1"],[1699999970,"1"]],"histograms":[[1699999985,{"count":"1","sum":"2"}],[1699999940,{"count":"1","sum":"2"}]]"#,
         r#""value":[1699999940,"1"]"#,
         r#""values":[[1699999941,"1"]]"#,
         r#""values":[[1699999940.001,"1"]]"#,
@@ -306,24 +314,24 @@ fn naive(body: &str) -> Option<Answer> {
                 labels: Labels::default(),
                 samples: vec![sample],
             };
-            return Some(Answer {
-                result_type: ResultType::Scalar,
-                series: vec![series],
-            });
+            return Some(Answer::new(ResultType::Scalar, vec![series]));
         }
         _ => return None,
     };
-    let mut series = Vec::new();
+    let mut answer = Answer::new(result_type, Vec::new());
     for element in data["result"].as_array()? {
         let mut samples = Vec::new();
+        let mut histograms = Vec::new();
         for key in [one, many] {
             match element.get(key) {
                 Some(found) if result_type == ResultType::Vector => {
                     samples.push(naive_sample(found)?);
+                    histograms.extend(naive_histogram(found)?);
                 }
                 Some(found) => {
                     for point in found.as_array()? {
                         samples.push(naive_sample(point)?);
+                        histograms.extend(naive_histogram(point)?);
                     }
                 }
                 None => {}
@@ -335,15 +343,42 @@ fn naive(body: &str) -> Option<Answer> {
             .iter()
             .map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
             .collect::<Option<Vec<_>>>()?;
-        series.push(Series {
-            labels: labels.into_iter().collect(),
-            samples,
-        });
+        let labels: Labels = labels.into_iter().collect();
+        if !histograms.is_empty() {
+            let of_series = answer.histograms.entry(labels.clone()).or_default();
+            of_series.extend(histograms);
+        }
+        answer.series.push(Series { labels, samples });
     }
-    Some(Answer {
-        result_type,
-        series,
-    })
+    Some(answer)
+}
+
+/// The histogram that a point holds, if it holds one; none at all where it cannot be read.
+fn naive_histogram(point: &Value) -> Option<Option<(Timestamp, Arc<Histogram>)>> {
+    let Some(histogram) = point[1].as_object() else {
+        return Some(None);
+    };
+    let number = |value: &Value| value.as_str()?.parse().ok();
+    let buckets = match histogram.get("buckets") {
+        Some(buckets) => buckets.as_array()?.clone(),
+        None => Vec::new(),
+    };
+    let buckets = buckets.iter().map(|bucket| {
+        let bounds = bucket[0].as_u64()?;
+        Some(Bucket {
+            has_lower: bounds == 1 || bounds == 3,
+            has_upper: bounds == 0 || bounds == 3,
+            lower: number(&bucket[1])?,
+            upper: number(&bucket[2])?,
+            count: number(&bucket[3])?,
+        })
+    });
+    let histogram = Histogram {
+        count: number(histogram.get("count")?)?,
+        sum: number(histogram.get("sum")?)?,
+        buckets: buckets.collect::<Option<_>>()?,
+    };
+    Some(Some((naive_sample(point)?.at, Arc::new(histogram))))
 }
 
 fn naive_sample(point: &Value) -> Option<Sample> {
@@ -433,7 +468,10 @@ fn answered() -> impl Strategy<Value = (Ask, String)> {
 
 /// Writes an answer, with its keys in some order.
 fn write(instant: bool, series: Vec<(Value, Vec<Point>)>, order: [bool; 4]) -> String {
-    let histogram = json!({"count": "1", "sum": "2", "buckets": [[0, "-1", "1", "1"]]});
+    let histogram = json!({
+        "count": "4", "sum": "2",
+        "buckets": [[1, "-2", "-1", "1"], [3, "-1", "1", "1"], [0, "1", "2", "1"], [2, "2", "+Inf", "1"]],
+    });
     let elements = series.into_iter().map(|(labels, points)| {
         let mut fields = vec![("metric", labels)];
         let (floats, histograms): (Vec<_>, Vec<_>) =
