@@ -140,6 +140,7 @@ impl Parser<'_> {
 }
 
 /// The value of a number as the lexer takes it.
+#[expect(clippy::cast_precision_loss, reason = "rounded, as Go rounds")]
 fn number(text: &str) -> Option<f64> {
     let text = text.replace('_', "").to_ascii_lowercase();
     match text.strip_prefix("0x") {

@@ -7,13 +7,19 @@ use crate::promql::tree::Expr;
 const NAME: &str = "promql/experimental";
 
 /// Behind `--enable-feature=promql-experimental-functions` in Prometheus 3 (`promql/parser`).
-const FUNCTIONS: [&str; 10] = [
+const FUNCTIONS: [&str; 16] = [
     "double_exponential_smoothing",
+    "end",
     "first_over_time",
+    "histogram_quantiles",
     "info",
+    "integral",
     "mad_over_time",
+    "range",
     "sort_by_label",
     "sort_by_label_desc",
+    "start",
+    "step",
     "ts_of_first_over_time",
     "ts_of_last_over_time",
     "ts_of_max_over_time",
