@@ -60,11 +60,12 @@ global: {evaluation_interval: 1s}
 rule_files: [restored.yml]
 ";
 
+/// No label is a template: 3.5 looks for the samples by the rule's own text of it, and finds none.
 fn rules() -> String {
     let rules = RULES.map(|(name, metric, hold_for, keep)| {
         format!(
             "  - alert: {name}\n    expr: live_{metric} > 5\n    for: {hold_for}s\n    \
-             keep_firing_for: {keep}s\n    labels: {{level: '{{{{ $value }}}}'}}\n    \
+             keep_firing_for: {keep}s\n    labels: {{level: high}}\n    \
              annotations: {{says: '{{{{ $value }}}} on {{{{ $labels.node }}}}'}}\n"
         )
     });
