@@ -22,7 +22,7 @@ use matrix::Matrix;
 use crate::alert::{Alert, AlertState};
 use crate::labels::Labels;
 use crate::presence;
-use crate::query::{Answer, Ask, At, FailureKind, QueryFailure, ResultType};
+use crate::query::{Answer, Ask, At, FailureKind, QueryFailure, ResultType, SampleValue};
 use crate::rules::{AlertingRule, RuleGroup, RuleKey};
 use crate::state::{Failure, Health, RuleState, Skipped};
 use crate::state_machine::{self, External, Semantics, Stop, Tick};
@@ -448,7 +448,7 @@ impl<'a> RuleRun<'a> {
         };
         let unanswered = std::cell::RefCell::new(None);
         let template_query = |expr: &str| match answers.get(&template_ask(expr.to_owned()))? {
-            Ok(answer) => Some(Ok(instant_vector(answer))),
+            Ok(answer) => Some(Ok(template_vector(answer))),
             Err(failure) => {
                 if failure.kind == FailureKind::Transient {
                     unanswered.replace(Some(failure.message.clone()));
@@ -456,6 +456,8 @@ impl<'a> RuleRun<'a> {
                 Some(Err(engine_words(&failure.message).to_owned()))
             }
         };
+        let answer = self.answer(asked_at, answers);
+        let histogram = |labels: &Labels| answer.as_ref()?.histogram(labels, asked_at).cloned();
         let outcome = state_machine::evaluate(
             self.group,
             self.rule,
@@ -464,6 +466,7 @@ impl<'a> RuleRun<'a> {
                 at: tick,
                 late: evaluated_at.since(tick) > options.schedule.saturating_mul(2),
                 vector: &vector,
+                histogram: &histogram,
                 template_query: &template_query,
                 template_ask: &template_ask,
                 presence: &|vanished| {
@@ -530,6 +533,15 @@ impl<'a> RuleRun<'a> {
         }
     }
 
+    /// What the expression's result at one moment was taken from.
+    fn answer(&self, at: Timestamp, answers: &Answers) -> Option<Arc<Answer>> {
+        if let (false, Some(matrix)) = (self.instants, &self.matrix) {
+            return Some(matrix.answer());
+        }
+        let answer = answers.get(&self.ask(At::Instant(at)))?;
+        answer.as_ref().ok().cloned()
+    }
+
     fn ask(&self, at: At) -> Ask {
         Ask {
             expr: self.rule.expr.text().to_owned(),
@@ -545,6 +557,19 @@ fn engine_words(message: &str) -> &str {
         .into_iter()
         .find_map(|before| message.split_once(before))
         .map_or(message, |(_, said)| said)
+}
+
+/// Each series with its last sample, of whatever kind.
+fn template_vector(answer: &Answer) -> Vec<(Labels, SampleValue)> {
+    let last = answer.series.iter().filter_map(|series| {
+        let sample = series.samples.last()?;
+        let histogram = answer.histogram(&series.labels, sample.at);
+        let value = histogram.map_or(SampleValue::Float(sample.value), |histogram| {
+            SampleValue::Histogram(histogram.clone())
+        });
+        Some((series.labels.clone(), value))
+    });
+    last.collect()
 }
 
 /// Each series with its last sample.

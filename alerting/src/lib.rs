@@ -15,7 +15,7 @@
 //!
 //! [`config`] is what a run is configured with; [`alertmanager`] reads the part of it that says
 //! whom to tell, and [`source`] is a file that a user wrote. [`labels`], [`matchers`], [`timestamp`], [`duration`],
-//! [`fingerprint`] and [`query`] are the words that the rest is written in.
+//! [`fingerprint`], [`histogram`] and [`query`] are the words that the rest is written in.
 
 pub mod alert;
 pub mod alertmanager;
@@ -24,6 +24,7 @@ pub mod duration;
 pub mod evaluation;
 pub mod fingerprint;
 mod float;
+pub mod histogram;
 pub mod labels;
 pub mod matchers;
 pub mod notify;

@@ -2,8 +2,10 @@
 //!
 //! The core never queries: it returns [`Ask`]s, and whoever runs it answers them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::histogram::{Histogram, Histograms};
 use crate::labels::Labels;
 use crate::timestamp::Timestamp;
 
@@ -39,6 +41,24 @@ pub struct Answer {
     pub result_type: ResultType,
     /// The series; a scalar is one series without labels.
     pub series: Vec<Series>,
+    /// What the samples are that are no floats.
+    pub histograms: Histograms,
+}
+
+impl Answer {
+    /// An answer of floats alone.
+    pub fn new(result_type: ResultType, series: Vec<Series>) -> Self {
+        Self {
+            result_type,
+            series,
+            histograms: Histograms::new(),
+        }
+    }
+
+    /// The native histogram that a series has at a moment, if it has one.
+    pub fn histogram(&self, labels: &Labels, at: Timestamp) -> Option<&Arc<Histogram>> {
+        self.histograms.get(labels)?.get(&at)
+    }
 }
 
 /// `resultType` of the Prometheus HTTP API.
@@ -63,7 +83,23 @@ pub struct Series {
     pub samples: Vec<Sample>,
 }
 
-/// One sample. A native histogram counts as the value 0, as in Prometheus's rule evaluation.
+/// A value of any kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SampleValue {
+    /// A number.
+    Float(f64),
+    /// A native histogram.
+    Histogram(Arc<Histogram>),
+}
+
+impl From<f64> for SampleValue {
+    fn from(value: f64) -> Self {
+        Self::Float(value)
+    }
+}
+
+/// One sample. A native histogram counts as the value 0, as in Prometheus's rule evaluation; what
+/// it is stands in [`Answer::histograms`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
     /// The moment it was evaluated at.

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::alert::{Alert, AlertState, End, Hold};
+use crate::histogram::Histogram;
 use crate::labels::{ALERT_NAME, Labels, METRIC_NAME};
-use crate::query::Ask;
+use crate::query::{Ask, SampleValue};
 use crate::rules::{AlertingRule, RuleGroup};
 use crate::template::{self, Allowance, AnswerFn, Data, Template};
 use crate::timestamp::Timestamp;
@@ -97,6 +98,8 @@ pub(crate) struct Tick<'a> {
     pub(crate) late: bool,
     /// The expression's result.
     pub(crate) vector: &'a [(Labels, f64)],
+    /// The native histogram that an element of it is, if it is one; its value is 0 then.
+    pub(crate) histogram: &'a dyn Fn(&Labels) -> Option<Arc<Histogram>>,
     /// Answers to what templates query, at the tick.
     pub(crate) template_query: &'a AnswerFn<'a>,
     /// The question behind a template's query.
@@ -301,7 +304,10 @@ fn expand(
             labels: metric,
             external_labels: &external.labels,
             external_url: &external.url,
-            value: *value,
+            value: match (tick.histogram)(metric) {
+                Some(histogram) => SampleValue::Histogram(histogram),
+                None => SampleValue::Float(*value),
+            },
             at: tick.at,
         };
         let mut text = |template: &Template, together: &mut Allowance| match template.expand_within(

@@ -168,13 +168,11 @@ pub(crate) fn answer(scenario: Scenario, config: &Config, ask: &Ask) -> Answer {
             samples,
         })
     });
-    Answer {
-        result_type: match ask.at {
-            At::Instant(_) => ResultType::Vector,
-            At::Range { .. } => ResultType::Matrix,
-        },
-        series: series.collect(),
-    }
+    let result_type = match ask.at {
+        At::Instant(_) => ResultType::Vector,
+        At::Range { .. } => ResultType::Matrix,
+    };
+    Answer::new(result_type, series.collect())
 }
 
 fn labels(node: usize) -> Labels {

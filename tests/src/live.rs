@@ -122,22 +122,16 @@ impl Live {
     }
 
     async fn theirs(&self) -> Result<(BTreeSet<Told>, Vec<(Labels, Timestamp)>)> {
-        let answer = self.prometheus.api("alerts", &[]).await?;
-        let mut told = BTreeSet::new();
-        let mut since = Vec::new();
-        for alert in answer["alerts"].as_array().context("alerts")? {
-            let labels: Labels = serde_json::from_value(alert["labels"].clone())?;
-            let state = serde_json::from_value(alert["state"].clone())?;
-            let texts = alert["annotations"].as_object().context("annotations")?;
-            let texts = texts.iter();
-            let texts =
-                texts.map(|(name, text)| (name.clone(), text.as_str().unwrap_or("").to_owned()));
-            let at: jiff::Timestamp = alert["activeAt"].as_str().context("activeAt")?.parse()?;
-            since.push((labels.clone(), Timestamp::from_millis(at.as_millisecond())));
-            told.insert((labels, state, texts.collect()));
-        }
+        let served = self.prometheus.alerts().await?;
+        let mut since: Vec<_> = served
+            .iter()
+            .map(|a| (a.labels.clone(), a.active_at))
+            .collect();
         since.sort();
-        Ok((told, since))
+        let told = served
+            .into_iter()
+            .map(|a| (a.labels, a.state, a.annotations));
+        Ok((told.collect(), since))
     }
 
     /// Why the rule `Fails` fails, by both.

@@ -32,10 +32,14 @@
 //! - [`timelines`]: a thousand made-up rules and histories are at every tick as promtool has them
 //! - [`mutated`]: damaged rule files and templates are refused or read, and do no harm; [`fuzzed`]: so
 //!   is what the fuzzers begin with and what they found
-//! - [`histograms`]: native histograms alert as in Prometheus
 //! - [`many_rules`]: ten thousand rules are evaluated; [`hostile_templates`]: templates without end
 //!   disturb nobody
 //! - [`live`]: a running Prometheus and we have the same alerts while rules fail and files change
+//! - [`restored`]: a Prometheus that is stopped, killed or frozen restores as it says it does, and our
+//!   ruler goes on as if nothing had been
+//! - [`switches`]: each switch of README's table of differences makes it Prometheus's way
+//! - [`histograms`]: alerts of native histograms are as promtool has them
+//! - [`expressions`]: thousands of damaged expressions are taken or refused as Prometheus does
 //! - [`deployed`]: the stack on a local AWS: schedule, roles, queue; a storm told by Slack and
 //!   e-mail; deployed by a person who answers; nothing lost while the function is killed and all
 //!   around it fails
@@ -81,6 +85,7 @@ mod dnswatch;
 mod doctor;
 mod dynamodb;
 mod exporter;
+mod expressions;
 mod failing;
 mod front;
 mod fuzzed;
@@ -100,6 +105,7 @@ mod prometheus;
 mod promql_narrowing;
 mod promtool_test;
 mod proxy;
+mod restored;
 mod ruler;
 mod ruler_function;
 mod rules;
@@ -110,6 +116,7 @@ mod slack;
 mod sns;
 mod stack;
 mod state_file;
+mod switches;
 mod telemetry;
 mod timelines;
 mod weather;

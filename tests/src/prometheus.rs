@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use alerting::alert::AlertState;
+use alerting::labels::Labels;
+use alerting::timestamp::Timestamp;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -109,34 +112,41 @@ impl Setup<'_> {
             .arg("--web.enable-lifecycle")
             .arg("--web.enable-remote-write-receiver")
             .args(&self.flags);
-        let process = Leash::start(&command)?;
-        // The kernel chooses a free port, and the log tells it: no other can take it in between.
-        let address = process
-            .says(START, |line| {
-                let (_, rest) = line.split_once("msg=\"Listening on\"")?;
-                // Prometheus 3 names its component in between.
-                let (_, address) = rest.split_once("address=")?;
-                Some(address.trim_matches('"').to_owned())
-            })
-            .await?;
-        process
-            .says(START, |line| {
-                line.contains("Server is ready to receive").then_some(())
-            })
-            .await?;
+        let (process, url) = listening(&command).await?;
         // What is on this machine is asked directly, whatever proxy is set; and without TLS a
         // provider for it would still be asked for.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build()?;
         let prometheus = Prometheus {
             http,
-            url: format!("http://{address}"),
+            url,
             process,
+            command,
             folder,
         };
         prometheus.get("/-/ready", &[]).await?;
         Ok(prometheus)
     }
+}
+
+/// Starts a server, and waits until it is ready: it, and where it answers.
+async fn listening(command: &Command) -> Result<(Leash, String)> {
+    let process = Leash::start(command)?;
+    // The kernel chooses a free port, and the log tells it: no other can take it in between.
+    let address = process
+        .says(START, |line| {
+            let (_, rest) = line.split_once("msg=\"Listening on\"")?;
+            // Prometheus 3 names its component in between.
+            let (_, address) = rest.split_once("address=")?;
+            Some(address.trim_matches('"').to_owned())
+        })
+        .await?;
+    process
+        .says(START, |line| {
+            line.contains("Server is ready to receive").then_some(())
+        })
+        .await?;
+    Ok((process, format!("http://{address}")))
 }
 
 /// Turns the history into blocks, where the server will look for them.
@@ -173,7 +183,30 @@ pub(crate) struct Prometheus {
     url: String,
     // Before the folder, so that the server has ended when its files go.
     process: Leash,
+    command: Command,
     folder: TempDir,
+}
+
+/// A signal to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// It ends in good order, as a service manager has it.
+    Terminate,
+    /// It gets to do nothing more.
+    Kill,
+    /// It stands still.
+    Freeze,
+    /// It goes on.
+    Continue,
+}
+
+/// An active alert as `/api/v1/alerts` tells it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Served {
+    pub(crate) labels: Labels,
+    pub(crate) state: AlertState,
+    pub(crate) active_at: Timestamp,
+    pub(crate) annotations: Vec<(String, String)>,
 }
 
 impl Prometheus {
@@ -185,6 +218,61 @@ impl Prometheus {
     /// The server's process.
     pub(crate) fn process(&self) -> &Leash {
         &self.process
+    }
+
+    /// Sends a signal; waits until the server has ended, where it is to end. Its data stays.
+    pub(crate) async fn signal(&self, signal: Signal) -> Result<()> {
+        let name = match signal {
+            Signal::Terminate => "-TERM",
+            Signal::Kill => "-KILL",
+            Signal::Freeze => "-STOP",
+            Signal::Continue => "-CONT",
+        };
+        let pid = self.process.pid().to_string();
+        let sent = Command::new("kill").args([name, &pid]).status()?;
+        ensure!(sent.success(), "kill {name} {pid}: {sent}");
+        if matches!(signal, Signal::Terminate | Signal::Kill) {
+            self.process.ends().await?;
+        }
+        Ok(())
+    }
+
+    /// Starts it again on what it had stored, at another address.
+    pub(crate) async fn start_again(&mut self) -> Result<()> {
+        (self.process, self.url) = listening(&self.command).await?;
+        Ok(())
+    }
+
+    /// The active alerts, sorted.
+    pub(crate) async fn alerts(&self) -> Result<Vec<Served>> {
+        let answer = self.api("alerts", &[]).await?;
+        let mut alerts = Vec::new();
+        for alert in answer["alerts"].as_array().context("alerts")? {
+            let at: jiff::Timestamp = alert["activeAt"].as_str().context("activeAt")?.parse()?;
+            let texts = alert["annotations"].as_object().context("annotations")?;
+            let texts = texts.iter();
+            alerts.push(Served {
+                labels: serde_json::from_value(alert["labels"].clone())?,
+                state: serde_json::from_value(alert["state"].clone())?,
+                active_at: Timestamp::from_millis(at.as_millisecond()),
+                annotations: texts
+                    .map(|(name, text)| (name.clone(), text.as_str().unwrap_or("").to_owned()))
+                    .collect(),
+            });
+        }
+        alerts.sort();
+        Ok(alerts)
+    }
+
+    /// How many evaluations of rules it made since it started.
+    pub(crate) async fn evaluations(&self) -> Result<u64> {
+        let metrics = self.get("/metrics", &[]).await?;
+        let count = |line: &str| {
+            let counts = line.starts_with("prometheus_rule_evaluations_total{");
+            let number = line.rsplit(' ').next().filter(|_| counts)?;
+            number.parse::<u64>().ok()
+        };
+        Ok(metrics.lines().filter_map(count).sum())
     }
 
     /// Has the server read its configuration anew, after one of its files was written.

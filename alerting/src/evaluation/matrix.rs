@@ -40,6 +40,11 @@ impl Matrix {
         }
     }
 
+    /// The whole answer.
+    pub(super) fn answer(&self) -> Arc<Answer> {
+        self.answer.clone()
+    }
+
     /// The first moment from `moment` on at which other series have a sample than just before.
     pub(super) fn next_change(&self, moment: Timestamp) -> Option<Timestamp> {
         self.changes.range(moment..).next().copied()

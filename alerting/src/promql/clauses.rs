@@ -2,12 +2,10 @@
 //! `group_left (…)`, `fill (…)`.
 
 use super::ParseError;
+use super::features::Feature;
 use super::lex::{self, Kind};
 use super::parse::Parser;
 use super::tree::{Group, Grouping, MatchLabels, Matching, Names};
-
-/// The most seconds that Go's 64-bit nanoseconds hold.
-pub(super) const MAX_SECONDS: f64 = 9_223_372_036.0;
 
 impl Parser<'_> {
     /// `by (…)` or `without (…)`, if it is there.
@@ -82,6 +80,7 @@ impl Parser<'_> {
             } else {
                 break;
             }
+            self.uses(Feature::Fill, self.at - 1);
             self.expect_sign("(")?;
             self.signed_number()?;
             self.expect_sign(")")?;
@@ -95,20 +94,6 @@ impl Parser<'_> {
             self.label_names()
         } else {
             Ok(Names::new())
-        }
-    }
-
-    /// A number of seconds, or a duration, that fits Go's 64-bit nanoseconds.
-    pub(super) fn seconds(&mut self) -> Result<(), ParseError> {
-        let start = self.at;
-        self.signed_number()?;
-        let last = self.peek_back();
-        match last.map(|token| (token.kind, self.slice(token.span).parse::<f64>())) {
-            Some((Kind::Number, Ok(seconds))) if seconds.is_nan() || seconds > MAX_SECONDS => {
-                self.at = start;
-                Err(self.unexpected("a moment or length of time that is in range"))
-            }
-            _ => Ok(()),
         }
     }
 

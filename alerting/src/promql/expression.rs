@@ -1,11 +1,13 @@
 //! A rule's expression: what it reads, and the same question asked more narrowly.
 
+use super::features::Feature;
 use super::inputs::{self, Inputs};
 use super::narrow;
 use super::narrowing::Narrowing;
+use super::parse::Parsed;
 use super::provenance::Provenance;
 use super::tree::{Expr, Node, Operator, Type};
-use super::{ParseError, lex, parse};
+use super::{ParseError, parse};
 
 /// The expression of a rule, understood as far as our parser goes. Prometheus, which evaluates
 /// it, has the last word: text that is not understood here is evaluated all the same.
@@ -22,6 +24,7 @@ struct Read {
     node: Node,
     /// Holds `@ start()`, `@ end()` or the like.
     knows_query: bool,
+    features: Vec<(usize, Feature)>,
     inputs: Option<Inputs>,
 }
 
@@ -38,7 +41,12 @@ impl Expression {
     /// Reads an expression. Text that cannot be read is kept as text.
     pub fn parse(text: &str) -> Self {
         let mut wrong_type = false;
-        let read = parse::parse(text).and_then(|(node, knows_query)| {
+        let read = parse::parse(text).and_then(|parsed| {
+            let Parsed {
+                node,
+                knows_query,
+                features,
+            } = parsed;
             wrong_type = !matches!(node.gives, Type::Scalar | Type::Vector);
             if wrong_type {
                 let message = format!("gives a {}, which no alert can come from", node.gives);
@@ -49,6 +57,7 @@ impl Expression {
             Ok(Read {
                 node,
                 knows_query,
+                features,
                 inputs,
             })
         });
@@ -80,14 +89,14 @@ impl Expression {
         self.wrong_type
     }
 
-    /// Where a range, step or offset is calculated, as in `[2 * 5m]`, if one is.
-    pub(crate) fn calculated_duration(&self) -> Option<usize> {
-        lex::calculated_duration(&self.text)
-    }
-
     /// The tree, where it could be read.
     pub(crate) fn root(&self) -> Option<&Node> {
         self.read.as_ref().ok().map(|read| &read.node)
+    }
+
+    /// What of it a server knows only where it is told to, and the byte that it stands on.
+    pub(crate) fn features(&self) -> &[(usize, Feature)] {
+        self.read.as_ref().map_or(&[], |read| &read.features)
     }
 
     /// Whether one range query gives the same as an instant query a tick. Not where the

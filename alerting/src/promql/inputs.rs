@@ -251,7 +251,8 @@ fn call(text: &str, node: &Node, name: &str, args: &[Node], provenance: &Provena
         "info" => {
             return Inputs::all(first.map(|base| inputs(text, base, &NOWHERE)));
         }
-        "scalar" | "vector" => Provenance::none(),
+        // `histogram_quantiles` sets a label of its own.
+        "scalar" | "vector" | "histogram_quantiles" => Provenance::none(),
         "label_replace" | "label_join" => match args.get(1).and_then(rewriting::text) {
             Some(label) => provenance.below(&label, Rewriting::of(name, args)),
             None => Provenance::none(),

@@ -85,7 +85,7 @@ fn call(name: &str, args: &[Node]) -> Carried {
     };
     match name {
         "vector" | "scalar" => Carried::none(),
-        "info" => Carried::all(),
+        "info" | "histogram_quantiles" => Carried::all(),
         "absent" | "absent_over_time" => match &vector.bare().expr {
             Expr::Instant(selector) | Expr::Range(selector) => {
                 let names = selector.equals.iter().map(|(name, _)| name.clone());

@@ -46,36 +46,6 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ParseError> {
     Ok(tokens)
 }
 
-/// Where the first duration stands that is more than a number or a literal.
-pub(super) fn calculated_duration(text: &str) -> Option<usize> {
-    let tokens = tokens(text).ok()?;
-    let said = |at: usize| {
-        let token = tokens.get(at)?;
-        text.get(token.span.start..token.span.end)
-    };
-    let mut begins = None;
-    for (at, token) in tokens.iter().enumerate() {
-        let word = said(at)?;
-        if word == "[" || (word == ":" && begins.is_some()) || word == "]" {
-            let first = begins.replace(at + 1).unwrap_or(at);
-            let signed = matches!(said(first), Some("+" | "-"));
-            if at > first + 1 + usize::from(signed) {
-                return tokens.get(first).map(|token| token.span.start);
-            }
-            if word == "]" {
-                begins = None;
-            }
-        } else if token.kind == Kind::Name && word.eq_ignore_ascii_case("offset") {
-            let signed = matches!(said(at + 1), Some("+" | "-"));
-            let shift = at + 1 + usize::from(signed);
-            if matches!(said(shift), Some("(" | "step" | "range" | "min" | "max")) {
-                return tokens.get(shift).map(|token| token.span.start);
-            }
-        }
-    }
-    None
-}
-
 struct Lexer<'a> {
     text: &'a str,
     at: usize,
@@ -192,11 +162,9 @@ impl<'a> Lexer<'a> {
         if self.rest().starts_with("0x") || self.rest().starts_with("0X") {
             self.at += 2;
             self.skip(|c| c.is_ascii_hexdigit() || c == '_');
-            if !self
-                .slice_from(start)
-                .ends_with(|c: char| c.is_ascii_hexdigit())
-            {
-                return Err(self.error(start, "number without its digits"));
+            let digits = self.text.get(start + 2..self.at).unwrap_or("");
+            if u64::from_str_radix(&digits.replace('_', ""), 16).is_err() {
+                return Err(self.error(start, "not a number, or out of range"));
             }
         } else {
             self.skip(digit);
@@ -217,12 +185,12 @@ impl<'a> Lexer<'a> {
                         return Err(self.error(start, "number without its exponent"));
                     }
                 }
-                let text = self.slice_from(start);
-                // They stand between digits, one at a time.
-                if text.contains("__") || text.ends_with('_') {
-                    return Err(self.error(start, "not a number or duration"));
-                }
-                if text.replace('_', "").parse().is_ok_and(f64::is_infinite) {
+                if self
+                    .slice_from(start)
+                    .replace('_', "")
+                    .parse()
+                    .is_ok_and(f64::is_infinite)
+                {
                     return Err(self.error(start, "number out of range"));
                 }
             }
@@ -233,7 +201,7 @@ impl<'a> Lexer<'a> {
         {
             return Err(self.error(start, "not a number or duration"));
         }
-        if !parts_digits(self.text.get(start..self.at).unwrap_or("")) {
+        if !parts_digits(self.slice_from(start)) {
             return Err(self.error(start, "`_` in a number must stand between two digits"));
         }
         Ok(kind)
@@ -257,10 +225,19 @@ fn parts_digits(number: &str) -> bool {
 
 /// What a quoted text says, where it is UTF-8. The escapes are Go's.
 pub(super) fn unquote(quoted: &str) -> Option<String> {
+    String::from_utf8(unquote_bytes(quoted)?).ok()
+}
+
+/// The same, with U+FFFD for what is not UTF-8.
+pub(super) fn unquote_lossy(quoted: &str) -> String {
+    String::from_utf8_lossy(&unquote_bytes(quoted).unwrap_or_default()).into_owned()
+}
+
+fn unquote_bytes(quoted: &str) -> Option<Vec<u8>> {
     let quote = quoted.chars().next()?;
     let inner = quoted.get(1..quoted.len().checked_sub(1)?)?;
     if quote == '`' {
-        return Some(inner.to_owned());
+        return Some(inner.as_bytes().to_owned());
     }
     let mut bytes = Vec::with_capacity(inner.len());
     let mut rest = inner.chars();
@@ -276,7 +253,7 @@ pub(super) fn unquote(quoted: &str) -> Option<String> {
             }
         }
     }
-    String::from_utf8(bytes).ok()
+    Some(bytes)
 }
 
 /// What an escape stands for.

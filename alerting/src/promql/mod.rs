@@ -1,7 +1,7 @@
 //! What an alerting expression reads: for asking, when alerts vanish, whether their series still
 //! have samples, and for asking again for one alert only.
 //!
-//! `lex`, `parse`, `clauses` and `selector` read the text into a `tree`. `provenance` follows
+//! `lex`, `parse`, `clauses`, `selector` and `lengths` read the text into a `tree`. `provenance` follows
 //! labels from the result down to the selectors. `inputs` makes questions of that, `presence`
 //! reads their answers. `narrow` makes a narrower expression, and `labels` says which labels a
 //! result can have at all.
@@ -10,9 +10,11 @@ mod carried;
 mod checks;
 mod clauses;
 mod expression;
+mod features;
 mod functions;
 mod inputs;
 mod labels;
+mod lengths;
 mod lex;
 mod narrow;
 mod narrowing;

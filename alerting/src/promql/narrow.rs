@@ -91,7 +91,9 @@ static NOTHING: std::sync::LazyLock<Carried> = std::sync::LazyLock::new(Carried:
 fn through_call(name: &str, args: &[Node], carried: &Carried) -> Carried {
     match name {
         // A matcher more would change what is absent, and the labels of the result.
-        "absent" | "absent_over_time" | "scalar" | "vector" | "info" => Carried::none(),
+        "absent" | "absent_over_time" | "scalar" | "vector" | "info" | "histogram_quantiles" => {
+            Carried::none()
+        }
         "label_replace" | "label_join" => match args.get(1).and_then(rewriting::text) {
             Some(label) => carried.without_label(&label),
             None => Carried::none(),

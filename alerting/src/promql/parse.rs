@@ -4,6 +4,7 @@
 //! promql-parser panics on `x[1e300]` and `x offset NaN`, overflows the stack on deep nesting,
 //! and keeps no positions; it is what the tests compare with.
 
+use super::features::Feature;
 use super::functions::Function;
 use super::lex::{self, Kind, Span, Token};
 use super::tree::{Aggregator, Expr, Grouping, Names, Node, Operator, Type};
@@ -16,9 +17,19 @@ const MAX_NESTING: usize = 100;
 /// How high a tree may grow, as a long `a + b + c …` makes it.
 const MAX_HEIGHT: usize = 400;
 
-/// Reads an expression. Also says whether it asks where the query starts or ends, or what its
-/// step is: then its range query is not the same as its instant queries.
-pub(super) fn parse(text: &str) -> Result<(Node, bool), ParseError> {
+/// What was read.
+#[derive(Debug, Clone)]
+pub(super) struct Parsed {
+    pub(super) node: Node,
+    /// Whether it asks where the query starts or ends, or what its step is: then its range query
+    /// is not the same as its instant queries.
+    pub(super) knows_query: bool,
+    /// What of it a server knows only where it is told to, and the byte that it stands on.
+    pub(super) features: Vec<(usize, Feature)>,
+}
+
+/// Reads an expression.
+pub(super) fn parse(text: &str) -> Result<Parsed, ParseError> {
     if text.len() > MAX_TEXT {
         let message = format!("longer than {MAX_TEXT} bytes");
         return Err(ParseError::new(text, 0, message));
@@ -29,10 +40,15 @@ pub(super) fn parse(text: &str) -> Result<(Node, bool), ParseError> {
         at: 0,
         nesting: 0,
         knows_query: false,
+        features: Vec::new(),
     };
     let node = parser.expression(0)?;
     match parser.peek() {
-        None => Ok((node, parser.knows_query)),
+        None => Ok(Parsed {
+            node,
+            knows_query: parser.knows_query,
+            features: parser.features,
+        }),
         Some(_) => Err(parser.unexpected("an operator or the end")),
     }
 }
@@ -43,6 +59,7 @@ pub(super) struct Parser<'a> {
     pub(super) at: usize,
     nesting: usize,
     pub(super) knows_query: bool,
+    features: Vec<(usize, Feature)>,
 }
 
 impl<'a> Parser<'a> {
@@ -66,6 +83,12 @@ impl<'a> Parser<'a> {
 
     pub(super) fn advance(&mut self) {
         self.at += 1;
+    }
+
+    /// Notes that the token at `at` belongs to a part of the language that not every server knows.
+    pub(super) fn uses(&mut self, feature: Feature, at: usize) {
+        let byte = self.tokens.get(at).map_or(0, |token| token.span.start);
+        self.features.push((byte, feature));
     }
 
     /// Where the last token that was read ends.
@@ -140,7 +163,7 @@ impl<'a> Parser<'a> {
         Ok(node)
     }
 
-    fn nested<T>(
+    pub(super) fn nested<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, ParseError>,
     ) -> Result<T, ParseError> {

@@ -2,8 +2,8 @@
 //! `[1h:5m]`, `offset`, `@`.
 
 use super::ParseError;
-use super::clauses::MAX_SECONDS;
-use super::lex::{self, Kind, Span, Token};
+use super::features::Feature;
+use super::lex::{self, Kind, Span};
 use super::parse::Parser;
 use super::tree::{Expr, Join, Matcher, Node, Selector, Slot, Type};
 use crate::duration;
@@ -92,13 +92,13 @@ impl Parser<'_> {
     fn matcher(&mut self, matchers: &mut Matchers) -> Result<(), ParseError> {
         let quoted = self.peek().filter(|token| token.kind == Kind::Text);
         let start = self.peek().map_or(0, |token| token.span.start);
-        let is_empty = |token: Token| lex::unquote(self.slice(token.span)).as_deref() == Some("");
-        let name = if quoted.is_some_and(is_empty) {
-            // A label that no series has: Prometheus takes it here, if nowhere else.
-            self.advance();
-            String::new()
-        } else {
-            self.label_name()?
+        let name = match quoted {
+            // A name in quotes may be any text here, also one that no label has.
+            Some(token) => {
+                self.advance();
+                lex::unquote_lossy(self.slice(token.span))
+            }
+            None => self.label_name()?,
         };
         let operator = self.peek().map_or("", |token| self.slice(token.span));
         let (name, operator, value) = match operator {
@@ -159,6 +159,7 @@ impl Parser<'_> {
                 }
                 self.shifted(&mut node, "@")?;
             } else if self.take_word("anchored") || self.take_word("smoothed") {
+                self.uses(Feature::ExtendedRangeSelectors, self.at - 1);
                 match node.expr {
                     Expr::Instant(_) | Expr::Range(_) => node.span.end = self.end(),
                     _ => return Err(self.error(self.end(), "only selectors take this modifier")),
@@ -212,67 +213,20 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// The duration of `offset`; Prometheus 3 also takes an expression in parentheses.
-    fn shift(&mut self) -> Result<(), ParseError> {
-        if !self.take_sign("-") {
-            self.take_sign("+");
-        }
-        let call = ["step", "range", "min", "max"]
-            .iter()
-            .any(|word| self.is_word(0, word));
-        if call {
-            self.knows_query = true;
-            self.advance();
-        }
-        if !call && !self.is_sign(0, "(") {
-            return self.seconds();
-        }
-        self.expect_sign("(")?;
-        if !call && self.is_sign(0, ")") {
-            return Err(self.unexpected("a duration"));
-        }
-        let mut open = 1_usize;
-        while open > 0 {
-            if self.take_sign("(") {
-                open += 1;
-            } else if self.take_sign(")") {
-                open -= 1;
-            } else {
-                self.duration_token()?;
-            }
-        }
-        Ok(())
-    }
-
     /// `[5m]` makes a range, `[1h:5m]` and `[1h:]` a subquery.
     fn bracketed(&mut self, node: Node) -> Result<Node, ParseError> {
         let start = self.peek().map_or(0, |token| token.span.start);
         self.advance();
-        let (mut colons, mut before_colon, mut open) = (0_usize, 0_usize, 0_usize);
-        self.plain_length()?;
-        while open > 0 || !self.is_sign(0, "]") {
-            if open == 0 && self.take_sign(":") {
-                colons += 1;
-                self.plain_length()?;
-                continue;
-            }
-            if self.take_sign("(") {
-                open += 1;
-            } else if open > 0 && self.take_sign(")") {
-                open -= 1;
-            } else {
-                self.duration_token()?;
-            }
-            before_colon += usize::from(colons == 0);
-        }
+        self.range()?;
         let inside = self.text.get(start + 1..self.end()).unwrap_or("");
         let range = duration::parse(inside.trim()).ok();
-        self.advance();
-        if before_colon == 0 || colons > 1 {
-            return Err(self.error(start, "expected `[range]` or `[range:step]`"));
+        let is_subquery = self.take_sign(":");
+        if is_subquery && !self.is_sign(0, "]") {
+            self.range()?;
         }
+        self.expect_sign("]")?;
         let from = node.span.start;
-        if colons == 1 {
+        if is_subquery {
             if node.gives != Type::Vector {
                 let message = format!("a subquery of a {}", node.gives);
                 return Err(self.error(start, message));
@@ -296,55 +250,6 @@ impl Parser<'_> {
             Expr::Instant(_) => Err(self.error(start, "`offset` and `@` must follow the range")),
             _ => Err(self.error(start, "a range must follow a selector")),
         }
-    }
-
-    /// A number or duration that is all of a range or step: longer than nothing, and in range.
-    fn plain_length(&self) -> Result<(), ParseError> {
-        let is_negative = self.is_sign(0, "-");
-        let behind_sign = usize::from(is_negative || self.is_sign(0, "+"));
-        let is_all = self.is_sign(behind_sign + 1, "]") || self.is_sign(behind_sign + 1, ":");
-        let Some(token) = self.peek_at(behind_sign).filter(|_| is_all) else {
-            return Ok(());
-        };
-        let text = self.slice(token.span);
-        let seconds = match token.kind {
-            Kind::Duration => duration::parse(text)
-                .map(|length| length.as_secs_f64())
-                .ok(),
-            Kind::Number => text.replace('_', "").parse().ok(),
-            _ => None,
-        };
-        if is_negative || seconds.is_some_and(|length| !(length > 0.0 && length <= MAX_SECONDS)) {
-            return Err(self.unexpected("a length of time"));
-        }
-        Ok(())
-    }
-
-    /// One token of a duration; Prometheus 3 calculates with them.
-    fn duration_token(&mut self) -> Result<(), ParseError> {
-        let Some(token) = self.peek() else {
-            return Err(self.unexpected("a duration"));
-        };
-        let text = self.slice(token.span);
-        let known = match token.kind {
-            Kind::Number | Kind::Duration => true,
-            Kind::Sign => matches!(text, "+" | "-" | "*" | "/" | "%" | "^" | ","),
-            Kind::Name => {
-                self.knows_query = true;
-                matches!(text, "step" | "range" | "min" | "max")
-            }
-            Kind::Text => false,
-        };
-        if !known {
-            return Err(self.unexpected("a duration"));
-        }
-        let is_operator = token.kind == Kind::Sign;
-        self.advance();
-        // What it calculates with must follow.
-        if is_operator && ["]", ")", ":"].iter().any(|end| self.is_sign(0, end)) {
-            return Err(self.unexpected("a duration"));
-        }
-        Ok(())
     }
 }
 

@@ -270,7 +270,7 @@ impl<'t> Evaluation<'t> {
             }
             Function::SampleValue => {
                 let sample = prometheus::sample(args.first())?;
-                Ok(Value::interface(Value::Float(sample.value)))
+                Ok(Value::interface(sample.value.clone()))
             }
             Function::StrValue => {
                 let sample = prometheus::sample(args.first())?;

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::builtins::{Fault, error};
 use super::print::Printer;
@@ -90,6 +91,7 @@ fn identical(a: &Value, b: &Value) -> Compared {
     match (a, b) {
         (Value::Sample(Some(a)), Value::Sample(Some(b))) => Ok(Rc::ptr_eq(a, b)),
         (Value::TimePointer(a), Value::TimePointer(b)) => Ok(Rc::ptr_eq(a, b)),
+        (Value::Histogram(a), Value::Histogram(b)) => Ok(Arc::ptr_eq(a, b)),
         (Value::DurationPointer(a), Value::DurationPointer(b)) => Ok(Rc::ptr_eq(a, b)),
         (Value::Time(a), Value::Time(b)) => Ok(a == b),
         (_, Value::Labels(_) | Value::Args(_) | Value::Vector(_) | Value::Alert(_)) => error(

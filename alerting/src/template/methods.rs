@@ -14,6 +14,8 @@ pub(super) enum Method {
     Duration(i64, &'static str),
     /// One of Alertmanager's types.
     Notified(Value, &'static str),
+    /// `String` of a histogram.
+    Histogram(String),
     /// A text that is known already.
     Text(fn(i64) -> String, i64),
 }
@@ -87,6 +89,9 @@ pub(super) fn find(value: &Value, name: &str) -> Option<(Method, &'static [Param
         Value::DurationPointer(nanos) => {
             among(&DURATION).map(|(name, params)| (Method::Duration(**nanos, name), *params))
         }
+        Value::Histogram(histogram) if name == "String" => {
+            Some((Method::Histogram(histogram.to_string()), &[]))
+        }
         Value::Int(month, IntType::Month) if name == "String" => {
             Some((Method::Text(time::month_text, *month), &[]))
         }
@@ -117,6 +122,7 @@ impl Method {
             Self::Time(time, name) => call_time(*time, name, args),
             Self::Duration(nanos, name) => call_duration(*nanos, name, args),
             Self::Notified(value, name) => notified::call(value, name, args),
+            Self::Histogram(text) => Ok(Value::str(text.as_str())),
             Self::Text(text, of) => Ok(Value::str(text(*of))),
         }
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use self::functions::Dialect;
 use crate::labels::Labels;
+use crate::query::SampleValue;
 use crate::timestamp::Timestamp;
 
 mod alertmanager;
@@ -90,7 +91,7 @@ pub struct ParseError {
 }
 
 /// What a template is expanded with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Data<'a> {
     /// The name of the alerting rule, which stands in error texts.
     pub alert: &'a str,
@@ -101,13 +102,13 @@ pub struct Data<'a> {
     /// `$externalURL`, and what `externalURL` and `pathPrefix` are taken from.
     pub external_url: &'a str,
     /// `$value`.
-    pub value: f64,
+    pub value: SampleValue,
     /// The evaluation's tick: `now`.
     pub at: Timestamp,
 }
 
 /// What a `query` in a template got: samples in the order of the answer, or the error's text.
-pub type Answer = Result<Vec<(Labels, f64)>, String>;
+pub type Answer = Result<Vec<(Labels, SampleValue)>, String>;
 
 /// Looks an answer up; `None` where the expression has not been asked yet.
 pub type AnswerFn<'a> = dyn Fn(&str) -> Option<Answer> + 'a;
@@ -215,7 +216,7 @@ impl Template {
             labels: data.labels.clone(),
             external_labels: data.external_labels.clone(),
             external_url: Rc::from(data.external_url.as_bytes()),
-            value: data.value,
+            value: value::Value::of(data.value.clone()),
         }));
         let name = data.template_name();
         let world = eval::World {
@@ -241,6 +242,11 @@ impl Data<'_> {
     fn template_name(&self) -> String {
         format!("__alert_{}", self.alert)
     }
+}
+
+/// A float as Go prints it with `%g` and `%v`.
+pub(crate) fn shortest_float(value: f64) -> String {
+    float::format(value, 'g', None)
 }
 
 /// What stands in place of a label's or annotation's value whose template failed

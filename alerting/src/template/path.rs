@@ -95,10 +95,17 @@ impl<'t> Evaluation<'t> {
                 "Labels" => Some(Value::Labels(alert.labels.clone())),
                 "ExternalLabels" => Some(Value::Labels(alert.external_labels.clone())),
                 "ExternalURL" => Some(Value::Str(alert.external_url.clone())),
-                "Value" => Some(Value::interface(Value::Float(alert.value))),
+                "Value" => Some(Value::interface(alert.value.clone())),
                 _ => None,
             }
             .map(|value| (value, "has arguments but cannot be invoked as function")),
+            // The others the server's API does not tell.
+            Value::Histogram(histogram) => match name {
+                "Count" => Some(Value::Float(histogram.count)),
+                "Sum" => Some(Value::Float(histogram.sum)),
+                _ => None,
+            }
+            .map(as_field),
             Value::Kv(kv) => Some((
                 Value::str(kv.get(name).map_or("", String::as_str)),
                 "is not a method but has arguments",
@@ -113,7 +120,7 @@ impl<'t> Evaluation<'t> {
             .map(as_field),
             Value::Sample(Some(sample)) => match name {
                 "Labels" => Some(Value::Labels(sample.labels.clone())),
-                "Value" => Some(Value::interface(Value::Float(sample.value))),
+                "Value" => Some(Value::interface(sample.value.clone())),
                 _ => None,
             }
             .map(|value| (value, "has arguments but cannot be invoked as function")),

@@ -218,7 +218,7 @@ impl Printer {
                 value,
                 &[
                     ("Labels", Value::Labels(sample.labels.clone())),
-                    ("Value", Value::interface(Value::Float(sample.value))),
+                    ("Value", Value::interface(sample.value.clone())),
                 ],
                 verb,
                 depth,
@@ -247,7 +247,7 @@ impl Printer {
                         Value::Labels(alert.external_labels.clone()),
                     ),
                     ("ExternalURL", Value::Str(alert.external_url.clone())),
-                    ("Value", Value::interface(Value::Float(alert.value))),
+                    ("Value", Value::interface(alert.value.clone())),
                 ],
                 verb,
                 depth,
@@ -318,6 +318,7 @@ impl Printer {
                 self.fields(value, &fields, verb, depth);
             }
             Value::Sample(_)
+            | Value::Histogram(_)
             | Value::TimePointer(_)
             | Value::NoLocation
             | Value::DurationPointer(_)

@@ -19,7 +19,10 @@ pub(super) fn query(expr: &str, answer: Option<Answer>) -> Returned {
         Some(Ok(samples)) => Ok(Value::Vector(Vector::new(
             samples
                 .into_iter()
-                .map(|(labels, value)| Rc::new(Sample { labels, value }))
+                .map(|(labels, value)| {
+                    let value = Value::of(value);
+                    Rc::new(Sample { labels, value })
+                })
                 .collect(),
         ))),
     }

@@ -3,10 +3,13 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::notified::{self, Kv, Notified, NotifiedAlert};
 use super::time::{self, Time};
+use crate::histogram::Histogram;
 use crate::labels::Labels;
+use crate::query::SampleValue;
 
 /// A value with its Go type. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -20,6 +23,8 @@ pub(super) enum Value {
     /// `uint8`, a string's byte.
     Byte(u8),
     Float(f64),
+    /// `*histogram.FloatHistogram`.
+    Histogram(Arc<Histogram>),
     Complex(f64, f64),
     /// `string`: any bytes.
     Str(Rc<[u8]>),
@@ -80,7 +85,7 @@ pub(super) enum IntType {
 #[derive(Debug)]
 pub(super) struct Sample {
     pub(super) labels: Labels,
-    pub(super) value: f64,
+    pub(super) value: Value,
 }
 
 /// What `args` makes.
@@ -105,7 +110,7 @@ pub(super) struct Alert {
     pub(super) labels: Labels,
     pub(super) external_labels: Labels,
     pub(super) external_url: Rc<[u8]>,
-    pub(super) value: f64,
+    pub(super) value: Value,
 }
 
 /// Go's `reflect.Kind`, as far as it matters.
@@ -169,6 +174,14 @@ impl Vector {
 }
 
 impl Value {
+    /// A sample's value.
+    pub(super) fn of(value: SampleValue) -> Self {
+        match value {
+            SampleValue::Float(value) => Self::Float(value),
+            SampleValue::Histogram(histogram) => Self::Histogram(histogram),
+        }
+    }
+
     pub(super) fn str(text: impl Into<Vec<u8>>) -> Self {
         Self::Str(Rc::from(text.into()))
     }
@@ -206,6 +219,7 @@ impl Value {
             Self::Labels(_) | Self::Args(_) | Self::Kv(_) => Kind::Map,
             Self::Vector(_) | Self::Alerts(_) | Self::Pairs(_) | Self::Strings(_) => Kind::Slice,
             Self::Sample(_)
+            | Self::Histogram(_)
             | Self::TimePointer(_)
             | Self::DurationPointer(_)
             | Self::NoLocation
@@ -227,6 +241,7 @@ impl Value {
             Self::Int(_, int) => int.name(),
             Self::Byte(_) => "uint8",
             Self::Float(_) => "float64",
+            Self::Histogram(_) => "*histogram.FloatHistogram",
             Self::Complex(..) => "complex128",
             Self::Str(_) => "string",
             Self::Html(_) => "template.HTML",
@@ -279,6 +294,7 @@ impl Value {
             Self::Pairs(pairs) => !pairs.is_empty(),
             Self::Strings(strings) => !strings.is_empty(),
             Self::SampleStruct(_)
+            | Self::Histogram(_)
             | Self::Alert(_)
             | Self::Notified(_)
             | Self::NotifiedAlert(_)
@@ -305,6 +321,7 @@ impl Value {
             Self::DurationPointer(value) => Some(time::duration_text(**value)),
             Self::Int(value, IntType::Month) => Some(time::month_text(*value)),
             Self::Int(value, IntType::Weekday) => Some(time::weekday_text(*value)),
+            Self::Histogram(histogram) => Some(histogram.to_string()),
             Self::Time(time) => Some(time.to_string()),
             Self::TimePointer(time) => Some(time.to_string()),
             Self::Kv(kv) => Some(notified::shown(&notified::pairs(kv))),

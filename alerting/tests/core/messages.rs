@@ -289,10 +289,7 @@ fn details(config: &Config, notification: &Notification, nodes: &[(&str, &[f64])
             }
         })
         .collect();
-    let answer = Answer {
-        result_type: ResultType::Matrix,
-        series,
-    };
+    let answer = Answer::new(ResultType::Matrix, series);
     for ask in &asks {
         details.answer(ask, &answer, notification, config);
     }

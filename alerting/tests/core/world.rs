@@ -76,16 +76,13 @@ fn answer(world: &BTreeMap<Timestamp, char>, ask: &Ask) -> Result<Answer, QueryF
             _ => {}
         }
     }
-    Ok(Answer {
-        result_type: match ask.at {
-            At::Instant(_) => ResultType::Vector,
-            At::Range { .. } => ResultType::Matrix,
-        },
-        series: samples
-            .into_iter()
-            .map(|(labels, samples)| Series { labels, samples })
-            .collect(),
-    })
+    let result_type = match ask.at {
+        At::Instant(_) => ResultType::Vector,
+        At::Range { .. } => ResultType::Matrix,
+    };
+    let series = samples.into_iter();
+    let series = series.map(|(labels, samples)| Series { labels, samples });
+    Ok(Answer::new(result_type, series.collect()))
 }
 
 pub(crate) fn evaluate(

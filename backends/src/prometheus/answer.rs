@@ -14,6 +14,7 @@
 //! a range answered so is refused, and asked one by one.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use alerting::labels::Labels;
 use alerting::query::{Answer, Ask, At, QueryFailure, ResultType, Sample, Series};
@@ -23,7 +24,7 @@ use serde::Deserialize;
 
 use super::failure::Failure;
 use super::refusal::{self, ErrorBody};
-use super::series::{self, Outcome, Shape};
+use super::series::{self, Found, Outcome, Shape};
 use crate::line::one_line;
 
 /// The most characters of what a server or the JSON parser says.
@@ -170,26 +171,20 @@ fn typed(data: Data<'_>, ask: &Ask, secrets: &[String]) -> Result<Answer, Failur
     let kind = data.result_type.as_ref();
     let instant = matches!(ask.at, At::Instant(_));
     match (kind, data.result) {
-        ("vector", Outcome::Series(all)) if instant => Ok(Answer {
-            result_type: ResultType::Vector,
-            series: shaped(all, Shape::One)?,
-        }),
-        ("matrix", Outcome::Series(all)) if !instant => Ok(Answer {
-            result_type: ResultType::Matrix,
-            series: shaped(all, Shape::Many)?,
-        }),
+        ("vector", Outcome::Series(all)) if instant => shaped(all, Shape::One, ResultType::Vector),
+        ("matrix", Outcome::Series(all)) if !instant => {
+            shaped(all, Shape::Many, ResultType::Matrix)
+        }
         ("scalar", Outcome::Pair(at, text)) if instant => {
             let value = series::value(&text).ok_or_else(|| {
                 let text = one_line(&text, secrets, 40);
                 Failure::passing(format!("the answer is not readable: the scalar {text:?}"))
             })?;
-            Ok(Answer {
-                result_type: ResultType::Scalar,
-                series: vec![Series {
-                    labels: Labels::default(),
-                    samples: vec![Sample { at, value }],
-                }],
-            })
+            let series = Series {
+                labels: Labels::default(),
+                samples: vec![Sample { at, value }],
+            };
+            Ok(Answer::new(ResultType::Scalar, vec![series]))
         }
         ("matrix" | "string", _) if instant => Err(Failure::refused(format!(
             "the expression's value is a {kind}: an alert needs an instant vector or a scalar"
@@ -201,14 +196,24 @@ fn typed(data: Data<'_>, ask: &Ask, secrets: &[String]) -> Result<Answer, Failur
     }
 }
 
-/// The series, if all of them are written as `shape`.
-fn shaped(all: Vec<(Shape, Series)>, shape: Shape) -> Result<Vec<Series>, Failure> {
-    if all.iter().any(|(found, _)| *found != shape) {
+/// The answer, if all series are written as `shape`.
+fn shaped(all: Vec<Found>, shape: Shape, result_type: ResultType) -> Result<Answer, Failure> {
+    if all.iter().any(|found| found.shape != shape) {
         return Err(Failure::lasting(
             "the answer is not readable: its series are not of its resultType",
         ));
     }
-    Ok(all.into_iter().map(|(_, series)| series).collect())
+    let mut answer = Answer::new(result_type, Vec::with_capacity(all.len()));
+    for found in all {
+        if !found.histograms.is_empty() {
+            let histograms = found.histograms.into_iter();
+            let histograms = histograms.map(|(at, histogram)| (at, Arc::new(histogram)));
+            let of_series = answer.histograms.entry(found.series.labels.clone());
+            of_series.or_default().extend(histograms);
+        }
+        answer.series.push(found.series);
+    }
+    Ok(answer)
 }
 
 /// Fails if a sample is of a moment that was not asked for.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use alerting::histogram::{Bucket, Histogram};
 use alerting::labels::Labels;
 use alerting::query::{Sample, Series};
 use alerting::timestamp::Timestamp;
@@ -15,9 +16,18 @@ use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// A vector or a matrix.
-    Series(Vec<(Shape, Series)>),
+    Series(Vec<Found>),
     /// A scalar or a string.
     Pair(Timestamp, String),
+}
+
+/// A series as it was written.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) shape: Shape,
+    pub(super) series: Series,
+    /// What its samples are that are no floats, in the order of time.
+    pub(super) histograms: Vec<(Timestamp, Histogram)>,
 }
 
 /// How a series' samples were written.
@@ -53,7 +63,7 @@ impl<'de> Visitor<'de> for OutcomeVisitor {
         let mut all = Vec::new();
         while let Some(element) = elements.next_element()? {
             match element {
-                Element::Series(shape, series) => all.push((shape, series)),
+                Element::Series(found) => all.push(*found),
                 Element::Time(at) if all.is_empty() => {
                     let value = elements
                         .next_element()?
@@ -69,7 +79,7 @@ impl<'de> Visitor<'de> for OutcomeVisitor {
 
 /// What `result` is a list of.
 enum Element {
-    Series(Shape, Series),
+    Series(Box<Found>),
     Time(Timestamp),
 }
 
@@ -104,12 +114,17 @@ impl<'de> Visitor<'de> for ElementVisitor {
         let mut labels: Option<Labels> = None;
         let mut one: Option<Sample> = None;
         let mut floats: Option<Vec<Sample>> = None;
-        let mut histograms: Option<Vec<Sample>> = None;
+        let mut others: Option<Vec<Sample>> = None;
+        let mut histograms: Vec<(Timestamp, Histogram)> = Vec::new();
         while let Some(key) = map.next_key()? {
             match key {
                 Key::Metric => set(&mut labels, map.next_value()?)?,
                 Key::Value => set(&mut one, map.next_value::<Float>()?.0)?,
-                Key::Histogram => set(&mut one, map.next_value::<Histogram>()?.0)?,
+                Key::Histogram => {
+                    let point: Point = map.next_value()?;
+                    set(&mut one, point.sample())?;
+                    histograms.push((point.at, point.histogram));
+                }
                 Key::Values => {
                     let points: Vec<Float> = map.next_value()?;
                     set(
@@ -118,11 +133,10 @@ impl<'de> Visitor<'de> for ElementVisitor {
                     )?;
                 }
                 Key::Histograms => {
-                    let points: Vec<Histogram> = map.next_value()?;
-                    set(
-                        &mut histograms,
-                        points.into_iter().map(|point| point.0).collect(),
-                    )?;
+                    let points: Vec<Point> = map.next_value()?;
+                    set(&mut others, points.iter().map(Point::sample).collect())?;
+                    let points = points.into_iter();
+                    histograms.extend(points.map(|point| (point.at, point.histogram)));
                 }
                 Key::Other => {
                     map.next_value::<IgnoredAny>()?;
@@ -130,10 +144,10 @@ impl<'de> Visitor<'de> for ElementVisitor {
             }
         }
         let labels = labels.ok_or_else(|| de::Error::missing_field("metric"))?;
-        let (shape, samples) = match (one, floats, histograms) {
+        let (shape, samples) = match (one, floats, others) {
             (Some(sample), None, None) => (Shape::One, vec![sample]),
             (None, Some(samples), None) | (None, None, Some(samples)) => (Shape::Many, samples),
-            (None, Some(floats), Some(histograms)) => (Shape::Many, merge(floats, histograms)),
+            (None, Some(floats), Some(others)) => (Shape::Many, merge(floats, others)),
             (None, None, None) => return Err(de::Error::custom("a series without samples")),
             (Some(_), _, _) => {
                 return Err(de::Error::custom(
@@ -149,7 +163,11 @@ impl<'de> Visitor<'de> for ElementVisitor {
                 "samples that are doubled or out of order",
             ));
         }
-        Ok(Element::Series(shape, Series { labels, samples }))
+        Ok(Element::Series(Box::new(Found {
+            shape,
+            series: Series { labels, samples },
+            histograms,
+        })))
     }
 }
 
@@ -199,14 +217,60 @@ impl<'de> Deserialize<'de> for Float {
     }
 }
 
-/// `[time, {…}]`: a native histogram, which counts as 0.
-struct Histogram(Sample);
+/// `[time, {…}]`: a native histogram.
+struct Point {
+    at: Timestamp,
+    histogram: Histogram,
+}
 
-impl<'de> Deserialize<'de> for Histogram {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (Time(at), Buckets) = <(Time, Buckets)>::deserialize(deserializer)?;
-        Ok(Self(Sample { at, value: 0.0 }))
+impl Point {
+    /// As a sample it counts as 0.
+    fn sample(&self) -> Sample {
+        Sample {
+            at: self.at,
+            value: 0.0,
+        }
     }
+}
+
+impl<'de> Deserialize<'de> for Point {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (Time(at), written) = <(Time, Written)>::deserialize(deserializer)?;
+        let (Number(count), Number(sum)) = (written.count, written.sum);
+        let buckets = written.buckets.unwrap_or_default().into_iter();
+        let buckets = buckets.map(|(bounds, Number(lower), Number(upper), Number(count))| {
+            // `MarshalHistogram` in Prometheus's `util/jsonutil`.
+            let (has_lower, has_upper) = match bounds {
+                0 => (false, true),
+                1 => (true, false),
+                2 => (false, false),
+                3 => (true, true),
+                _ => return Err(de::Error::custom("a bucket with unknown bounds")),
+            };
+            Ok(Bucket {
+                has_lower,
+                has_upper,
+                lower,
+                upper,
+                count,
+            })
+        });
+        let buckets = buckets.collect::<Result<_, _>>()?;
+        let histogram = Histogram {
+            count,
+            sum,
+            buckets,
+        };
+        Ok(Self { at, histogram })
+    }
+}
+
+/// A native histogram as the API writes it.
+#[derive(Deserialize)]
+struct Written {
+    count: Number,
+    sum: Number,
+    buckets: Option<Vec<(u8, Number, Number, Number)>>,
 }
 
 /// Seconds since the epoch, rounded to milliseconds.
@@ -274,29 +338,5 @@ impl Visitor<'_> for NumberVisitor {
         value(text)
             .map(Number)
             .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
-    }
-}
-
-/// A native histogram, which must at least be an object.
-struct Buckets;
-
-impl<'de> Deserialize<'de> for Buckets {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(BucketsVisitor)
-    }
-}
-
-struct BucketsVisitor;
-
-impl<'de> Visitor<'de> for BucketsVisitor {
-    type Value = Buckets;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a native histogram")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Buckets, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Buckets)
     }
 }

@@ -43,6 +43,10 @@ pub struct Environment {
     pub query_offset: Duration,
     /// `MAX_CATCH_UP`: how far back missed ticks are made up for.
     pub max_catch_up: Duration,
+    /// `RESOLVE_VANISHED`: whether alerts resolve as soon as their series vanish.
+    pub resolve_vanished: bool,
+    /// `LIMIT_WIPES_STATE`: whether a rule that exceeds its group's `limit` forgets its alerts.
+    pub limit_wipes_state: bool,
     /// `LOG_LEVEL`.
     pub log_level: Level,
     /// `AWS_ENDPOINT_URL`: a local stack that stands for all of AWS.
@@ -157,6 +161,12 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
             max_catch_up: self
                 .parsed("MAX_CATCH_UP", prometheus_duration)
                 .unwrap_or(Duration::from_secs(60 * 60)),
+            resolve_vanished: self
+                .one_of("RESOLVE_VANISHED", &[("on", true), ("off", false)])
+                .unwrap_or(false),
+            limit_wipes_state: self
+                .one_of("LIMIT_WIPES_STATE", &[("on", true), ("off", false)])
+                .unwrap_or(false),
             log_level: self
                 .parsed("LOG_LEVEL", |text| {
                     Level::of(text).ok_or_else(|| {
@@ -340,6 +350,8 @@ mod tests {
                 && it.schedule == Duration::from_secs(60)
                 && it.query_offset == Duration::from_secs(60)
                 && it.max_catch_up == Duration::from_secs(3600)
+                && !it.resolve_vanished
+                && !it.limit_wipes_state
                 && it.log_level == Level::Info
                 && it.endpoint_url.is_none()
                 && it.secrets() == ["hunter2", "hunter3"]
@@ -365,6 +377,12 @@ mod tests {
             it.query_offset == Duration::from_secs(90)
         });
         check(&[("QUERY_OFFSET", "0s")], |it| it.query_offset.is_zero());
+        check(&[("RESOLVE_VANISHED", "on")], |it| {
+            it.resolve_vanished && !it.limit_wipes_state
+        });
+        check(&[("LIMIT_WIPES_STATE", "on")], |it| {
+            it.limit_wipes_state && !it.resolve_vanished
+        });
         check(&[("MAX_CATCH_UP", "2h")], |it| {
             it.max_catch_up == Duration::from_secs(7200)
         });

@@ -6,6 +6,7 @@ use alerting::config::{ConfigFiles, Settings};
 use alerting::evaluation::EvaluationOptions;
 use alerting::notify::{Receiver, Route, SnsConfig};
 use alerting::rules::Defaults;
+use alerting::state_machine::Semantics;
 use alerting::timestamp::Timestamp;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::SdkConfig;
@@ -388,6 +389,11 @@ fn settings(environment: &Environment) -> Settings {
         evaluation: EvaluationOptions {
             max_catch_up: environment.max_catch_up,
             schedule: environment.schedule,
+            semantics: Semantics {
+                ask_before_resolve: !environment.resolve_vanished,
+                limit_wipes_state: environment.limit_wipes_state,
+                ..Semantics::default()
+            },
             ..EvaluationOptions::default()
         },
         grafana: environment.grafana.clone(),

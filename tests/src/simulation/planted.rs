@@ -231,20 +231,15 @@ fn answer(ask: &Ask, has: impl Fn(&str) -> bool) -> Answer {
             value: 1.0,
         })
         .collect();
-    Answer {
-        result_type: match ask.at {
-            At::Instant(_) => ResultType::Vector,
-            At::Range { .. } => ResultType::Matrix,
-        },
-        series: NODES
-            .iter()
-            .filter(|node| has(node))
-            .map(|node| Series {
-                labels: Labels::from_iter([("node", *node)]),
-                samples: samples.clone(),
-            })
-            .collect(),
-    }
+    let result_type = match ask.at {
+        At::Instant(_) => ResultType::Vector,
+        At::Range { .. } => ResultType::Matrix,
+    };
+    let series = NODES.iter().filter(|node| has(node)).map(|node| Series {
+        labels: Labels::from_iter([("node", *node)]),
+        samples: samples.clone(),
+    });
+    Answer::new(result_type, series.collect())
 }
 
 fn change(document: &mut Vec<u8>, by: impl FnOnce(&mut Value)) {

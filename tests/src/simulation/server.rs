@@ -91,16 +91,13 @@ pub(super) fn answer(truth: &Truth, ask: &Ask) -> Response {
             }
         }
     }
-    Response::Answered(Answer {
-        result_type: match ask.at {
-            At::Instant(_) => ResultType::Vector,
-            At::Range { .. } => ResultType::Matrix,
-        },
-        series: series
-            .into_iter()
-            .map(|(labels, samples)| Series { labels, samples })
-            .collect(),
-    })
+    let result_type = match ask.at {
+        At::Instant(_) => ResultType::Vector,
+        At::Range { .. } => ResultType::Matrix,
+    };
+    let series = series.into_iter();
+    let series = series.map(|(labels, samples)| Series { labels, samples });
+    Response::Answered(Answer::new(result_type, series.collect()))
 }
 
 /// The nodes by number, with the labels of their series.

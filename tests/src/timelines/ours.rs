@@ -119,9 +119,9 @@ impl Prefetched {
             return None;
         };
         let key = (ask.expr.clone(), at);
-        self.known.contains(&key).then(|| Answer {
-            result_type: ResultType::Vector,
-            series: self.vectors.get(&key).cloned().unwrap_or_default(),
+        self.known.contains(&key).then(|| {
+            let series = self.vectors.get(&key).cloned().unwrap_or_default();
+            Answer::new(ResultType::Vector, series)
         })
     }
 }

@@ -156,3 +156,132 @@ pub(crate) async fn send_at(url: &str, at: Timestamp, samples: &[NamedSample<'_>
     }
     post(url, &request).await
 }
+
+/// Sends what was taken at several moments, of the same series each time, oldest first: it is all
+/// there at once.
+pub(crate) async fn send_all(url: &str, taken: &[(Timestamp, Vec<NamedSample<'_>>)]) -> Result<()> {
+    let Some((_, first)) = taken.first() else {
+        return Ok(());
+    };
+    let mut request = Vec::new();
+    for (index, (name, labels, _)) in first.iter().enumerate() {
+        let mut labels = labels.to_vec();
+        labels.push(("__name__", *name));
+        labels.sort_unstable();
+        let values = taken.iter().map(|(at, samples)| (*at, samples[index].2));
+        let samples = values.map(|(at, value)| (at, value.to_bits()));
+        field(&mut request, 1, &series(labels.into_iter(), samples));
+    }
+    post(url, &request).await
+}
+
+/// A native histogram of floats. Bucket counts begin at an index, and follow each other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NativeHistogram {
+    pub(crate) schema: i32,
+    pub(crate) count: f64,
+    pub(crate) sum: f64,
+    /// The threshold and the count.
+    pub(crate) zero: (f64, f64),
+    pub(crate) negative: (i32, &'static [f64]),
+    pub(crate) positive: (i32, &'static [f64]),
+    /// The bounds of schema -53.
+    pub(crate) custom: &'static [f64],
+}
+
+impl NativeHistogram {
+    /// As promtool's tests write it.
+    pub(crate) fn in_promtool(&self) -> String {
+        let list = |numbers: &[f64]| {
+            let numbers: Vec<String> = numbers.iter().map(f64::to_string).collect();
+            format!("[{}]", numbers.join(" "))
+        };
+        let mut fields = vec![
+            format!("schema:{}", self.schema),
+            format!("count:{}", self.count),
+            format!("sum:{}", self.sum),
+        ];
+        if self.zero.1 > 0.0 {
+            fields.push(format!("z_bucket:{}", self.zero.1));
+            fields.push(format!("z_bucket_w:{}", self.zero.0));
+        }
+        for (offset, buckets, (first, counts)) in [
+            ("offset", "buckets", self.positive),
+            ("n_offset", "n_buckets", self.negative),
+        ] {
+            if !counts.is_empty() {
+                fields.push(format!("{offset}:{first}"));
+                fields.push(format!("{buckets}:{}", list(counts)));
+            }
+        }
+        if !self.custom.is_empty() {
+            fields.push(format!("custom_values:{}", list(self.custom)));
+        }
+        format!("{{{{{}}}}}", fields.join(" "))
+    }
+
+    /// `Histogram` of `prompb/types.proto`.
+    fn message(&self, at: Timestamp) -> Vec<u8> {
+        let mut message = Vec::new();
+        let double = |message: &mut Vec<u8>, number: u8, value: f64| {
+            message.push(number << 3 | 1);
+            message.extend(value.to_bits().to_le_bytes());
+        };
+        double(&mut message, 2, self.count);
+        double(&mut message, 3, self.sum);
+        message.push(4 << 3);
+        varint(&mut message, zigzag(self.schema));
+        double(&mut message, 5, self.zero.0);
+        double(&mut message, 7, self.zero.1);
+        for (spans, counts, (offset, buckets)) in [(8, 10, self.negative), (11, 13, self.positive)]
+        {
+            if buckets.is_empty() {
+                continue;
+            }
+            let mut span = vec![1 << 3];
+            varint(&mut span, zigzag(offset));
+            span.push(2 << 3);
+            varint(&mut span, buckets.len() as u64);
+            field(&mut message, spans, &span);
+            field(&mut message, counts, &packed(buckets));
+        }
+        message.push(15 << 3);
+        varint(
+            &mut message,
+            u64::try_from(at.as_millis()).expect("after 1970"),
+        );
+        if !self.custom.is_empty() {
+            // Field 16, whose key no longer fits one byte.
+            let bounds = packed(self.custom);
+            varint(&mut message, 16 << 3 | 2);
+            varint(&mut message, bounds.len() as u64);
+            message.extend(bounds);
+        }
+        message
+    }
+}
+
+fn zigzag(number: i32) -> u64 {
+    u64::from(((number << 1) ^ (number >> 31)).cast_unsigned())
+}
+
+fn packed(numbers: &[f64]) -> Vec<u8> {
+    numbers
+        .iter()
+        .flat_map(|number| number.to_bits().to_le_bytes())
+        .collect()
+}
+
+/// Sends one native histogram; labels sorted by name.
+pub(crate) async fn send_histogram(
+    url: &str,
+    at: Timestamp,
+    labels: &[(&str, &str)],
+    histogram: &NativeHistogram,
+) -> Result<()> {
+    let mut message = series(labels.iter().copied(), []);
+    field(&mut message, 4, &histogram.message(at));
+    let mut request = Vec::new();
+    field(&mut request, 1, &message);
+    post(url, &request).await
+}

@@ -91,7 +91,9 @@ fn peer_shape(expr: &peer::Expr) -> String {
 fn trees_are_those_of_another_parser() {
     let mut compared = 0;
     for expr in expressions() {
-        let (node, _) = parse(expr).unwrap_or_else(|why| panic!("{expr}: {why}"));
+        let node = parse(expr)
+            .unwrap_or_else(|why| panic!("{expr}: {why}"))
+            .node;
         let peer = peer::parse(expr).unwrap_or_else(|why| panic!("{expr}: {why}"));
         assert_eq!(shape(expr, &node), peer_shape(&peer), "{expr}");
         compared += 1;

@@ -1,4 +1,5 @@
-//! Functions that a server knows only where it is told to, or no longer.
+//! Functions, and other parts of the language, that a server knows only where it is told to, or no
+//! longer.
 
 use super::{Report, Rule};
 use crate::promql::tree::Expr;
@@ -6,13 +7,19 @@ use crate::promql::tree::Expr;
 const NAME: &str = "promql/experimental";
 
 /// Behind `--enable-feature=promql-experimental-functions` in Prometheus 3 (`promql/parser`).
-const FUNCTIONS: [&str; 10] = [
+const FUNCTIONS: [&str; 16] = [
     "double_exponential_smoothing",
+    "end",
     "first_over_time",
+    "histogram_quantiles",
     "info",
+    "integral",
     "mad_over_time",
+    "range",
     "sort_by_label",
     "sort_by_label_desc",
+    "start",
+    "step",
     "ts_of_first_over_time",
     "ts_of_last_over_time",
     "ts_of_max_over_time",
@@ -22,10 +29,13 @@ const AGGREGATIONS: [&str; 2] = ["limitk", "limit_ratio"];
 
 pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
     let Some(root) = rule.expr.root() else { return };
-    if let Some(at) = rule.expr.calculated_duration() {
-        let message = "calculating a duration is experimental: a server refuses it unless it is \
-                       started with --enable-feature=promql-duration-expr";
-        report.warn(rule.at_expr(at), NAME, message);
+    let mut told: Vec<&str> = Vec::new();
+    for (at, feature) in rule.expr.features() {
+        let flag = feature.flag();
+        if !told.contains(&flag) {
+            told.push(flag);
+            report.warn(rule.at_expr(*at), NAME, behind(&feature.to_string(), flag));
+        }
     }
     root.walk(&mut |node| {
         let at = node.span.start;
@@ -57,8 +67,12 @@ pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
 }
 
 fn of(name: &str) -> String {
+    behind(&format!("`{name}`"), "promql-experimental-functions")
+}
+
+fn behind(what: &str, flag: &str) -> String {
     format!(
-        "`{name}` is experimental: a server refuses it unless it is started with \
-         --enable-feature=promql-experimental-functions"
+        "{what} is experimental: a server refuses it unless it is started with \
+         --enable-feature={flag}"
     )
 }

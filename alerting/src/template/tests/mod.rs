@@ -43,9 +43,9 @@ fn external_labels() -> Labels {
 
 /// The samples that the oracle's `query` gives.
 fn answer(expr: &str) -> Option<Answer> {
-    let sample = |pairs: &[(&str, &str)], value| {
+    let sample = |pairs: &[(&str, &str)], value: f64| {
         let labels = pairs.iter().copied().collect::<Labels>();
-        (labels, value)
+        (labels, value.into())
     };
     Some(match expr {
         "up" => Ok(vec![
@@ -71,7 +71,7 @@ fn expand(template: &str, value: f64) -> Result<Result<String, Stop>, super::Par
         labels: &labels,
         external_labels: &external_labels,
         external_url: "http://localhost:9090/prom",
-        value,
+        value: value.into(),
         at: Timestamp::from_millis(1_435_065_584_128),
     };
     Template::parse(template).map(|template| template.expand(&data, &answer))
@@ -137,7 +137,7 @@ fn gives_what_go_gives() {
 fn promtool_answer(expr: &str) -> Option<Answer> {
     let one = |pairs: &[(&str, &str)], value: f64| {
         let labels = pairs.iter().copied().collect::<Labels>();
-        Ok(vec![(labels, value)])
+        Ok(vec![(labels, value.into())])
     };
     Some(match expr {
         "vector(5)" => one(&[], 5.0),
@@ -162,7 +162,7 @@ fn gives_what_promtool_gives() {
             labels: &labels,
             external_labels: &external_labels,
             external_url: "http://localhost:9090/prom",
-            value: value.parse().expect("a float"),
+            value: value.parse::<f64>().expect("a float").into(),
             at: Timestamp::from_millis(0),
         };
         let template = Template::parse(&case.template).expect("a template");
@@ -267,7 +267,7 @@ fn asks_for_what_it_lacks() {
         labels: &labels,
         external_labels: &labels,
         external_url: "",
-        value: 1.0,
+        value: 1.0.into(),
         at: Timestamp::from_millis(0),
     };
     let template =

@@ -57,7 +57,7 @@ fn samples_of_every_kind() {
         Some(&[(NOW, "-0")]),
     );
     check(
-        r#""histogram":[1700000000,{"count":"3","buckets":[[0,"1"]]}]"#,
+        r#""histogram":[1700000000,{"count":"3","sum":"1","buckets":[[0,"1","2","3"]],"x":[{}]}]"#,
         Some(&[(NOW, "0")]),
     );
     for wrong in [
@@ -74,11 +74,16 @@ fn samples_of_every_kind() {
         r#""value":[9223372036854775808,"1"]"#,
         r#""value":[-9223372036854775808,"1"]"#,
         r#""value":[1700000000,"1"],"value":[1700000000,"1"]"#,
-        r#""value":[1700000000,"1"],"histogram":[1700000000,{}]"#,
+        r#""value":[1700000000,"1"],"histogram":[1700000000,{"count":"1","sum":"2"}]"#,
         r#""value":[1700000000,"1"],"values":[]"#,
         r#""values":[[1700000000,"1"]]"#,
         r#""histogram":[1700000000,"1"]"#,
         r#""histogram":[1700000000,null]"#,
+        r#""histogram":[1700000000,{}]"#,
+        r#""histogram":[1700000000,{"count":"3","sum":1}]"#,
+        r#""histogram":[1700000000,{"count":"3","sum":"1","buckets":[[0,"1"]]}]"#,
+        r#""histogram":[1700000000,{"count":"3","sum":"1","buckets":[[4,"1","2","3"]]}]"#,
+        r#""histogram":[1700000000,{"count":"3","sum":"1"}],"histograms":[]"#,
         r#""metric":{},"value":[1700000000,"1"]"#,
         r#""value":[1700000000.001,"1"]"#,
         r#""value":[1700000001,"1"]"#,
@@ -99,7 +104,7 @@ fn samples_of_a_range() {
         Some(&[(NOW - 60_000, "1"), (NOW - 15_000, "2"), (NOW, "3")]),
     );
     check(
-        r#""histograms":[[1699999940,{}],[1699999985,{}]],"values":[[1699999955,"5"],[1700000000,"6"]]"#,
+        r#""histograms":[[1699999940,{"count":"1","sum":"2"}],[1699999985,{"count":"1","sum":"2"}]],"values":[[1699999955,"5"],[1700000000,"6"]]"#,
         Some(&[
             (NOW - 60_000, "0"),
             (NOW - 45_000, "5"),
@@ -108,7 +113,7 @@ fn samples_of_a_range() {
         ]),
     );
     check(
-        r#""histograms":[[1699999940,{}]]"#,
+        r#""histograms":[[1699999940,{"count":"1","sum":"2"}]]"#,
         Some(&[(NOW - 60_000, "0")]),
     );
     for wrong in [
@@ -116,8 +121,8 @@ fn samples_of_a_range() {
         r#""values":[],"histograms":[]"#,
         r#""values":[[1699999985,"2"],[1699999940,"1"]]"#,
         r#""values":[[1699999940,"1"],[1699999940,"1"]]"#,
-        r#""values":[[1699999940,"1"]],"histograms":[[1699999940,{}]]"#,
-        r#""values":[[1699999955,"1"],[1699999970,"1"]],"histograms":[[1699999985,{}],[1699999940,{}]]"#,
+        r#""values":[[1699999940,"1"]],"histograms":[[1699999940,{"count":"1","sum":"2"}]]"#,
+        r#""values":[[1699999955,"1"],[1699999970,"1"]],"histograms":[[1699999985,{"count":"1","sum":"2"}],[1699999940,{"count":"1","sum":"2"}]]"#,
         r#""value":[1699999940,"1"]"#,
         r#""values":[[1699999941,"1"]]"#,
         r#""values":[[1699999940.001,"1"]]"#,
@@ -358,7 +363,10 @@ fn answered() -> impl Strategy<Value = (Ask, String)> {
 
 /// Writes an answer, with its keys in some order.
 fn write(instant: bool, series: Vec<(Value, Vec<Point>)>, order: [bool; 4]) -> String {
-    let histogram = json!({"count": "1", "sum": "2", "buckets": [[0, "-1", "1", "1"]]});
+    let histogram = json!({
+        "count": "4", "sum": "2",
+        "buckets": [[1, "-2", "-1", "1"], [3, "-1", "1", "1"], [0, "1", "2", "1"], [2, "2", "+Inf", "1"]],
+    });
     let elements = series.into_iter().map(|(labels, points)| {
         let mut fields = vec![("metric", labels)];
         let (floats, histograms): (Vec<_>, Vec<_>) =
