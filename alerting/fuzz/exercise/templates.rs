@@ -66,7 +66,7 @@ fn expanded(
         labels: &labels,
         external_labels: &Labels::from_iter([("cluster", "prod")]),
         external_url: "http://localhost:9090/prom",
-        value,
+        value: value.into(),
         at: Timestamp::from_millis(millis),
     };
     let expanded = template.expand(&data, answers);
@@ -100,7 +100,7 @@ fn answer(query: &str) -> Option<Answer> {
     if query.len() % 3 == 2 {
         return Some(Err("1:1: parse error".to_owned()));
     }
-    let sample = |instance: &str, value| (Labels::from_iter([("instance", instance)]), value);
+    let sample = |instance: &str, value| (Labels::from_iter([("instance", instance)]), f64::into(value));
     Some(Ok(vec![sample("b", 1.5), sample("a", f64::INFINITY)]))
 }
 
