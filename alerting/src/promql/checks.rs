@@ -27,7 +27,10 @@ pub(super) fn binary(
         return Err("`and`, `or` and `unless` need a vector on both sides".to_owned());
     }
     if let Some(matching) = matching {
-        if !vectors {
+        let (MatchLabels::On(names) | MatchLabels::Ignoring(names)) = &matching.labels;
+        let fills = matching.fills_left || matching.fills_right;
+        // Without labels it is passed over.
+        if !vectors && (fills || !names.is_empty()) {
             return Err("`on`, `ignoring` and `fill` need a vector on both sides".to_owned());
         }
         if op.is_set() && matching.group.is_some() {

@@ -4,7 +4,6 @@ use super::features::Feature;
 use super::inputs::{self, Inputs};
 use super::narrow;
 use super::narrowing::Narrowing;
-use super::parse::Parsed;
 use super::provenance::Provenance;
 use super::tree::{Expr, Node, Operator, Type};
 use super::{ParseError, parse};
@@ -17,6 +16,8 @@ pub struct Expression {
     read: Result<Read, ParseError>,
     /// It could be read, and gives what no alert can come from.
     wrong_type: bool,
+    /// What of it a server knows only where it is told to, and the byte that it stands on.
+    features: Vec<(usize, Feature)>,
 }
 
 #[derive(Debug, Clone)]
@@ -24,7 +25,6 @@ struct Read {
     node: Node,
     /// Holds `@ start()`, `@ end()` or the like.
     knows_query: bool,
-    features: Vec<(usize, Feature)>,
     inputs: Option<Inputs>,
 }
 
@@ -41,12 +41,10 @@ impl Expression {
     /// Reads an expression. Text that cannot be read is kept as text.
     pub fn parse(text: &str) -> Self {
         let mut wrong_type = false;
+        let mut features = Vec::new();
         let read = parse::parse(text).and_then(|parsed| {
-            let Parsed {
-                node,
-                knows_query,
-                features,
-            } = parsed;
+            let (node, knows_query) = (parsed.node, parsed.knows_query);
+            features = parsed.features;
             wrong_type = !matches!(node.gives, Type::Scalar | Type::Vector);
             if wrong_type {
                 let message = format!("gives a {}, which no alert can come from", node.gives);
@@ -57,7 +55,6 @@ impl Expression {
             Ok(Read {
                 node,
                 knows_query,
-                features,
                 inputs,
             })
         });
@@ -65,6 +62,7 @@ impl Expression {
             text: text.to_owned(),
             read,
             wrong_type,
+            features,
         }
     }
 
@@ -96,7 +94,7 @@ impl Expression {
 
     /// What of it a server knows only where it is told to, and the byte that it stands on.
     pub(crate) fn features(&self) -> &[(usize, Feature)] {
-        self.read.as_ref().map_or(&[], |read| &read.features)
+        &self.features
     }
 
     /// Whether one range query gives the same as an instant query a tick. Not where the

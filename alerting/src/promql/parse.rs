@@ -193,10 +193,11 @@ impl<'a> Parser<'a> {
             let gives = checks::binary(op, returns_bool, matching.as_ref(), lhs.gives, rhs.gives)
                 .map_err(|message| self.error(token.span.start, message))?;
             let start = lhs.span.start;
+            let vectors = lhs.gives == Type::Vector && rhs.gives == Type::Vector;
             let expr = Expr::Binary {
                 op,
                 returns_bool,
-                matching: matching.unwrap_or_default(),
+                matching: matching.filter(|_| vectors).unwrap_or_default(),
                 lhs: Box::new(lhs),
                 rhs: Box::new(rhs),
             };

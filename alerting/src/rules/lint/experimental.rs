@@ -28,7 +28,6 @@ const FUNCTIONS: [&str; 16] = [
 const AGGREGATIONS: [&str; 2] = ["limitk", "limit_ratio"];
 
 pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
-    let Some(root) = rule.expr.root() else { return };
     let mut told: Vec<&str> = Vec::new();
     for (at, feature) in rule.expr.features() {
         let flag = feature.flag();
@@ -37,6 +36,7 @@ pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
             report.warn(rule.at_expr(*at), NAME, behind(&feature.to_string(), flag));
         }
     }
+    let Some(root) = rule.expr.root() else { return };
     root.walk(&mut |node| {
         let at = node.span.start;
         let text = rule
