@@ -170,7 +170,7 @@ async fn each_switch_makes_it_prometheuss_way() -> Result<()> {
         ensure!(ours == without, "without {:?}: {ours:?}", row.switch);
         // Else the history shows nothing.
         ensure!(
-            (ours == theirs) == !row.group.is_empty(),
+            (ours == theirs) != row.group.is_empty(),
             "{:?}",
             row.switch
         );
