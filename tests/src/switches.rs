@@ -169,11 +169,7 @@ async fn each_switch_makes_it_prometheuss_way() -> Result<()> {
             .collect();
         ensure!(ours == without, "without {:?}: {ours:?}", row.switch);
         // Else the history shows nothing.
-        ensure!(
-            (ours == theirs) == !row.group.is_empty(),
-            "{:?}",
-            row.switch
-        );
+        ensure!((ours == theirs) != row.group.is_empty(), "{:?}", row.switch);
         changes += ours.len() + switched.len();
     }
     eprintln!("{} switches, {changes} changes", ROWS.len());
