@@ -100,7 +100,12 @@ fn answer(query: &str) -> Option<Answer> {
     if query.len() % 3 == 2 {
         return Some(Err("1:1: parse error".to_owned()));
     }
-    let sample = |instance: &str, value| (Labels::from_iter([("instance", instance)]), f64::into(value));
+    let sample = |instance: &str, value| {
+        (
+            Labels::from_iter([("instance", instance)]),
+            f64::into(value),
+        )
+    };
     Some(Ok(vec![sample("b", 1.5), sample("a", f64::INFINITY)]))
 }
 
