@@ -64,8 +64,9 @@ const QUEUE_BESIDES: [(&str, &str); 6] = [
 ];
 
 /// Lambda sets these itself.
-const LAMBDAS_OWN: [&str; 5] = [
+const LAMBDAS_OWN: [&str; 6] = [
     "AWS_ACCESS_KEY_ID",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
     "AWS_LAMBDA_FUNCTION_NAME",
     "AWS_REGION",
     "AWS_SECRET_ACCESS_KEY",

@@ -53,6 +53,8 @@ pub struct Environment {
     pub endpoint_url: Option<String>,
     /// `AWS_LAMBDA_FUNCTION_NAME`: the dimension of the metrics.
     pub function_name: String,
+    /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`: the MiB that the function may use.
+    pub memory: Option<usize>,
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`: the function's own, good
     /// for as long as the sandbox lives.
     pub credentials: Credentials,
@@ -178,6 +180,10 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
             function_name: self
                 .optional("AWS_LAMBDA_FUNCTION_NAME")
                 .unwrap_or_else(|| "ruler".to_owned()),
+            memory: self.parsed("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", |text| {
+                text.parse()
+                    .map_err(|_| format!("{text:?} is no number of MiB"))
+            }),
             credentials: Credentials::new(
                 self.required("AWS_ACCESS_KEY_ID", "Lambda sets it"),
                 self.required("AWS_SECRET_ACCESS_KEY", "Lambda sets it"),
@@ -354,6 +360,7 @@ mod tests {
                 && !it.limit_wipes_state
                 && it.log_level == Level::Info
                 && it.endpoint_url.is_none()
+                && it.memory.is_none()
                 && it.secrets() == ["hunter2", "hunter3"]
         });
     }

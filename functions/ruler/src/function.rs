@@ -316,6 +316,9 @@ impl Function {
     fn asking(&self, url: &str) -> Result<PrometheusQuerier<SystemClock>, ClientError> {
         let mut options = ClientOptions::new(url);
         options.jitter_seed = fastrand::u64(..);
+        if let Some(memory) = self.environment.memory {
+            options.max_answer_bytes = options.max_answer_bytes.min(answer_bytes(memory));
+        }
         if let Some(region) = amp_region(url) {
             options.auth = Auth::SigV4(SigV4::amp(region, self.query_credentials.clone()));
         }
@@ -401,6 +404,12 @@ fn settings(environment: &Environment) -> Settings {
     }
 }
 
+/// The most bytes of an answer to a function with so many MiB: several are read at once, and what is
+/// read of one takes about as much again.
+fn answer_bytes(memory: usize) -> usize {
+    memory.saturating_mul(1 << 20) / 16
+}
+
 /// A run takes new work for four fifths of its time, and leaves at least a second and at most
 /// fifteen for a last commit, a publish that is under way, and its strike-off. Its claims outlive
 /// it by a minute.
@@ -423,6 +432,12 @@ mod tests {
         let options = run_options(Duration::from_secs_f64(left));
         let found = (options.budget.as_secs_f64(), options.claim.as_secs_f64());
         assert_eq!(found, (budget, claim), "{left}");
+    }
+
+    #[test]
+    fn answers_leave_room_for_each_other() {
+        assert_eq!(answer_bytes(128), 8 << 20);
+        assert_eq!(answer_bytes(1024), 64 << 20);
     }
 
     #[test]
