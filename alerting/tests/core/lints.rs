@@ -184,8 +184,8 @@ fn what_waits_behind_a_flag_is_named() {
     of("limitk(2, up) > 1", &experimental);
     of("up offset (1m + 1m) > 1", &["5:21 promql/experimental"]);
     of("rate(up[+5m]) > 1", &[]);
-    of("rate(up[2 * 5m]) > 1", &["5:19 promql/experimental"]);
-    of("rate(up[1h:2 * 30s]) > 1", &["5:22 promql/experimental"]);
+    of("rate(up[2 * 5m]) > 1", &["5:21 promql/experimental"]);
+    of("rate(up[1h:2 * 30s]) > 1", &["5:24 promql/experimental"]);
     of(
         "max_over_time(up[1h:5m] offset -5m) > sum by (offset) (up)",
         &[],

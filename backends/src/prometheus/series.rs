@@ -267,6 +267,7 @@ impl<'de> Deserialize<'de> for Point {
 
 /// A native histogram as the API writes it.
 #[derive(Deserialize)]
+#[serde(expecting = "a native histogram")]
 struct Written {
     count: Number,
     sum: Number,

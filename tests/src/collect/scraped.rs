@@ -269,14 +269,21 @@ fn selector(labels: &Labels) -> String {
     format!("{}{}", labels.get(METRIC_NAME), rest.replace(", ", ","))
 }
 
-/// `dnswatch doctor` has nothing to say of it.
-fn check_doctor(brought: &Brought) {
-    let output = output(dnswatch().args(["doctor", "--url", brought.sink.url()]));
-    let said = said(&output);
-    assert!(
-        output.status.success() && said.ends_with("\nAll well.\n"),
-        "{said}"
-    );
+/// `dnswatch doctor` has nothing to say of it, once no scrape is missing that a busy machine was too
+/// slow for. The targets are served meanwhile.
+async fn check_doctor(brought: &Brought) -> Result<()> {
+    let asked = Instant::now();
+    loop {
+        let url = brought.sink.url().to_owned();
+        let doctor = move || output(dnswatch().args(["doctor", "--url", &url]));
+        let output = tokio::task::spawn_blocking(doctor).await?;
+        let said = said(&output);
+        if output.status.success() && said.ends_with("\nAll well.\n") {
+            return Ok(());
+        }
+        ensure!(asked.elapsed() < LONG, "{said}");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 #[tokio::test]
@@ -292,7 +299,7 @@ async fn every_way_brings_what_rules_need_and_no_more() -> Result<()> {
     let all = ways.iter().map(|way| async {
         let brought = bring(way, &tools, &cluster, &applied).await?;
         check_labels(way, &brought, &cluster)?;
-        check_doctor(&brought);
+        check_doctor(&brought).await?;
         check_rules(way, &brought, &tools).await
     });
     try_join_all(ways.iter().zip(all).map(|(way, done)| async move {
