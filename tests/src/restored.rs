@@ -5,6 +5,7 @@
 //! - our ruler comes to what the Prometheus that went on came to, whatever befell the server;
 //! - without making up for what was missed, it comes to what a frozen Prometheus comes to.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ use crate::timelines::remote_write::{self, NamedSample};
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How far `activeAt` may be apart: evaluations are a second apart, at moments of their own.
 const APART: Duration = Duration::from_millis(2_500);
+/// A machine on which a beat takes longer is too slow for groups of a second: it gets another try.
+const SLOW: Duration = Duration::from_millis(1_250);
+const TRIES: usize = 3;
 /// How long the servers are away.
 const OUTAGE: Duration = Duration::from_secs(15);
 /// `--rules.alert.for-grace-period`.
@@ -214,20 +218,29 @@ async fn server(tools: &PrometheusTools, tolerance: &str) -> Result<Prometheus> 
 }
 
 /// All servers, which get the same samples.
-struct Scene {
+struct Scene<'a> {
     /// It goes on.
     control: Prometheus,
     subjects: Vec<Subject>,
     /// What the servers that are away have not got yet.
     backlog: Option<Vec<(Timestamp, Vec<NamedSample<'static>>)>>,
     beat: tokio::time::Interval,
+    /// How long the slowest beat took.
+    slowest: &'a Cell<Duration>,
 }
 
-impl Scene {
+impl Scene<'_> {
     /// The next samples, and what is made of them.
     async fn beat(&mut self, weather: Weather<'_>) -> Result<Timestamp> {
         self.beat.tick().await;
         let now = SystemClock.now();
+        let done = self.make(now, weather).await;
+        let took = SystemClock.now().since(now);
+        self.slowest.set(self.slowest.get().max(took));
+        done
+    }
+
+    async fn make(&mut self, now: Timestamp, weather: Weather<'_>) -> Result<Timestamp> {
         let samples = weather.samples();
         remote_write::send_at(self.control.url(), now, &samples).await?;
         if let Some(backlog) = &mut self.backlog {
@@ -342,6 +355,19 @@ async fn a_restarted_prometheus_restores_and_ours_goes_on() -> Result<()> {
     let Some(tools) = parts::prometheus3() else {
         return Ok(());
     };
+    for _ in 0..TRIES {
+        let slowest = Cell::new(Duration::ZERO);
+        match play(&tools, &slowest).await {
+            Err(error) if slowest.get() > SLOW => {
+                eprintln!("a beat took {:?}, so once more: {error:#}", slowest.get());
+            }
+            done => return done,
+        }
+    }
+    bail!("the machine was too slow {TRIES} times")
+}
+
+async fn play(tools: &PrometheusTools, slowest: &Cell<Duration>) -> Result<()> {
     let mut subjects = Vec::new();
     for fate in [
         Fate::Killed,
@@ -350,13 +376,14 @@ async fn a_restarted_prometheus_restores_and_ours_goes_on() -> Result<()> {
         // The last to go away, since it takes its time.
         Fate::StoppedInOrder,
     ] {
-        subjects.push(Subject::start(&tools, fate).await?);
+        subjects.push(Subject::start(tools, fate).await?);
     }
     let mut scene = Scene {
-        control: server(&tools, TOLERANT).await?,
+        control: server(tools, TOLERANT).await?,
         subjects,
         backlog: None,
         beat: tokio::time::interval(Duration::from_millis(400)),
+        slowest,
     };
 
     let fires = |alert: &Served, _| alert.state == AlertState::Firing;
