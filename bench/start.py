@@ -16,7 +16,7 @@ role, are made when first something is to be told); nothing was loaded and no co
 first TLS handshake is timed apart: a client's first request to a server on loopback, and its
 second, over a connection of its own again.
 
-Runs are interleaved; of each number the median is told. Binaries are run from a file system in
+Runs are interleaved, in an order of chance; of each number the median is told. Binaries are run from a file system in
 memory, if there is one, so that neither the disk counts nor the size of the pieces that it was
 read in.
 """
@@ -24,6 +24,7 @@ read in.
 import http.server
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -82,7 +83,10 @@ def starts(functions, runs):
     listener.settimeout(30)
     measured = {name: [] for name in functions}
     for run in range(runs + 3):
-        for name, (command, environment) in functions.items():
+        # What ran before a function leaves caches warm or cold for it: each follows each.
+        turns = list(functions.items())
+        random.Random(run).shuffle(turns)
+        for name, (command, environment) in turns:
             found = start(command, environment, listener)
             # The first runs read the files from the disk.
             if run >= 3:
