@@ -14,6 +14,7 @@ use crate::dnswatch::{dnswatch, output, said};
 use crate::front::Front;
 use crate::history::{History, START};
 use crate::parts;
+use crate::prometheus::{Prometheus, PrometheusTools};
 use crate::ruler::{Bench, as_prometheus};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -40,6 +41,11 @@ fn history() -> History {
     history
 }
 
+async fn serve(tools: &PrometheusTools) -> Result<Prometheus> {
+    let server = tools.server().samples(history().samples(START));
+    server.start().await
+}
+
 fn firing(state: &State) -> usize {
     let alerts = state.rules.values().flat_map(|rule| rule.active.values());
     alerts
@@ -53,11 +59,7 @@ async fn ten_thousand_rules_are_evaluated_in_one_run() -> Result<()> {
     let Some(tools) = parts::prometheus() else {
         return Ok(());
     };
-    let server = tools
-        .server()
-        .samples(history().samples(START))
-        .start()
-        .await?;
+    let server = serve(&tools).await?;
     let mut bench = Bench::new(server.url(), rules(RULES), as_prometheus())?;
     bench.run_at(START).await?;
     let report = bench.run_at(START.plus(MINUTE)).await?;
@@ -70,18 +72,14 @@ async fn ten_thousand_rules_are_evaluated_in_one_run() -> Result<()> {
     Ok(())
 }
 
-/// Each answer takes ten seconds, so that a run has time for a few of the rules only.
+/// Each answer takes a third of a second, so that a run has time for half of the rules only.
 #[tokio::test]
 async fn rules_that_found_no_time_have_it_in_the_next_run() -> Result<()> {
     const RULES: usize = 200;
     let Some(tools) = parts::prometheus() else {
         return Ok(());
     };
-    let server = tools
-        .server()
-        .samples(history().samples(START))
-        .start()
-        .await?;
+    let server = serve(&tools).await?;
     let asked = Arc::new(AtomicUsize::new(0));
     let clock = Arc::new(std::sync::OnceLock::<crate::ruler::HandClock>::new());
     let (count, slow) = (Arc::clone(&asked), Arc::clone(&clock));

@@ -23,6 +23,8 @@ use backends::run::{Ruler, RunOptions, RunReport};
 use backends::state::{FileStore, StateStore as _};
 use tempfile::TempDir;
 
+use crate::prometheus::Served;
+
 /// A clock that stands still until it is set.
 #[derive(Debug, Clone)]
 pub(crate) struct HandClock(Arc<AtomicI64>);
@@ -272,4 +274,19 @@ pub(crate) fn story(told: &[Told], start: Timestamp) -> Vec<String> {
         format!("{minute} {subject}, {}", told.notification.reason)
     });
     lines.collect()
+}
+
+/// The active alerts of a ruler of ours, as a server would tell them.
+pub(crate) async fn served(bench: &Bench) -> Result<Vec<Served>> {
+    let active = active(&bench.state().await?).into_iter();
+    let mut alerts: Vec<Served> = active
+        .map(|alert| Served {
+            labels: alert.labels,
+            state: alert.state,
+            active_at: alert.active_at,
+            annotations: alert.annotations,
+        })
+        .collect();
+    alerts.sort();
+    Ok(alerts)
 }

@@ -189,6 +189,35 @@ async fn with_no_good_configuration_at_all_the_run_fails() -> Result<()> {
     Ok(())
 }
 
+/// A function of so little memory takes 64 KiB of an answer: the rule fails, and the run goes on.
+#[tokio::test]
+async fn an_answer_that_the_memory_has_no_room_for_fails_its_rule() -> Result<()> {
+    let Some(ground) = Ground::prepare().await? else {
+        return Ok(());
+    };
+    let series = |n: usize| json!({"metric": {"n": n.to_string()}, "value": [0, "1"]});
+    let series: Vec<Value> = (0..2_000).map(series).collect();
+    let data = json!({"resultType": "vector", "result": series});
+    let answer = json!({"status": "success", "data": data}).to_string();
+    ensure!(answer.len() > 64 << 10, "{}", answer.len());
+    let large = Front::start(ground.prometheus_url(), move |request| {
+        let is_query = request.line().contains("/api/v1/query");
+        is_query.then(|| (200, "application/json", answer.clone()))
+    })
+    .await?;
+    let url = [("PROMETHEUS_URL", large.url.as_str())];
+    let little = [url[0], ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1")];
+    let function = ground.function(&little)?;
+    let failed = |report: &Value| report["failing"]["count"] == 1;
+    let report = run_until(&function, failed).await?;
+    let why = report["failing"]["texts"][0].as_str().context("why")?;
+    ensure!(
+        why.ends_with("the answer is larger than 65536 bytes"),
+        "{why}"
+    );
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_test_notification_tells_what_became_of_it() -> Result<()> {
     let Some(ground) = Ground::prepare().await? else {

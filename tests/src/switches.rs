@@ -19,7 +19,7 @@ use crate::history::{History, START};
 use crate::parts;
 use crate::prometheus::{Prometheus, Served};
 use crate::promtool_test::{AtTick, Comparison};
-use crate::ruler::{Bench, active, as_prometheus};
+use crate::ruler::{Bench, active, as_prometheus, served};
 use crate::timelines::remote_write;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -314,8 +314,8 @@ impl Limited {
             self.keeping.run_at(now).await?;
             let all = [
                 self.prometheus.alerts().await?,
-                crate::restored::served(&self.wiping).await?,
-                crate::restored::served(&self.keeping).await?,
+                served(&self.wiping).await?,
+                served(&self.keeping).await?,
             ];
             if is_so(&all) {
                 return Ok(all);

