@@ -69,22 +69,24 @@ pub fn read(paths: &[PathBuf]) -> Result<ConfigFiles, ConfigFilesError> {
 }
 
 /// Reads the Alertmanager configuration at `path`, whatever it is called, or that of a
-/// configuration folder, with the template files beside it; no rule files.
+/// configuration folder, which may have none, with the template files beside it; no rule files.
 ///
 /// # Errors
 /// Where a file cannot be read.
 pub fn read_alertmanager(path: &Path) -> Result<ConfigFiles, ConfigFilesError> {
-    let names = ALERTMANAGER.iter().map(|name| path.join(name));
-    let mut candidates = names.filter(|path| path.is_file());
-    let found = if path.is_dir() {
-        let found = candidates.next();
-        found.unwrap_or_else(|| path.join("alertmanager.yml"))
+    let mut candidates = ALERTMANAGER.iter().map(|name| path.join(name));
+    let alertmanager = if !path.is_dir() {
+        Some(path.to_owned())
+    } else if let Some(found) = candidates.find(|path| path.is_file()) {
+        Some(found)
+    } else if path.join(RULES).is_dir() {
+        None
     } else {
-        path.to_owned()
+        Some(path.join("alertmanager.yml"))
     };
     let paths = Paths {
         rules: Vec::new(),
-        alertmanager: Some(found),
+        alertmanager,
     };
     paths.read()
 }

@@ -12,6 +12,7 @@ mod scenario;
 mod server;
 mod silence;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -54,7 +55,9 @@ fn main() -> ExitCode {
                 .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
         )
         .init();
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    let is_logged = matches!(command, Command::Run(_));
+    let done = match command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Doctor(args) => doctor::doctor(&args),
@@ -64,7 +67,12 @@ fn main() -> ExitCode {
         Command::Silence(command) => silence::silence(&command),
     };
     done.unwrap_or_else(|error| {
-        tracing::error!("{error:#}");
+        if is_logged {
+            tracing::error!("{error:#}");
+        } else {
+            // Where nobody reads it there is nothing more to be said.
+            writeln!(std::io::stderr(), "error: {error:#}").ok();
+        }
         ExitCode::FAILURE
     })
 }

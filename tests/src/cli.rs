@@ -1,4 +1,4 @@
-//! `dnswatch check` and `dnswatch run --once`, as a user meets them.
+//! `dnswatch` as a user meets it: `check`, `run --once`, README's commands, errors.
 
 use std::path::Path;
 use std::time::Duration;
@@ -108,6 +108,40 @@ fn check_reads_the_stacks_folder() {
     let output = output(dnswatch().arg("check").arg(folder));
     assert!(output.status.success(), "{}", said(&output));
     assert!(said(&output).contains("all well"), "{}", said(&output));
+}
+
+/// The folder has no `alertmanager.yml`, and needs none.
+#[test]
+fn readmes_commands_take_the_stacks_folder_as_it_is_shipped() {
+    let readme = include_str!("../../README.md");
+    let commands = readme.lines().filter_map(|line| {
+        let line = line.trim().strip_prefix("dnswatch ")?;
+        line.contains("config/dnswatch").then_some(line)
+    });
+    let mut tried = Vec::new();
+    for line in commands {
+        // What is behind many blanks says what it is for.
+        let words = line.split("    ").next().unwrap_or(line).split_whitespace();
+        let mut command = dnswatch();
+        command
+            .args(words)
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        let output = output(&mut command);
+        assert!(output.status.success(), "{line}: {}", said(&output));
+        tried.extend(line.split(' ').next());
+    }
+    assert_eq!(tried, ["check", "routes", "preview"]);
+}
+
+#[test]
+fn an_error_is_one_line_without_a_clock() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = dnswatch();
+    command.args(["routes", "--config", "nowhere", "a=b"]);
+    let output = output(command.current_dir(folder.path()));
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("error: reading nowhere: "), "{said}");
 }
 
 #[test]
