@@ -73,6 +73,12 @@ bench-backtest: ## `dnswatch backtest` beside vmalert's replay
 	@cargo build --quiet --locked --profile cli --package dnswatch
 	@bench/backtest.py $(CARGO_TARGET_DIR)/cli/dnswatch
 
+.PHONY: start-order
+start-order: ## the list that the ruler is linked by, anew: after changes to its start or its dependencies (needs valgrind; some minutes)
+	@tests/parts/install sam
+	@CARGO_PROFILE_RELEASE_STRIP=none CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/start-order bench/build $(CARGO_TARGET_DIR)/start-order/bench --ruler
+	@bench/start_order.py $(CARGO_TARGET_DIR)/start-order/bench/ruler/bootstrap
+
 .PHONY: lint quick-lint clippy
 lint: quick-lint clippy ## formatting, clippy, shellcheck, no doubled dependency stacks
 quick-lint:

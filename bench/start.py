@@ -5,20 +5,20 @@ usage: start.py [--runs N] FOLDER PYTHON
 
 FOLDER is what bench/build made, PYTHON an interpreter with boto3 and awslambdaric. The functions:
 
-bare      lambda_runtime alone, built as the ruler is
-ruler     as it is deployed, without and with a role to query by (a client more)
-defaults  the ruler's clients with every default of their crates, of Cargo and of cargo-lambda
-boto3     the ruler's clients in Python, under Lambda's own runtime for it
+bare        lambda_runtime's own example, which does nothing, built as the ruler is
+one_thread  the same on one thread, as the ruler is: the least that a start can cost
+ruler       as it is deployed, without and with a role to query by (a client more)
+defaults    the ruler's clients with every default of their crates, of Cargo and of cargo-lambda
+boto3       the ruler's clients in Python, under Lambda's own runtime for it
 
 The time is from a function's start to its first poll of Lambda's runtime API, which is this script,
-on loopback. The clients that a run needs are built by then (the ruler's for SNS, one a region and
-role, are made when first something is to be told); nothing was loaded and no connection made yet. The
-first TLS handshake is timed apart: a client's first request to a server on loopback, and its
-second, over a connection of its own again.
+on loopback. All clients are built by then; nothing was loaded and no connection made yet. The first
+TLS handshake is timed apart: a client's first request to a server on loopback, and its second, over a
+connection of its own again.
 
-Runs are interleaved, in an order of chance; of each number the median is told. Binaries are run from a file system in
-memory, if there is one, so that neither the disk counts nor the size of the pieces that it was
-read in.
+Runs are interleaved, in an order of chance; of each number the median is told. Binaries are run from
+a file system in memory, if there is one, so that neither the disk counts nor the size of the pieces
+that it was read in.
 """
 
 import http.server
@@ -173,7 +173,7 @@ def main(arguments):
 
 def report(built, python, runs, folder):
     binary = {}
-    for name in ("bare", "ruler", "defaults", "handshake"):
+    for name in ("bare", "one_thread", "ruler", "defaults", "handshake"):
         binary[name] = folder / name
         shutil.copy(built / name / "bootstrap", binary[name])
     handler = HERE / "boto3" / "handler.py"
@@ -181,6 +181,7 @@ def report(built, python, runs, folder):
     in_python = with_role | {"PYTHONPATH": str(handler.parent), "_HANDLER": "handler.handler", "HOME": "/"}
     functions = {
         "bare": ([binary["bare"]], ENVIRONMENT),
+        "one_thread": ([binary["one_thread"]], ENVIRONMENT),
         "ruler": ([binary["ruler"]], ENVIRONMENT),
         "ruler, with a role": ([binary["ruler"]], with_role),
         "defaults": ([binary["defaults"]], with_role),
@@ -198,7 +199,7 @@ def report(built, python, runs, folder):
         max(5, runs // 6),
         folder,
     )
-    size = {"bare": "bare", "ruler": "ruler", "ruler, with a role": "ruler", "defaults": "defaults"}
+    size = {"bare": "bare", "one_thread": "one_thread", "ruler": "ruler", "ruler, with a role": "ruler", "defaults": "defaults"}
     bare = found["bare"]
     print("| function           | start to first poll |         | peak memory |        |     size | TLS: first | second request |")
     print("|---|---|---|---|---|---|---|---|")

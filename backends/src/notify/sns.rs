@@ -62,11 +62,17 @@ pub struct SnsNotifier {
 impl SnsNotifier {
     /// Publishes with the connections and credentials of `sdk`.
     pub fn new(sdk: SdkConfig, options: SnsOptions) -> Self {
-        Self {
+        let notifier = Self {
             sdk,
             options,
             clients: Mutex::default(),
+        };
+        // Most topics are in the caller's own region. What makes their client can take its time now,
+        // when there is nothing to tell yet.
+        if let Some(region) = notifier.sdk.region() {
+            notifier.client(region.as_ref(), None);
         }
+        notifier
     }
 
     /// The client for a region, by a role if there is one: made once, without any I/O.
