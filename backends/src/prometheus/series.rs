@@ -11,6 +11,9 @@ use alerting::query::{Sample, Series};
 use alerting::timestamp::Timestamp;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::floats;
 
 /// A `result`.
 #[derive(Debug)]
@@ -125,13 +128,7 @@ impl<'de> Visitor<'de> for ElementVisitor {
                     set(&mut one, point.sample())?;
                     histograms.push((point.at, point.histogram));
                 }
-                Key::Values => {
-                    let points: Vec<Float> = map.next_value()?;
-                    set(
-                        &mut floats,
-                        points.into_iter().map(|point| point.0).collect(),
-                    )?;
-                }
+                Key::Values => set(&mut floats, all_floats(map.next_value()?)?)?,
                 Key::Histograms => {
                     let points: Vec<Point> = map.next_value()?;
                     set(&mut others, points.iter().map(Point::sample).collect())?;
@@ -204,6 +201,16 @@ fn merge(left: Vec<Sample>, right: Vec<Sample>) -> Vec<Sample> {
     }
     merged.extend(right);
     merged
+}
+
+/// A list of `[time, "value"]`.
+fn all_floats<E: de::Error>(json: &RawValue) -> Result<Vec<Sample>, E> {
+    if let Some(samples) = floats::read(json.get()) {
+        return Ok(samples);
+    }
+    let points: Vec<Float> = serde_json::from_str(json.get())
+        .map_err(|error| E::custom(format_args!("in `values`, {error}")))?;
+    Ok(points.into_iter().map(|Float(sample)| sample).collect())
 }
 
 /// `[time, "value"]`.
