@@ -42,6 +42,9 @@ impl Pairs {
 impl Ord for Pairs {
     /// By the first name or value that is another; where there is none, fewer labels come first.
     fn cmp(&self, other: &Self) -> Ordering {
+        if std::ptr::eq(self, other) {
+            return Ordering::Equal;
+        }
         let (left, right) = (self.ends.as_flattened(), other.ends.as_flattened());
         // As long as names and values are as long as the other's they stand at the same places, and
         // they compare as that part of the texts does.
@@ -68,10 +71,16 @@ impl PartialOrd for Pairs {
 impl Labels {
     /// The value of `name`, or the empty string.
     pub fn get(&self, name: &str) -> &str {
-        let mut pairs = self.iter();
-        pairs
-            .find(|(candidate, _)| *candidate == name)
-            .map_or("", |(_, value)| value)
+        let Pairs { text, ends } = &*self.0;
+        let mut start = 0;
+        for [name_end, value_end] in ends {
+            let length = name_end - start;
+            if length == name.len() && text.get(start..*name_end) == Some(name) {
+                return text.get(*name_end..*value_end).unwrap_or_default();
+            }
+            start = *value_end;
+        }
+        ""
     }
 
     /// Whether there is a label called `name`.
