@@ -187,10 +187,8 @@ impl Backtest {
             for event in &events {
                 tell(News::Tick(event))?;
             }
-            let has_news = !news.is_empty() || replay.all_changed == now;
-            let is_due = || self.next_plan(replay).is_some_and(|plan| plan <= now);
             // Ticks after the last run are evaluated, and told by none.
-            if now == run && (has_news || is_due()) {
+            if now == run && self.plans(&news, replay, now) {
                 let told_of = self.told_of(news, replay, now);
                 // Where each run counts, so do all values at it.
                 let all = replay.restless;
@@ -257,6 +255,19 @@ impl Backtest {
             replay.all_changed = now;
         }
         news
+    }
+
+    /// Whether the run at `now` plans notifications. News of a group that has been told before wait
+    /// for its deadline, if the group stays until then: one that is empty since notifications were
+    /// last planned is forgotten by the next run, unless that has news of it.
+    fn plans(&self, news: &BTreeSet<String>, replay: &Replay, now: Timestamp) -> bool {
+        let groups = &replay.state.notify.groups;
+        let may_be_empty = replay.planned.is_some();
+        replay.all_changed == now
+            || news
+                .iter()
+                .any(|key| may_be_empty || !groups.contains_key(key))
+            || self.next_plan(replay).is_some_and(|plan| plan <= now)
     }
 
     /// The rules whose alerts the run at `now` may tell of, so that their values count.
