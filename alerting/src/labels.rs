@@ -74,8 +74,7 @@ impl Labels {
         let Pairs { text, ends } = &*self.0;
         let mut start = 0;
         for [name_end, value_end] in ends {
-            let length = name_end - start;
-            if length == name.len() && text.get(start..*name_end) == Some(name) {
+            if text.as_bytes().get(start..*name_end) == Some(name.as_bytes()) {
                 return text.get(*name_end..*value_end).unwrap_or_default();
             }
             start = *value_end;
