@@ -9,8 +9,9 @@ const EXACT_DIGITS: usize = 15;
 /// The most digits of a time's seconds that are read here.
 const SECONDS_DIGITS: usize = 11;
 
-/// The samples in a piece of JSON; None where it is written in any other way.
-pub(super) fn read(json: &str) -> Option<Vec<Sample>> {
+/// The samples at the beginning of `json`, and how many bytes they take; None where they are written
+/// in any other way, or not as JSON is.
+pub(super) fn read(json: &str) -> Option<(Vec<Sample>, usize)> {
     let mut rest = Rest(json.as_bytes());
     let mut samples = Vec::new();
     rest.take(b'[')?;
@@ -25,7 +26,7 @@ pub(super) fn read(json: &str) -> Option<Vec<Sample>> {
         samples.push(Sample { at, value });
         if rest.take(b',').is_none() {
             rest.take(b']')?;
-            return rest.0.is_empty().then_some(samples);
+            return Some((samples, json.len() - rest.0.len()));
         }
     }
 }
@@ -63,13 +64,18 @@ impl<'a> Rest<'a> {
 
     /// Seconds with up to three decimals.
     fn time(&mut self) -> Option<Timestamp> {
+        let starts_with_zero = self.0.first() == Some(&b'0');
         let seconds = self.digits(Digits::default());
-        if !(1..=SECONDS_DIGITS).contains(&seconds.count) {
+        let most = if starts_with_zero { 1 } else { SECONDS_DIGITS };
+        if !(1..=most).contains(&seconds.count) {
             return None;
         }
         let mut millis = seconds;
         if self.take(b'.').is_some() {
             millis = self.digits(seconds);
+            if millis.count == seconds.count {
+                return None;
+            }
         }
         let missing = match millis.count - seconds.count {
             0 => 1000,
@@ -132,7 +138,7 @@ mod tests {
         ];
         proptest!(ProptestConfig::with_cases(20_000), |(text in texts)| {
             let read = read(&format!("[[1,\"{text}\"]]"));
-            let read = read.and_then(|samples| Some(samples.first()?.value.to_bits()));
+            let read = read.and_then(|(samples, _)| Some(samples.first()?.value.to_bits()));
             prop_assert_eq!(read, text.parse::<f64>().ok().map(f64::to_bits), "{}", text);
         });
     }
@@ -148,13 +154,15 @@ mod tests {
             ("99999999999.999", Some(99_999_999_999_999)),
             ("1760000400.0005", None),
             ("999999999999", None),
+            ("01", None),
+            ("1.", None),
             ("1e9", None),
             ("-1", None),
             (".5", None),
             ("", None),
         ] {
             let read = read(&format!("[[{text},\"1\"]]"));
-            let read = read.and_then(|samples| Some(samples.first()?.at.as_millis()));
+            let read = read.and_then(|(samples, _)| Some(samples.first()?.at.as_millis()));
             assert_eq!(read, millis, "{text}");
         }
     }
@@ -164,7 +172,6 @@ mod tests {
         for json in [
             "[]",
             "[[1,\"1\"]",
-            "[[1,\"1\"]]]",
             "[[1,\"1\"],]",
             "[[1, \"1\"]]",
             "[[1,1]]",
@@ -173,5 +180,6 @@ mod tests {
         ] {
             assert_eq!(read(json), None, "{json}");
         }
+        assert_eq!(read("[[1,\"1\"]],[[2").map(|(_, length)| length), Some(9));
     }
 }

@@ -7,7 +7,7 @@
 //! than those asked for is never taken for "no series", because a rule's alerts end on that.
 //!
 //! From the question to the answer: `form` → `client` (attempts, time; `sign`) → `answer`,
-//! `series` and `floats` for what can be read, `refusal` for what the server says instead.
+//! `series` (`json`, `floats`) for what can be read, `refusal` for what the server says instead.
 
 mod answer;
 mod backoff;
@@ -16,6 +16,7 @@ mod endpoint;
 mod failure;
 mod floats;
 mod form;
+mod json;
 mod options;
 mod querier;
 mod refusal;
