@@ -16,7 +16,7 @@ pub const ALERT_NAME: &str = "alertname";
 
 /// Pairs of name and value, sorted by name, each name once, no value empty: an empty label and
 /// a missing one are the same thing to Prometheus. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Labels(Arc<Pairs>);
 
 /// All names and values in one text: label sets are compared more often than anything else, and
@@ -131,12 +131,6 @@ impl Labels {
     /// What Prometheus and Alertmanager show for this set.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(self.iter())
-    }
-}
-
-impl Default for Labels {
-    fn default() -> Self {
-        Self(Arc::default())
     }
 }
 

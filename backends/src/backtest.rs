@@ -257,16 +257,10 @@ impl Backtest {
         news
     }
 
-    /// Whether the run at `now` plans notifications. News of a group that has been told before wait
-    /// for its deadline, if the group stays until then: one that is empty since notifications were
-    /// last planned is forgotten by the next run, unless that has news of it.
+    /// Whether the run at `now` plans notifications.
     fn plans(&self, news: &BTreeSet<String>, replay: &Replay, now: Timestamp) -> bool {
-        let groups = &replay.state.notify.groups;
-        let may_be_empty = replay.planned.is_some();
-        replay.all_changed == now
-            || news
-                .iter()
-                .any(|key| may_be_empty || !groups.contains_key(key))
+        !news.is_empty()
+            || replay.all_changed == now
             || self.next_plan(replay).is_some_and(|plan| plan <= now)
     }
 
