@@ -1,5 +1,6 @@
 //! Label sets: what identifies a series and an alert. Annotations have the same shape.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -15,17 +16,70 @@ pub const ALERT_NAME: &str = "alertname";
 
 /// Pairs of name and value, sorted by name, each name once, no value empty: an empty label and
 /// a missing one are the same thing to Prometheus. Cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Labels(Arc<[(String, String)]>);
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Labels(Arc<Pairs>);
+
+/// All names and values in one text: label sets are compared more often than anything else, and
+/// so it takes two looks at memory, however many labels they have.
+#[derive(PartialEq, Eq, Hash, Default)]
+struct Pairs {
+    /// Name, value, name, value, ….
+    text: Box<str>,
+    /// Of each pair, where in `text` its name ends, and its value.
+    ends: Box<[[usize; 2]]>,
+}
+
+impl Pairs {
+    /// The name or value `at`, all of them counted in the order in which they stand in `text`.
+    fn part(&self, at: usize) -> Option<&str> {
+        let ends = self.ends.as_flattened();
+        let before = at.checked_sub(1).and_then(|before| ends.get(before));
+        self.text
+            .get(before.copied().unwrap_or_default()..*ends.get(at)?)
+    }
+}
+
+impl Ord for Pairs {
+    /// By the first name or value that is another; where there is none, fewer labels come first.
+    fn cmp(&self, other: &Self) -> Ordering {
+        if std::ptr::eq(self, other) {
+            return Ordering::Equal;
+        }
+        let (left, right) = (self.ends.as_flattened(), other.ends.as_flattened());
+        // As long as names and values are as long as the other's they stand at the same places, and
+        // they compare as that part of the texts does.
+        let alike = left
+            .iter()
+            .zip(right)
+            .take_while(|(left, right)| left == right);
+        let alike = alike.count();
+        let last = alike.checked_sub(1).and_then(|last| left.get(last));
+        let before = ..last.copied().unwrap_or_default();
+        let (text, others) = (self.text.as_bytes(), other.text.as_bytes());
+        text.get(before)
+            .cmp(&others.get(before))
+            .then_with(|| self.part(alike).cmp(&other.part(alike)))
+    }
+}
+
+impl PartialOrd for Pairs {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Labels {
     /// The value of `name`, or the empty string.
     pub fn get(&self, name: &str) -> &str {
-        self.0
-            .binary_search_by(|(candidate, _)| candidate.as_str().cmp(name))
-            .ok()
-            .and_then(|at| self.0.get(at))
-            .map_or("", |(_, value)| value.as_str())
+        let Pairs { text, ends } = &*self.0;
+        let mut start = 0;
+        for [name_end, value_end] in ends {
+            if text.as_bytes().get(start..*name_end) == Some(name.as_bytes()) {
+                return text.get(*name_end..*value_end).unwrap_or_default();
+            }
+            start = *value_end;
+        }
+        ""
     }
 
     /// Whether there is a label called `name`.
@@ -35,19 +89,24 @@ impl Labels {
 
     /// Name and value of each label, sorted by name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        let text = &self.0.text;
+        let mut start = 0;
+        self.0.ends.iter().map(move |[name_end, value_end]| {
+            let name = text.get(start..*name_end).unwrap_or_default();
+            let value = text.get(*name_end..*value_end).unwrap_or_default();
+            start = *value_end;
+            (name, value)
+        })
     }
 
     /// How many labels there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.ends.len()
     }
 
     /// Whether there is no label.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.ends.is_empty()
     }
 
     /// These labels without those for which `drop` holds.
@@ -59,13 +118,14 @@ impl Labels {
     /// These labels with those of `over` laid over them: `over` wins, and its empty values
     /// delete.
     #[must_use]
-    pub fn with<N: Into<String>, V: Into<String>>(
+    pub fn with<N: AsRef<str>, V: AsRef<str>>(
         &self,
         over: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
-        let over = over.into_iter();
-        let over = over.map(|(name, value)| (name.into(), value.into()));
-        self.0.iter().cloned().chain(over).collect()
+        let over: Vec<(N, V)> = over.into_iter().collect();
+        let over = over.iter();
+        let over = over.map(|(name, value)| (name.as_ref(), value.as_ref()));
+        self.iter().chain(over).collect()
     }
 
     /// What Prometheus and Alertmanager show for this set.
@@ -74,30 +134,42 @@ impl Labels {
     }
 }
 
-impl Default for Labels {
-    fn default() -> Self {
-        Self(Arc::from([]))
-    }
-}
-
-impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Labels {
+impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for Labels {
     /// Of a name that comes twice, the last value counts.
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        let pairs = pairs.into_iter();
-        let mut pairs: Vec<(String, String)> = pairs
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
-        pairs.sort_by(|(left, _), (right, _)| left.cmp(right));
+        let mut pairs: Vec<(N, V)> = pairs.into_iter().collect();
+        pairs.sort_by(|(left, _), (right, _)| left.as_ref().cmp(right.as_ref()));
         // Of equals the sort leaves the last one last, and this keeps the first of two.
         pairs.dedup_by(|(later, value), (earlier, kept)| {
-            let is_same = later == earlier;
+            let is_same = (*later).as_ref() == (*earlier).as_ref();
             if is_same {
                 std::mem::swap(kept, value);
             }
             is_same
         });
-        pairs.retain(|(_, value)| !value.is_empty());
-        Self(pairs.into())
+        pairs.retain(|(_, value)| !value.as_ref().is_empty());
+        let parts = pairs
+            .iter()
+            .map(|(name, value)| (name.as_ref(), value.as_ref()));
+        let length = parts.clone().map(|(name, value)| name.len() + value.len());
+        let mut text = String::with_capacity(length.sum());
+        let ends = parts.map(|(name, value)| {
+            text.push_str(name);
+            let name_end = text.len();
+            text.push_str(value);
+            [name_end, text.len()]
+        });
+        let ends = ends.collect();
+        Self(Arc::new(Pairs {
+            text: text.into(),
+            ends,
+        }))
+    }
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 
@@ -127,6 +199,8 @@ impl<'de> Deserialize<'de> for Labels {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -143,5 +217,16 @@ mod tests {
     fn of_a_name_that_comes_again_the_last_value_counts() {
         let labels = Labels::from_iter([("b", "1"), ("a", "1"), ("b", "2"), ("b", "3"), ("a", "")]);
         assert_eq!(labels.to_string(), r#"{b="3"}"#);
+    }
+
+    #[test]
+    fn they_are_in_the_order_of_their_pairs() {
+        // Few characters, so that names and values are often alike, or begin so.
+        let pairs = || proptest::collection::btree_map("[a\0é]{1,2}", "[a\0é]{1,2}", 0..4);
+        proptest!(ProptestConfig::with_cases(5_000), |(left in pairs(), right in pairs())| {
+            let labels = |pairs: &BTreeMap<String, String>| Labels::from_iter(pairs);
+            prop_assert_eq!(labels(&left).cmp(&labels(&right)), left.iter().cmp(&right));
+            prop_assert!(labels(&left).iter().eq(left.iter().map(|(n, v)| (n.as_str(), v.as_str()))));
+        });
     }
 }

@@ -32,6 +32,7 @@ mod presence;
 pub mod promql;
 pub mod query;
 pub mod rules;
+mod side_by_side;
 pub mod source;
 pub mod state;
 pub mod state_machine;

@@ -13,6 +13,7 @@ use crate::histogram::Histogram;
 use crate::labels::{ALERT_NAME, Labels, METRIC_NAME};
 use crate::query::{Ask, SampleValue};
 use crate::rules::{AlertingRule, RuleGroup};
+use crate::side_by_side::side_by_side;
 use crate::template::{self, Allowance, AnswerFn, Data, Template};
 use crate::timestamp::Timestamp;
 
@@ -128,39 +129,36 @@ pub(crate) fn evaluate(
     semantics: &Semantics,
 ) -> Result<Outcome, Stop> {
     let seen = expand(rule, tick, external)?;
-    let mut active = before.clone();
     let mut vanished: Vec<Labels> = Vec::new();
     let mut ended = Vec::new();
 
-    for alert in seen.values() {
-        match active.get_mut(&alert.labels) {
-            Some(known) if known.state != AlertState::Inactive => {
-                known.value = alert.value;
-                known.annotations = alert.annotations.clone();
-                known.hold = None;
+    let active = side_by_side(before, &seen).filter_map(|(labels, known, seen)| {
+        let alert = match (known, seen) {
+            (Some(known), Some(seen)) if known.state != AlertState::Inactive => Alert {
+                value: seen.value,
+                annotations: seen.annotations.clone(),
+                hold: None,
+                keep_firing_since: None,
+                ..known.clone()
+            },
+            (_, Some(seen)) => seen.clone(),
+            (known, None) => {
+                let mut alert = known?.clone();
+                let kept_long_enough = alert
+                    .resolved_at
+                    .is_some_and(|at| tick.at.since(at) > RESOLVED_RETENTION);
+                if alert.state == AlertState::Pending || kept_long_enough {
+                    return None;
+                }
+                if alert.state == AlertState::Firing && !keeps_firing(rule, &mut alert, tick.at) {
+                    vanished.push(labels.clone());
+                }
+                alert
             }
-            _ => {
-                active.insert(alert.labels.clone(), alert.clone());
-            }
-        }
-    }
-
-    active.retain(|labels, alert| {
-        if seen.contains_key(labels) {
-            alert.keep_firing_since = None;
-            return true;
-        }
-        let kept_long_enough = alert
-            .resolved_at
-            .is_some_and(|at| tick.at.since(at) > RESOLVED_RETENTION);
-        if alert.state == AlertState::Pending || kept_long_enough {
-            return false;
-        }
-        if alert.state == AlertState::Firing && !keeps_firing(rule, alert, tick.at) {
-            vanished.push(labels.clone());
-        }
-        true
+        };
+        Some((labels.clone(), alert))
     });
+    let mut active: BTreeMap<Labels, Alert> = active.collect();
 
     for (labels, verdict) in judge(&active, vanished, tick, semantics)? {
         let Some(alert) = active.get_mut(&labels) else {
@@ -342,7 +340,7 @@ fn expand(
         }
         own.push((ALERT_NAME, rule.id.alert.clone()));
         let series = metric.iter().filter(|(name, _)| *name != METRIC_NAME);
-        let series = series.map(|(name, value)| (name, value.to_owned()));
+        let own = own.iter().map(|(name, value)| (*name, value.as_str()));
         let labels: Labels = series.chain(own).collect();
         let alert = Alert {
             labels: labels.clone(),

@@ -10,6 +10,7 @@ use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
+use alerting::alert::AlertState;
 use alerting::config::Config;
 use alerting::evaluation::{self, Evaluation, EvaluationOptions, Happened, Progress};
 use alerting::labels::Labels;
@@ -59,6 +60,8 @@ struct Replay {
     all_changed: Timestamp,
     /// Whether a rule fails or an alert is held, or rules have one name: then each run counts.
     restless: bool,
+    /// The run that planned notifications last, unless one has been passed over since.
+    planned: Option<Timestamp>,
     /// The notification groups that alerts of a rule were ever in.
     groups: BTreeMap<RuleKey, BTreeSet<String>>,
 }
@@ -135,6 +138,7 @@ impl Backtest {
             changed: BTreeMap::new(),
             all_changed: before,
             restless: self.needs_every_run(),
+            planned: None,
             groups: BTreeMap::new(),
         };
         let mut length = self.shortest_interval().saturating_mul(FIRST_TICKS);
@@ -184,13 +188,14 @@ impl Backtest {
                 tell(News::Tick(event))?;
             }
             // Ticks after the last run are evaluated, and told by none.
-            if now == run {
+            if now == run && self.plans(&news, replay, now) {
                 let told_of = self.told_of(news, replay, now);
                 // Where each run counts, so do all values at it.
                 let all = replay.restless;
                 let settle = |rule: &RuleKey| all || told_of.contains(rule);
                 self.advance(&mut chunk, replay, now, &settle, told).await?;
                 self.notify(&mut replay.state, now, tell)?;
+                replay.planned = Some(now);
             }
             tell(News::Until(now))?;
             told = now;
@@ -218,7 +223,8 @@ impl Backtest {
         }
     }
 
-    /// Notes which notification groups have news, and says which.
+    /// Notes which notification groups have news, and says which: those of alerts that fire from
+    /// now on, or no longer. Of others nothing is ever told.
     fn note(
         &self,
         events: &[evaluation::Event<'_>],
@@ -227,7 +233,9 @@ impl Backtest {
     ) -> BTreeSet<String> {
         let mut news = BTreeSet::new();
         for event in events {
-            if let Happened::Changed { alert, .. } = &event.what {
+            if let Happened::Changed { from, to, alert } = &event.what
+                && [from, to].contains(&&AlertState::Firing)
+            {
                 let key = self.group_key(&alert.labels);
                 let of_rule = replay.groups.entry(event.rule.key.clone()).or_default();
                 of_rule.insert(key.clone());
@@ -247,6 +255,13 @@ impl Backtest {
             replay.all_changed = now;
         }
         news
+    }
+
+    /// Whether the run at `now` plans notifications.
+    fn plans(&self, news: &BTreeSet<String>, replay: &Replay, now: Timestamp) -> bool {
+        !news.is_empty()
+            || replay.all_changed == now
+            || self.next_plan(replay).is_some_and(|plan| plan <= now)
     }
 
     /// The rules whose alerts the run at `now` may tell of, so that their values count.
@@ -346,15 +361,24 @@ impl Backtest {
                 aligned
             }
         };
-        let route = &self.config.route;
         let change = chunk.next_change().map_or(never, run_at);
-        let changed_at = |key: &str| replay.changed_at(key);
-        let plans = quiet::next_plans(&replay.state.notify, route, changed_at);
-        let plan = plans.map(|(_, plan)| plan).min();
-        let run = change.min(plan.map_or(never, run_at)).max(next);
+        let plan = self.next_plan(replay).map_or(never, run_at);
+        let run = change.min(plan).max(next);
         let passed = run.min(end.plus(Duration::from_millis(1)));
-        quiet::pass_over(&mut replay.state.notify, route, schedule, (next, passed));
+        let notify = &mut replay.state.notify;
+        let passed_over = |planned: &mut Timestamp| self.run_after(*planned) < passed;
+        if let Some(planned) = replay.planned.take_if(passed_over) {
+            quiet::forget_empty(notify, &self.config.route, self.run_after(planned));
+        }
+        quiet::move_deadlines(notify, &self.config.route, schedule, passed);
         run
+    }
+
+    /// The first moment from which there may be something to tell if no rule has news.
+    fn next_plan(&self, replay: &Replay) -> Option<Timestamp> {
+        let changed_at = |key: &str| replay.changed_at(key);
+        let plans = quiet::next_plans(&replay.state.notify, &self.config.route, changed_at);
+        plans.map(|(_, plan)| plan).min()
     }
 
     /// Whether what is told may depend on more than a rule's news and its group's deadlines, so that

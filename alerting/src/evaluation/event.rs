@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::alert::{Alert, AlertState};
 use crate::labels::Labels;
 use crate::rules::{AlertingRule, RuleGroup};
+use crate::side_by_side::side_by_side;
 use crate::timestamp::Timestamp;
 
 /// Something that happened to a rule at a tick.
@@ -36,28 +37,28 @@ pub enum Happened {
     Failed(String),
 }
 
-/// The alerts whose state a tick changed.
+/// The alerts whose state a tick changed: first those that it knows, then those that it forgot.
 pub(super) fn changes(
     before: &BTreeMap<Labels, Alert>,
     after: &BTreeMap<Labels, Alert>,
 ) -> impl Iterator<Item = Happened> {
-    let changed = after.values().filter_map(|alert| {
-        let from = before
-            .get(&alert.labels)
-            .map_or(AlertState::Inactive, |alert| alert.state);
-        (from != alert.state).then(|| Happened::Changed {
+    let mut changed = Vec::new();
+    let mut forgotten = Vec::new();
+    for (_, before, after) in side_by_side(before, after) {
+        let from = before.map_or(AlertState::Inactive, |alert| alert.state);
+        let to = after.map_or(AlertState::Inactive, |alert| alert.state);
+        let Some(alert) = after.or(before).filter(|_| from != to) else {
+            continue;
+        };
+        let list = match after {
+            Some(_) => &mut changed,
+            None => &mut forgotten,
+        };
+        list.push(Happened::Changed {
             from,
-            to: alert.state,
-            alert: alert.clone(),
-        })
-    });
-    let forgotten = before
-        .values()
-        .filter(|alert| alert.state != AlertState::Inactive && !after.contains_key(&alert.labels))
-        .map(|alert| Happened::Changed {
-            from: alert.state,
-            to: AlertState::Inactive,
+            to,
             alert: alert.clone(),
         });
-    changed.chain(forgotten)
+    }
+    changed.into_iter().chain(forgotten)
 }

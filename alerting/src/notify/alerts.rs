@@ -91,17 +91,8 @@ pub(super) fn collect(state: &mut State, config: &Config, own: Vec<Alert>, now: 
             }
         }
     }
-    take_own(alerts, own, &state.rules, config, now);
-    let ruler = RuleKey::ruler();
-    for entry in alerts.values_mut() {
-        let is_there = |key: &RuleKey| *key == ruler || state.rules.contains_key(key);
-        if !entry.fired_by.iter().all(is_there) {
-            entry.fired_by.retain(is_there);
-        }
-        if entry.is_firing() && entry.fired_by.is_empty() {
-            entry.resolve(now, End::RuleRemoved);
-        }
-    }
+    let own = take_own(alerts, own, config);
+    end_abandoned(alerts, &own, &state.rules, now);
 }
 
 /// The alert's labels with the external ones that it lacks (`notifier/alert.go`).
@@ -195,14 +186,12 @@ fn take_news(
     }
 }
 
-/// The ruler's own alerts: those that it no longer raises are over.
+/// Takes the alerts that the ruler raises itself, and says which those are.
 fn take_own(
     alerts: &mut BTreeMap<Labels, AlertEntry>,
     own: Vec<Alert>,
-    rules: &BTreeMap<RuleKey, RuleState>,
     config: &Config,
-    now: Timestamp,
-) {
+) -> BTreeSet<Labels> {
     let key = RuleKey::ruler();
     let mut firing = BTreeSet::new();
     for alert in own {
@@ -210,9 +199,35 @@ fn take_own(
         firing.insert(labels.clone());
         fire(alerts, labels, &key, &alert);
     }
+    firing
+}
+
+/// Ends the alerts of the ruler that it no longer raises (it raises `own`), and those of rules that
+/// are no more.
+fn end_abandoned(
+    alerts: &mut BTreeMap<Labels, AlertEntry>,
+    own: &BTreeSet<Labels>,
+    rules: &BTreeMap<RuleKey, RuleState>,
+    now: Timestamp,
+) {
+    let ruler = RuleKey::ruler();
     for (labels, entry) in alerts.iter_mut() {
-        if !firing.contains(labels) && entry.fired_by.remove(&key) && entry.fired_by.is_empty() {
-            entry.resolve(now, ruler_alerts::how_it_ended(entry, rules));
+        let is_raised = |key: &RuleKey| {
+            if *key == ruler {
+                own.contains(labels)
+            } else {
+                rules.contains_key(key)
+            }
+        };
+        if !entry.fired_by.iter().all(is_raised) {
+            let was_own = !own.contains(labels) && entry.fired_by.remove(&ruler);
+            if was_own && entry.fired_by.is_empty() {
+                entry.resolve(now, ruler_alerts::how_it_ended(entry, rules));
+            }
+            entry.fired_by.retain(is_raised);
+        }
+        if entry.is_firing() && entry.fired_by.is_empty() {
+            entry.resolve(now, End::RuleRemoved);
         }
     }
 }

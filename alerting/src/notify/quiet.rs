@@ -39,18 +39,20 @@ fn last_flush(group: &AggrGroup, route: &Route) -> Timestamp {
     group.next_flush.minus(route.group_interval)
 }
 
-/// Does what the runs from `first` on and before `until` would have done, which had nothing to tell:
-/// they forget the groups that are empty, and move the deadlines of the others.
-pub fn pass_over(
+/// Does the first thing that a run which has nothing to tell does: forgets the groups that are empty
+/// since the run before it planned. `now` is its time.
+pub fn forget_empty(notify: &mut NotifyState, route: &Route, now: Timestamp) {
+    group::assign(notify, route, now);
+}
+
+/// Does the rest of what runs before `until` do that have nothing to tell: sets the next deadlines of
+/// the groups whose come.
+pub fn move_deadlines(
     notify: &mut NotifyState,
     route: &Route,
     schedule: Duration,
-    (first, until): (Timestamp, Timestamp),
+    until: Timestamp,
 ) {
-    if first >= until {
-        return;
-    }
-    group::assign(notify, route, first);
     for group in notify.groups.values_mut() {
         while group.flushed {
             let aligned = group.next_flush.align_down(schedule);

@@ -73,6 +73,10 @@ fn fixed(value: f64, places: Option<usize>) -> String {
 
 /// `%e` where the exponent is small or large, else `%f`, without zeros at the end.
 fn general(value: f64, letter: char, precision: Option<usize>) -> String {
+    // What most values are; it comes to the same below, and takes longer.
+    if precision.is_none() && (1e-4..1e6).contains(&value) {
+        return fixed(value, None);
+    }
     let precision = precision.map(|digits| digits.max(1));
     let (digits, exponent) = scientific(value, precision.map(|digits| digits - 1));
     let significant = match digits.trim_end_matches('0') {

@@ -13,7 +13,6 @@
 //! taken for an answer, each tick would look as if its series had gone. Instants are not moved, so
 //! a range answered so is refused, and asked one by one.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use alerting::labels::Labels;
@@ -21,8 +20,10 @@ use alerting::query::{Answer, Ask, At, QueryFailure, ResultType, Sample, Series}
 use alerting::timestamp::Timestamp;
 use reqwest::StatusCode;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::failure::Failure;
+use super::json::{self, Reader};
 use super::refusal::{self, ErrorBody};
 use super::series::{self, Found, Outcome, Shape};
 use crate::line::one_line;
@@ -32,21 +33,106 @@ const MAX_WORDS: usize = 300;
 
 /// The answer as a whole. What is not named here is skipped, and a key that comes twice is an
 /// error.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow)]
-    status: Cow<'a, str>,
-    data: Option<Data<'a>>,
+struct Envelope {
+    status: String,
+    data: Option<Data>,
     warnings: Option<Vec<String>>,
-    #[serde(rename = "isPartial")]
     is_partial: Option<bool>,
 }
 
 #[derive(Deserialize)]
-struct Data<'a> {
-    #[serde(rename = "resultType", borrow)]
-    result_type: Cow<'a, str>,
+#[serde(field_identifier, rename_all = "camelCase")]
+enum EnvelopeKey {
+    Status,
+    Data,
+    Warnings,
+    IsPartial,
+    #[serde(other)]
+    Other,
+}
+
+impl Envelope {
+    fn read(text: &str) -> Result<Self, json::Error> {
+        let (mut status, mut data) = (None, None);
+        let (mut warnings, mut is_partial) = (None, None);
+        let mut json = Reader::new(text);
+        json.object(|json, key| {
+            match key {
+                EnvelopeKey::Status => {
+                    let found = json.value()?;
+                    json.set(&mut status, found)?;
+                }
+                EnvelopeKey::Data => {
+                    let found = Data::read(json)?;
+                    json.set(&mut data, found)?;
+                }
+                EnvelopeKey::Warnings => {
+                    let found = json.value()?;
+                    json.set(&mut warnings, found)?;
+                }
+                EnvelopeKey::IsPartial => {
+                    let found = json.value()?;
+                    json.set(&mut is_partial, found)?;
+                }
+                EnvelopeKey::Other => {
+                    json.value::<IgnoredAny>()?;
+                }
+            }
+            Ok(())
+        })?;
+        let envelope = Self {
+            status: status.ok_or_else(|| json.error("missing field `status`"))?,
+            data: data.flatten(),
+            warnings: warnings.flatten(),
+            is_partial: is_partial.flatten(),
+        };
+        json.end()?;
+        Ok(envelope)
+    }
+}
+
+struct Data {
+    result_type: String,
     result: Outcome,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum DataKey {
+    ResultType,
+    Result,
+    #[serde(other)]
+    Other,
+}
+
+impl Data {
+    /// None where it is `null`.
+    fn read(json: &mut Reader<'_>) -> Result<Option<Self>, json::Error> {
+        if json.peek() == Some(b'n') {
+            return json.value::<()>().map(|()| None);
+        }
+        let (mut result_type, mut result) = (None, None);
+        json.object(|json, key| {
+            match key {
+                DataKey::ResultType => {
+                    let found = json.value()?;
+                    json.set(&mut result_type, found)?;
+                }
+                DataKey::Result => {
+                    let found = Outcome::read(json)?;
+                    json.set(&mut result, found)?;
+                }
+                DataKey::Other => {
+                    json.value::<IgnoredAny>()?;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(Some(Self {
+            result_type: result_type.ok_or_else(|| json.error("missing field `resultType`"))?,
+            result: result.ok_or_else(|| json.error("missing field `result`"))?,
+        }))
+    }
 }
 
 /// Reads `body` as what a server answered to `ask` with a 200, as
@@ -64,10 +150,10 @@ pub fn read_answer(body: &[u8], ask: &Ask) -> Result<Answer, QueryFailure> {
 
 /// The same; `secrets` are in no failure's text.
 pub(super) fn read(body: &[u8], ask: &Ask, secrets: &[String]) -> Result<Answer, Failure> {
-    // As a whole and first: serde_json does not look at the text that it skips.
+    // As a whole and first: nobody looks at the text that is skipped.
     let text = std::str::from_utf8(body)
         .map_err(|error| Failure::passing(format!("the answer is not readable: {error}")))?;
-    let envelope: Envelope<'_> = match serde_json::from_str(text) {
+    let envelope = match Envelope::read(text) {
         Ok(envelope) => envelope,
         Err(error) => {
             if ErrorBody::read(body).is_prometheus() {
@@ -85,7 +171,7 @@ pub(super) fn read(body: &[u8], ask: &Ask, secrets: &[String]) -> Result<Answer,
             )));
         }
     };
-    match envelope.status.as_ref() {
+    match envelope.status.as_str() {
         "success" => {}
         "error" => return Err(refusal::failure(StatusCode::OK, body, secrets)),
         other => {
@@ -131,7 +217,7 @@ pub(super) fn cost(body: &[u8]) -> Option<u64> {
 }
 
 /// The failure that a partial answer is.
-fn partial(envelope: &Envelope<'_>, secrets: &[String]) -> Option<Failure> {
+fn partial(envelope: &Envelope, secrets: &[String]) -> Option<Failure> {
     if envelope.is_partial == Some(true) {
         return Some(Failure::passing("the answer is partial (isPartial)"));
     }
@@ -167,8 +253,8 @@ fn is_omission(warning: &str) -> bool {
 }
 
 /// The answer, if its type is one that `ask` can have, and its series are of that type.
-fn typed(data: Data<'_>, ask: &Ask, secrets: &[String]) -> Result<Answer, Failure> {
-    let kind = data.result_type.as_ref();
+fn typed(data: Data, ask: &Ask, secrets: &[String]) -> Result<Answer, Failure> {
+    let kind = data.result_type.as_str();
     let instant = matches!(ask.at, At::Instant(_));
     match (kind, data.result) {
         ("vector", Outcome::Series(all)) if instant => shaped(all, Shape::One, ResultType::Vector),

@@ -6,15 +6,17 @@
 //! failure: an answer that is cut short, unreadable, too large, partial, or about other moments
 //! than those asked for is never taken for "no series", because a rule's alerts end on that.
 //!
-//! From the question to the answer: `form` → `client` (attempts, time; `sign`) → `answer` and
-//! `series` for what can be read, `refusal` for what the server says instead.
+//! From the question to the answer: `form` → `client` (attempts, time; `sign`) → `answer`,
+//! `series` (`json`, `floats`) for what can be read, `refusal` for what the server says instead.
 
 mod answer;
 mod backoff;
 mod client;
 mod endpoint;
 mod failure;
+mod floats;
 mod form;
+mod json;
 mod options;
 mod querier;
 mod refusal;

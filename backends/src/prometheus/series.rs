@@ -10,7 +10,10 @@ use alerting::labels::Labels;
 use alerting::query::{Sample, Series};
 use alerting::timestamp::Timestamp;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, IgnoredAny, Visitor};
+
+use super::floats;
+use super::json::{Error, Reader};
 
 /// A `result`.
 #[derive(Debug)]
@@ -44,131 +47,85 @@ pub(super) fn value(text: &str) -> Option<f64> {
     text.parse().ok()
 }
 
-impl<'de> Deserialize<'de> for Outcome {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(OutcomeVisitor)
-    }
-}
-
-struct OutcomeVisitor;
-
-impl<'de> Visitor<'de> for OutcomeVisitor {
-    type Value = Outcome;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of series, or a pair of time and value")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Outcome, A::Error> {
+impl Outcome {
+    pub(super) fn read(json: &mut Reader<'_>) -> Result<Self, Error> {
         let mut all = Vec::new();
-        while let Some(element) = elements.next_element()? {
-            match element {
-                Element::Series(found) => all.push(*found),
-                Element::Time(at) if all.is_empty() => {
-                    let value = elements
-                        .next_element()?
-                        .ok_or_else(|| de::Error::custom("a time without a value"))?;
-                    return Ok(Outcome::Pair(at, value));
-                }
-                Element::Time(_) => return Err(de::Error::custom("a number among series")),
+        let (mut time, mut text) = (None, None);
+        json.list(|json| {
+            match (json.peek(), time) {
+                (Some(b'{'), None) => all.push(series(json)?),
+                (_, None) if all.is_empty() => time = Some(json.value::<Time>()?.0),
+                (_, Some(_)) if text.is_none() => text = Some(json.value()?),
+                _ => return Err(json.error("neither a series nor a pair of time and value")),
             }
+            Ok(())
+        })?;
+        match (time, text) {
+            (None, _) => Ok(Self::Series(all)),
+            (Some(at), Some(text)) => Ok(Self::Pair(at, text)),
+            (Some(_), None) => Err(json.error("a time without a value")),
         }
-        Ok(Outcome::Series(all))
     }
 }
 
-/// What `result` is a list of.
-enum Element {
-    Series(Box<Found>),
-    Time(Timestamp),
-}
-
-impl<'de> Deserialize<'de> for Element {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ElementVisitor)
-    }
-}
-
-struct ElementVisitor;
-
-impl<'de> Visitor<'de> for ElementVisitor {
-    type Value = Element;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a series or a time")
-    }
-
-    fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Element, E> {
-        TimeVisitor.visit_u64(seconds).map(Element::Time)
-    }
-
-    fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Element, E> {
-        TimeVisitor.visit_i64(seconds).map(Element::Time)
-    }
-
-    fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<Element, E> {
-        TimeVisitor.visit_f64(seconds).map(Element::Time)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Element, A::Error> {
-        let mut labels: Option<Labels> = None;
-        let mut one: Option<Sample> = None;
-        let mut floats: Option<Vec<Sample>> = None;
-        let mut others: Option<Vec<Sample>> = None;
-        let mut histograms: Vec<(Timestamp, Histogram)> = Vec::new();
-        while let Some(key) = map.next_key()? {
-            match key {
-                Key::Metric => set(&mut labels, map.next_value()?)?,
-                Key::Value => set(&mut one, map.next_value::<Float>()?.0)?,
-                Key::Histogram => {
-                    let point: Point = map.next_value()?;
-                    set(&mut one, point.sample())?;
-                    histograms.push((point.at, point.histogram));
-                }
-                Key::Values => {
-                    let points: Vec<Float> = map.next_value()?;
-                    set(
-                        &mut floats,
-                        points.into_iter().map(|point| point.0).collect(),
-                    )?;
-                }
-                Key::Histograms => {
-                    let points: Vec<Point> = map.next_value()?;
-                    set(&mut others, points.iter().map(Point::sample).collect())?;
-                    let points = points.into_iter();
-                    histograms.extend(points.map(|point| (point.at, point.histogram)));
-                }
-                Key::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                }
+fn series(json: &mut Reader<'_>) -> Result<Found, Error> {
+    let mut labels: Option<Labels> = None;
+    let mut one: Option<Sample> = None;
+    let mut floats: Option<Vec<Sample>> = None;
+    let mut others: Option<Vec<Sample>> = None;
+    let mut histograms: Vec<(Timestamp, Histogram)> = Vec::new();
+    json.object(|json, key| {
+        match key {
+            Key::Metric => {
+                let metric = json.value()?;
+                json.set(&mut labels, metric)?;
+            }
+            Key::Value => {
+                let Float(sample) = json.value()?;
+                json.set(&mut one, sample)?;
+            }
+            Key::Histogram => {
+                let point: Point = json.value()?;
+                json.set(&mut one, point.sample())?;
+                histograms.push((point.at, point.histogram));
+            }
+            Key::Values => {
+                let samples = all_floats(json)?;
+                json.set(&mut floats, samples)?;
+            }
+            Key::Histograms => {
+                let points: Vec<Point> = json.value()?;
+                json.set(&mut others, points.iter().map(Point::sample).collect())?;
+                let points = points.into_iter();
+                histograms.extend(points.map(|point| (point.at, point.histogram)));
+            }
+            Key::Other => {
+                json.value::<IgnoredAny>()?;
             }
         }
-        let labels = labels.ok_or_else(|| de::Error::missing_field("metric"))?;
-        let (shape, samples) = match (one, floats, others) {
-            (Some(sample), None, None) => (Shape::One, vec![sample]),
-            (None, Some(samples), None) | (None, None, Some(samples)) => (Shape::Many, samples),
-            (None, Some(floats), Some(others)) => (Shape::Many, merge(floats, others)),
-            (None, None, None) => return Err(de::Error::custom("a series without samples")),
-            (Some(_), _, _) => {
-                return Err(de::Error::custom(
-                    "a series that is both of a vector and a matrix",
-                ));
-            }
-        };
-        if samples.is_empty() {
-            return Err(de::Error::custom("a series without samples"));
+        Ok(())
+    })?;
+    let labels = labels.ok_or_else(|| json.error("missing field `metric`"))?;
+    let (shape, samples) = match (one, floats, others) {
+        (Some(sample), None, None) => (Shape::One, vec![sample]),
+        (None, Some(samples), None) | (None, None, Some(samples)) => (Shape::Many, samples),
+        (None, Some(floats), Some(others)) => (Shape::Many, merge(floats, others)),
+        (None, None, None) => return Err(json.error("a series without samples")),
+        (Some(_), _, _) => {
+            return Err(json.error("a series that is both of a vector and a matrix"));
         }
-        if !samples.is_sorted_by(|earlier, later| earlier.at < later.at) {
-            return Err(de::Error::custom(
-                "samples that are doubled or out of order",
-            ));
-        }
-        Ok(Element::Series(Box::new(Found {
-            shape,
-            series: Series { labels, samples },
-            histograms,
-        })))
+    };
+    if samples.is_empty() {
+        return Err(json.error("a series without samples"));
     }
+    if !samples.is_sorted_by(|earlier, later| earlier.at < later.at) {
+        return Err(json.error("samples that are doubled or out of order"));
+    }
+    Ok(Found {
+        shape,
+        series: Series { labels, samples },
+        histograms,
+    })
 }
 
 /// The keys of a series.
@@ -184,14 +141,6 @@ enum Key {
     Other,
 }
 
-/// Fills `slot`, which must not have been filled.
-fn set<T, E: de::Error>(slot: &mut Option<T>, value: T) -> Result<(), E> {
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(E::custom("a series with a key that comes twice")),
-    }
-}
-
 /// Two lists in the order of time as one; where they are not in order, neither is the result.
 fn merge(left: Vec<Sample>, right: Vec<Sample>) -> Vec<Sample> {
     let mut merged = Vec::with_capacity(left.len().saturating_add(right.len()));
@@ -204,6 +153,15 @@ fn merge(left: Vec<Sample>, right: Vec<Sample>) -> Vec<Sample> {
     }
     merged.extend(right);
     merged
+}
+
+/// A list of `[time, "value"]`.
+fn all_floats(json: &mut Reader<'_>) -> Result<Vec<Sample>, Error> {
+    if let Some(samples) = json.value_by(floats::read) {
+        return Ok(samples);
+    }
+    let points: Vec<Float> = json.value()?;
+    Ok(points.into_iter().map(|Float(sample)| sample).collect())
 }
 
 /// `[time, "value"]`.
