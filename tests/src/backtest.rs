@@ -278,7 +278,8 @@ async fn rules_that_are_hard_to_evaluate_are_told_as_by_the_ruler() -> Result<()
 #[tokio::test]
 async fn however_rules_are_grouped_it_is_told_as_by_the_ruler() -> Result<()> {
     let (mut transitions, mut told) = (0, 0);
-    for seed in 0..9 {
+    // In 14 an alert ends, fires again and ends between two notifications.
+    for seed in (0..8).chain([14]) {
         let setup = made_up::setup(seed);
         let rules = SourceFile {
             name: "rules.yml".to_owned(),

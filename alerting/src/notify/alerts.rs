@@ -155,6 +155,11 @@ fn take_news(
             continue;
         }
         entry.fired_by.remove(key);
+        // It may have ended and fired again since it was last heard of; what other rules fired
+        // as well goes on from when the first of them did.
+        if entry.fired_by.is_empty() && !ends.contains_key(&labels) {
+            entry.starts_at = alert.fired_at.unwrap_or(alert.active_at);
+        }
         let ended = Ended {
             at,
             end,

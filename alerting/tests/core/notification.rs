@@ -117,6 +117,25 @@ fn after_a_gap_each_group_is_flushed_once_with_what_is_true_now() {
 }
 
 #[test]
+fn what_fired_again_in_a_gap_is_told_to_have_begun_then() {
+    let config = config("");
+    // In Alertmanager an alert that ended is replaced by the same one fired anew (`provider/mem`).
+    let world = letters(&config, "661611");
+    let mut state = State::default();
+    let mut told = Vec::new();
+    for minute in [0, 1, 2, 10] {
+        let now = start().plus(MINUTE * minute).plus(LAG);
+        told.extend(run(&config, &mut state, &world, now, &[]));
+    }
+    let times = told.iter().map(|notification| {
+        let minutes = |at: Timestamp| at.since(start()).as_secs() / 60;
+        let alert = &notification.alerts[0];
+        (minutes(alert.starts_at), alert.ends_at.map(minutes))
+    });
+    assert_eq!(times.collect::<Vec<_>>(), [(1, None), (4, Some(5))]);
+}
+
+#[test]
 fn what_began_and_ended_unseen_is_told_once_as_past() {
     check(
         "",

@@ -154,6 +154,9 @@ impl Telling {
             }
             entry.fired_by.remove(&number);
             let ended = ends.entry(labels).or_default();
+            if entry.fired_by.is_empty() && ended.is_empty() {
+                entry.starts_at = episode.fired_at;
+            }
             ended.push((episode.ended_at, episode.end));
             if entry.fired_by.is_empty() {
                 // Nobody may take a late "not reported" for an earlier all-clear.
