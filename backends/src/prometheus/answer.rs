@@ -58,22 +58,13 @@ impl Envelope {
         let mut json = Reader::new(text);
         json.object(|json, key| {
             match key {
-                EnvelopeKey::Status => {
-                    let found = json.value()?;
-                    json.set(&mut status, found)?;
-                }
+                EnvelopeKey::Status => json.fill(&mut status)?,
                 EnvelopeKey::Data => {
                     let found = Data::read(json)?;
                     json.set(&mut data, found)?;
                 }
-                EnvelopeKey::Warnings => {
-                    let found = json.value()?;
-                    json.set(&mut warnings, found)?;
-                }
-                EnvelopeKey::IsPartial => {
-                    let found = json.value()?;
-                    json.set(&mut is_partial, found)?;
-                }
+                EnvelopeKey::Warnings => json.fill(&mut warnings)?,
+                EnvelopeKey::IsPartial => json.fill(&mut is_partial)?,
                 EnvelopeKey::Other => {
                     json.value::<IgnoredAny>()?;
                 }
@@ -114,10 +105,7 @@ impl Data {
         let (mut result_type, mut result) = (None, None);
         json.object(|json, key| {
             match key {
-                DataKey::ResultType => {
-                    let found = json.value()?;
-                    json.set(&mut result_type, found)?;
-                }
+                DataKey::ResultType => json.fill(&mut result_type)?,
                 DataKey::Result => {
                     let found = Outcome::read(json)?;
                     json.set(&mut result, found)?;

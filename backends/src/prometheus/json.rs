@@ -137,6 +137,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A value, as serde reads it, for `slot`, which must not have been filled.
+    pub(super) fn fill<T: Deserialize<'a>>(&mut self, slot: &mut Option<T>) -> Result<(), Error> {
+        let value = self.value()?;
+        self.set(slot, value)
+    }
+
     /// There must be nothing more.
     pub(super) fn end(mut self) -> Result<(), Error> {
         match self.peek() {

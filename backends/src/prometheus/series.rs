@@ -76,10 +76,7 @@ fn series(json: &mut Reader<'_>) -> Result<Found, Error> {
     let mut histograms: Vec<(Timestamp, Histogram)> = Vec::new();
     json.object(|json, key| {
         match key {
-            Key::Metric => {
-                let metric = json.value()?;
-                json.set(&mut labels, metric)?;
-            }
+            Key::Metric => json.fill(&mut labels)?,
             Key::Value => {
                 let Float(sample) = json.value()?;
                 json.set(&mut one, sample)?;
