@@ -74,6 +74,18 @@ pub enum SetupError {
 pub struct Failed {
     kind: &'static str,
     message: String,
+    /// Whether the log has it already, and the run's metrics.
+    is_logged: bool,
+}
+
+impl Failed {
+    fn new(kind: &'static str, message: String) -> Self {
+        Self {
+            kind,
+            message,
+            is_logged: false,
+        }
+    }
 }
 
 impl From<Failed> for Diagnostic {
@@ -87,10 +99,7 @@ impl From<Failed> for Diagnostic {
 
 impl From<AmpError> for Failed {
     fn from(error: AmpError) -> Self {
-        Self {
-            kind: "Workspace",
-            message: error.to_string(),
-        }
+        Self::new("Workspace", error.to_string())
     }
 }
 
@@ -102,10 +111,7 @@ impl From<RunError> for Failed {
             RunError::LostRace => "LostRace",
             RunError::NoConfig(_) => "Configuration",
         };
-        Self {
-            kind,
-            message: chain(&error),
-        }
+        Self::new(kind, chain(&error))
     }
 }
 
@@ -175,18 +181,15 @@ impl Function {
             match Event::of(payload) {
                 Ok(Event::Run) => self.run(&run, began, left).await,
                 Ok(Event::TestNotification) => self.test_notification(&run).await,
-                Err(error) => Err(Failed {
-                    kind: "Event",
-                    message: error.to_string(),
-                }),
+                Err(error) => Err(Failed::new("Event", error.to_string())),
             }
         };
         let answer = match tokio::time::timeout(left.saturating_sub(LAST_WORDS), answer).await {
             Ok(answer) => answer,
-            Err(_) => Err(Failed {
-                kind: "Timeout",
-                message: format!("not done within {:.1} s", left.as_secs_f64()),
-            }),
+            Err(_) => Err(Failed::new(
+                "Timeout",
+                format!("not done within {:.1} s", left.as_secs_f64()),
+            )),
         };
         answer.map_err(|failed| self.failed(&run, began, &failed))
     }
@@ -210,7 +213,11 @@ impl Function {
                 false => Channel::Shadow(&self.log),
             },
             settings: self.settings.clone(),
-            options: run_options(left.saturating_sub(configured.since(began))),
+            options: RunOptions {
+                allow_empty: self.environment.allow_empty,
+                allow_empty_name: "AllowEmpty to on",
+                ..run_options(left.saturating_sub(configured.since(began)))
+            },
         };
         let report = match ruler.run(run, files).await {
             Ok(report) => report,
@@ -236,14 +243,23 @@ impl Function {
         let fields = told.fields();
         self.log.line(told.level(), "run", &fields);
         self.metrics(began, Some(&report));
+        if report.evaluated_nothing() {
+            // The line says why, and the state is stored. The invocation has failed all the same.
+            let why = match &report.server {
+                Some(server) => server.line(),
+                None => "no rule that was due was evaluated".to_owned(),
+            };
+            return Err(Failed {
+                kind: "Queries",
+                message: short(&self.log.hide(&why)),
+                is_logged: true,
+            });
+        }
         Ok(fields)
     }
 
     async fn test_notification(&self, run: &str) -> Result<Value, Failed> {
-        let configuration = |message: String| Failed {
-            kind: "Configuration",
-            message,
-        };
+        let configuration = |message: String| Failed::new("Configuration", message);
         if !self.environment.notify {
             return Err(configuration(
                 "NOTIFY is off, so nothing is sent: set it to on for a test".to_owned(),
@@ -298,15 +314,13 @@ impl Function {
         self.querier
             .get_or_try_init(|| async {
                 let Some(amp) = &self.amp else {
-                    return Err(Failed {
-                        kind: "Configuration",
-                        message: "AMP_WORKSPACE and PROMETHEUS_URL are both not set".to_owned(),
-                    });
+                    let message = "AMP_WORKSPACE and PROMETHEUS_URL are both not set".to_owned();
+                    return Err(Failed::new("Configuration", message));
                 };
                 let endpoint = amp.endpoint().await?;
-                self.asking(&endpoint).map_err(|error| Failed {
-                    kind: "Workspace",
-                    message: format!("the endpoint of the workspace: {error}"),
+                self.asking(&endpoint).map_err(|error| {
+                    let message = format!("the endpoint of the workspace: {error}");
+                    Failed::new("Workspace", message)
                 })
             })
             .await
@@ -339,6 +353,9 @@ impl Function {
 
     /// Tells the log of it, and takes out what Lambda must not be told.
     fn failed(&self, run: &str, began: Timestamp, failed: &Failed) -> Failed {
+        if failed.is_logged {
+            return failed.clone();
+        }
         let message = short(&self.log.hide(&failed.message));
         self.log.line(
             Level::Error,
@@ -351,10 +368,7 @@ impl Function {
             }),
         );
         self.metrics(began, None);
-        Failed {
-            kind: failed.kind,
-            message,
-        }
+        Failed::new(failed.kind, message)
     }
 }
 
