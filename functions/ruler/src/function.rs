@@ -13,6 +13,7 @@ use aws_types::SdkConfig;
 use backends::amp::{Amp, AmpError};
 use backends::aws::sdk_config;
 use backends::clock::{Clock, SystemClock};
+use backends::config_files;
 use backends::http::{self, HttpError, HttpOptions};
 use backends::line::chain;
 use backends::notify::{SnsNotifier, SnsOptions};
@@ -159,6 +160,14 @@ impl Function {
             configuration,
             sdk,
         };
+        if let Configuration::Folder(folder) = &function.configuration {
+            for path in config_files::passed_over(std::slice::from_ref(folder)) {
+                let file = path.display().to_string();
+                let message = "a file is not read: rule files are in rules/ and end in .yml, .yaml \
+                               or .rules";
+                function.log.line(Level::Warn, message, json!({"file": file}));
+            }
+        }
         if let Some(url) = &function.environment.prometheus_url {
             function.querier.set(function.asking(url)?).ok();
         }
