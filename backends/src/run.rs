@@ -503,9 +503,10 @@ fn time_is_used_up() -> QueryFailure {
     }
 }
 
-/// What is known of the server while it is asked: where it has answered nothing, and fails as it
-/// would for any query, the other questions are not sent. Each would take its attempts, and all of
-/// them the time in which people are notified.
+/// What is known of the server while it is asked: where it has answered nothing, and there is no
+/// connection to it, the other questions are not sent. Each would take its attempts, and all of
+/// them the time in which people are notified. Any other failure may be one query's alone: a proxy may
+/// refuse some of them, and the rules behind those come first because they are the oldest.
 #[derive(Default)]
 struct Server {
     has_answered: AtomicBool,
@@ -527,8 +528,10 @@ impl Server {
     fn note(&self, answer: &Result<Answer, QueryFailure>) {
         match answer {
             Err(failure) if failure.kind == FailureKind::Transient => {
-                let server = failure.server.as_ref();
-                if server.is_some_and(|server| server.is_certain) {
+                let is_gone = failure.server.as_ref().is_some_and(|server| {
+                    server.is_certain && server.trouble == ServerTrouble::Unreachable
+                });
+                if is_gone {
                     *self.failure() = Some(failure.clone());
                 }
             }

@@ -165,7 +165,9 @@ impl Function {
                 let file = path.display().to_string();
                 let message = "a file is not read: rule files are in rules/ and end in .yml, .yaml \
                                or .rules";
-                function.log.line(Level::Warn, message, json!({"file": file}));
+                function
+                    .log
+                    .line(Level::Warn, message, json!({"file": file}));
             }
         }
         if let Some(url) = &function.environment.prometheus_url {
