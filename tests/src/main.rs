@@ -53,6 +53,8 @@
 //!   refuses is told apart from what may work later
 //! - [`stack`]: the template keeps the linters' rules, and allows what the code calls and no more
 //! - [`state_file`]: the state file under `kill -9`, and under two rulers at once
+//! - [`subscribers`]: a topic that nobody hears, and a queue that loses notifications, are found and
+//!   reported another way; [`dead_topics`]: topics that do not answer take no other topic's time
 //! - [`telemetry`]: telemetry that stops holds an alert, and nobody is told that it is over
 //! - [`slack`], [`pagerduty`]: messages keep the service's rules whatever they hold, and each is
 //!   sent, once, in its group's order
@@ -79,6 +81,7 @@ mod bad_answers;
 mod catalogue;
 mod cli;
 mod collect;
+mod dead_topics;
 mod delivery;
 mod deployed;
 mod dnswatch;
@@ -116,6 +119,7 @@ mod slack;
 mod sns;
 mod stack;
 mod state_file;
+mod subscribers;
 mod switches;
 mod telemetry;
 mod timelines;

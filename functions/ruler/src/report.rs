@@ -41,6 +41,8 @@ impl Told<'_> {
             && report.published.postponed.is_empty()
             && report.evaluated.skipped == 0
             && report.silences_unread.is_none()
+            && report.undelivered.topics.is_empty()
+            && report.undelivered.queues.is_empty()
             && self.configuration.is_none();
         if is_well { Level::Info } else { Level::Warn }
     }
@@ -96,6 +98,10 @@ impl Told<'_> {
             ("failing", &report.failing),
             ("postponed", &report.published.postponed),
             ("refused", &report.published.refused),
+            ("topics_without_subscribers", &report.undelivered.topics),
+            ("queues_failing", &report.undelivered.queues),
+            // Neither a fault nor health.
+            ("subscribers_unknown", &report.undelivered.unknown),
         ] {
             if !texts.is_empty() {
                 put(name, list(texts));

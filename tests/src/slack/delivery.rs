@@ -270,6 +270,27 @@ async fn the_webhook_can_be_changed_while_it_runs() -> Result<()> {
             "WARN",
             "Slack failed: 502 (with an answer that is no word of Slack's)",
         ),
+        // What answers 200 is not for that Slack: a proxy, a trigger, nothing at all.
+        (
+            Instead::Say(200, "<html>Sign in</html>"),
+            "ERROR",
+            "Slack did not accept it: 200 (with an answer that is no word of Slack's)",
+        ),
+        (
+            Instead::Say(200, r#"{"ok":true}"#),
+            "ERROR",
+            "Slack did not accept it: 200 (with an answer that is no word of Slack's)",
+        ),
+        (
+            Instead::Say(200, ""),
+            "ERROR",
+            "Slack did not accept it: 200 (with an answer that is no word of Slack's)",
+        ),
+        (
+            Instead::Say(200, "no_service"),
+            "ERROR",
+            "Slack did not accept it: 200 no_service",
+        ),
         (
             Instead::Say(302, "found"),
             "ERROR",
@@ -287,6 +308,10 @@ async fn the_webhook_can_be_changed_while_it_runs() -> Result<()> {
         ensure!(ran.log[0]["level"] == level, "{:?}", ran.log);
     }
 
+    // Neither does it count as posted: it comes again, and then it is.
+    publish(&world, 4).await?;
+    ensure!(world.run().await?.failed == 0);
+
     // A secret that leads elsewhere is refused: nothing is posted to it. The refusal of the old
     // one makes it be read.
     world
@@ -302,6 +327,6 @@ async fn the_webhook_can_be_changed_while_it_runs() -> Result<()> {
     let origin = &world.service.origin;
     let why = format!("the URL in the webhook's secret does not begin with {origin}/");
     ensure!(errors(&ran.log) == [why], "{:?}", ran.log);
-    ensure!(world.service.posted() == [FIRING, FIRING]);
+    ensure!(world.service.posted() == [FIRING, FIRING, FIRING]);
     Ok(())
 }
