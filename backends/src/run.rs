@@ -222,10 +222,12 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
             silence::take_workspace(&mut state.notify, read, now);
         }
         let due = subscribers::due(&state.notify, &config, now);
-        if !due.is_empty() && self.clock.now() < evaluate_until {
-            let found = self.notifier.subscribers(&due, SUBSCRIBERS_WITHIN).await;
-            subscribers::take(&mut state.notify, &config, found, now);
-        }
+        let found = if due.is_empty() || self.clock.now() >= evaluate_until {
+            Vec::new()
+        } else {
+            self.notifier.subscribers(&due, SUBSCRIBERS_WITHIN).await
+        };
+        subscribers::take(&mut state.notify, &config, found, now);
         report.undelivered = subscribers::undelivered(&state.notify, now);
         let began = self.clock.now();
         notify::plan(&mut state, &config, &troubles, now);

@@ -249,4 +249,33 @@ mod tests {
             assert_eq!(told[name], expected, "{name}");
         }
     }
+
+    /// Whatever else is well, each trouble by itself makes a line that a person should look at.
+    #[track_caller]
+    fn check_level(expected: &str, trouble: impl FnOnce(&mut RunReport)) {
+        let mut report = RunReport::default();
+        trouble(&mut report);
+        let told: Value = serde_json::from_str(&line(&report, None)).expect("JSON");
+        assert_eq!(told["level"], expected, "{told}");
+    }
+
+    #[test]
+    fn each_trouble_alone_is_a_warning() {
+        let text = || vec!["why".to_owned()];
+        check_level("INFO", |_| {});
+        check_level("INFO", |it| it.first = true);
+        check_level("WARN", |it| it.failing = text());
+        check_level("WARN", |it| it.config_refused = Some("why".to_owned()));
+        check_level("WARN", |it| it.silences_unread = Some("why".to_owned()));
+        check_level("WARN", |it| it.published.refused = text());
+        check_level("WARN", |it| it.published.postponed = text());
+        check_level("WARN", |it| it.evaluated.skipped = 1);
+        check_level("WARN", |it| it.undelivered.topics = text());
+        check_level("WARN", |it| it.undelivered.queues = text());
+        // Neither a fault nor health.
+        check_level("INFO", |it| it.undelivered.unknown = text());
+        let told: Value =
+            serde_json::from_str(&line(&RunReport::default(), Some("AMP is away"))).expect("JSON");
+        assert_eq!(told["level"], "WARN", "{told}");
+    }
 }

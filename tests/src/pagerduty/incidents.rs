@@ -259,3 +259,30 @@ async fn each_of_pagerdutys_answers_has_its_own() -> Result<()> {
 fn is_resolved(incident: &Incident) -> bool {
     incident.is_resolved
 }
+
+/// Two stacks that share an integration key: the same group is an incident of each, and neither
+/// resolves the other's.
+#[tokio::test]
+async fn two_stacks_have_two_incidents() -> Result<()> {
+    let Some(world) = world().await? else {
+        return Ok(());
+    };
+    let from = |topic: &str, message: String, id: &str| {
+        json!({
+            "Type": "Notification",
+            "MessageId": id,
+            "TopicArn": format!("arn:aws:sns:eu-central-1:123456789012:{topic}"),
+            "Message": message,
+        })
+        .to_string()
+    };
+    let mut other = firing("g", 1);
+    other = other.replace("\"g-1\"", "\"other-1\"");
+    let event = world.event(&[from("one", firing("g", 1), "1"), from("two", other, "2")])?;
+    ensure!(world.hand_over(event, 30).await?.is_empty());
+    let event = world.event(&[from("one", resolved("g", 2), "3")])?;
+    ensure!(world.hand_over(event, 30).await?.is_empty());
+    let resolved: Vec<bool> = world.service.incidents().iter().map(is_resolved).collect();
+    ensure!(resolved == [true, false], "{resolved:?}");
+    Ok(())
+}
