@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use alerting::config::{Config, ConfigFiles, Settings};
 use alerting::evaluation::{Evaluation, Progress};
-use alerting::notify::{self, Silence, Trouble, silence};
+use alerting::notify::{self, Silence, Trouble, Undelivered, silence, subscribers};
 use alerting::query::{Answer, Ask, At, FailureKind, QueryFailure};
 use alerting::rules::RuleKey;
 use alerting::server::{Queried, ServerDown, ServerFailure, ServerTrouble};
@@ -25,6 +25,9 @@ use crate::last_good;
 use crate::notify::Notifier;
 use crate::publish::Published;
 use crate::state::{CommitError, StateStore, StoreError, Version};
+
+/// How long the topics' subscribers are looked up at most, once an hour: notifications wait for it.
+const SUBSCRIBERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// Answers the core's questions.
 pub trait Querier {
@@ -124,6 +127,8 @@ pub struct RunReport {
     pub without_answer: usize,
     /// How many alerting rules there are.
     pub rules: usize,
+    /// What is published and reaches nobody.
+    pub undelivered: Undelivered,
     /// How many notifications stay owed.
     pub owed: usize,
     /// For how long the oldest tick has been due that is not evaluated; zero if none is.
@@ -277,6 +282,14 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
             report.silences_unread = read.as_ref().err().cloned();
             silence::take_workspace(&mut state.notify, read, now);
         }
+        let due = subscribers::due(&state.notify, &config, now);
+        let found = if due.is_empty() || self.clock.now() >= evaluate_until {
+            Vec::new()
+        } else {
+            self.notifier.subscribers(&due, SUBSCRIBERS_WITHIN).await
+        };
+        subscribers::take(&mut state.notify, &config, found, now);
+        report.undelivered = subscribers::undelivered(&state.notify, now);
         let began = self.clock.now();
         notify::plan(&mut state, &config, &troubles, now);
         let claimed_at = self.clock.now();

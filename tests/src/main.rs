@@ -57,6 +57,8 @@
 //! - [`state_file`]: the state file under `kill -9`, and under two rulers at once
 //! - [`stopping`]: `dnswatch run` ends soon after it is asked to
 //! - [`unreachable`]: a server that does not answer is one line, one alert, and a failed run
+//! - [`subscribers`]: a topic that nobody hears, and a queue that loses notifications, are found and
+//!   reported another way; [`dead_topics`]: topics that do not answer take no other topic's time
 //! - [`telemetry`]: telemetry that stops holds an alert, and nobody is told that it is over
 //! - [`slack`], [`pagerduty`]: messages keep the service's rules whatever they hold, and each is
 //!   sent, once, in its group's order
@@ -83,6 +85,7 @@ mod bad_answers;
 mod catalogue;
 mod cli;
 mod collect;
+mod dead_topics;
 mod delivery;
 mod deployed;
 mod dnswatch;
@@ -123,6 +126,7 @@ mod sns;
 mod stack;
 mod state_file;
 mod stopping;
+mod subscribers;
 mod switches;
 mod telemetry;
 mod timelines;

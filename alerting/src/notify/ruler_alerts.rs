@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::AlertEntry;
 use super::DeadLetter;
+use super::subscribers;
 use super::text::clock;
 use crate::alert::{Alert, AlertState, End};
 use crate::config::Config;
@@ -149,6 +150,7 @@ pub(super) fn of(
         alert.labels = alert.labels.with([("receiver", receiver)]);
         alerts.push(alert);
     }
+    alerts.extend(subscribers::alerts(&state.notify, now));
     alerts
 }
 
@@ -212,7 +214,8 @@ pub(super) fn how_it_ended(entry: &AlertEntry, rules: &BTreeMap<RuleKey, RuleSta
     }
 }
 
-fn alert(
+/// An alert of the ruler's own, about a rule if there is one.
+pub(super) fn alert(
     name: &str,
     rule: Option<&RuleId>,
     since: Timestamp,

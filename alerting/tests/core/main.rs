@@ -13,5 +13,6 @@ mod muting;
 mod notification;
 mod rule_files;
 mod state_format;
+mod subscribers;
 mod trajectories;
 mod world;

@@ -56,6 +56,16 @@ pub(crate) fn of(
                 count(report.published.refused.len()),
             ),
             ("NotificationsOwed", "Count", count(report.owed)),
+            (
+                "TopicsWithoutSubscribers",
+                "Count",
+                count(report.undelivered.topics.len()),
+            ),
+            (
+                "QueuesFailing",
+                "Count",
+                count(report.undelivered.queues.len()),
+            ),
         ]);
     }
     let definitions: Vec<Value> = metrics
@@ -98,6 +108,8 @@ mod tests {
         "NotificationsDelivered:Count",
         "NotificationsRefused:Count",
         "NotificationsOwed:Count",
+        "TopicsWithoutSubscribers:Count",
+        "QueuesFailing:Count",
     ];
 
     /// What CloudWatch's specification of the format demands, and which metrics there are.

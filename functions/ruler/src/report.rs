@@ -46,6 +46,8 @@ impl Told<'_> {
             && report.published.postponed.is_empty()
             && report.evaluated.skipped == 0
             && report.silences_unread.is_none()
+            && report.undelivered.topics.is_empty()
+            && report.undelivered.queues.is_empty()
             && self.configuration.is_none();
         if is_well { Level::Info } else { Level::Warn }
     }
@@ -105,6 +107,10 @@ impl Told<'_> {
             ("failing", &report.failing),
             ("postponed", &report.published.postponed),
             ("refused", &report.published.refused),
+            ("topics_without_subscribers", &report.undelivered.topics),
+            ("queues_failing", &report.undelivered.queues),
+            // Neither a fault nor health.
+            ("subscribers_unknown", &report.undelivered.unknown),
         ] {
             if !texts.is_empty() {
                 put(name, list(texts));
@@ -251,5 +257,34 @@ mod tests {
         ] {
             assert_eq!(told[name], expected, "{name}");
         }
+    }
+
+    /// Whatever else is well, each trouble by itself makes a line that a person should look at.
+    #[track_caller]
+    fn check_level(expected: &str, trouble: impl FnOnce(&mut RunReport)) {
+        let mut report = RunReport::default();
+        trouble(&mut report);
+        let told: Value = serde_json::from_str(&line(&report, None)).expect("JSON");
+        assert_eq!(told["level"], expected, "{told}");
+    }
+
+    #[test]
+    fn each_trouble_alone_is_a_warning() {
+        let text = || vec!["why".to_owned()];
+        check_level("INFO", |_| {});
+        check_level("INFO", |it| it.first = true);
+        check_level("WARN", |it| it.failing = text());
+        check_level("WARN", |it| it.config_refused = Some("why".to_owned()));
+        check_level("WARN", |it| it.silences_unread = Some("why".to_owned()));
+        check_level("WARN", |it| it.published.refused = text());
+        check_level("WARN", |it| it.published.postponed = text());
+        check_level("WARN", |it| it.evaluated.skipped = 1);
+        check_level("WARN", |it| it.undelivered.topics = text());
+        check_level("WARN", |it| it.undelivered.queues = text());
+        // Neither a fault nor health.
+        check_level("INFO", |it| it.undelivered.unknown = text());
+        let told: Value =
+            serde_json::from_str(&line(&RunReport::default(), Some("AMP is away"))).expect("JSON");
+        assert_eq!(told["level"], "WARN", "{told}");
     }
 }
