@@ -112,9 +112,9 @@ fn check_reads_the_stacks_folder() {
 
 /// The folder has no `alertmanager.yml`, and needs none.
 #[test]
-fn readmes_commands_take_the_stacks_folder_as_it_is_shipped() {
-    let readme = include_str!("../../README.md");
-    let commands = readme.lines().filter_map(|line| {
+fn documented_commands_take_the_stacks_folder_as_it_is_shipped() {
+    let page = include_str!("../../docs/cli.md");
+    let commands = page.lines().filter_map(|line| {
         let line = line.trim().strip_prefix("dnswatch ")?;
         line.contains("config/dnswatch").then_some(line)
     });

@@ -22,6 +22,7 @@
 //! - [`cli`]: `dnswatch check` and `dnswatch run --once`, as a user meets them
 //! - [`collect`]: every way of the samples into a workspace, run by a real Prometheus: labels, rights,
 //!   the rules on what arrives
+//! - [`docs`]: each guarantee names a test, each link leads somewhere
 //! - [`doctor`]: each fault of a workspace is found where it is planted, and no other
 //! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
 //! - [`exporter`]: the exporter and its image on real network devices, under a real Prometheus and
@@ -82,6 +83,7 @@ mod collect;
 mod delivery;
 mod deployed;
 mod dnswatch;
+mod docs;
 mod doctor;
 mod dynamodb;
 mod exporter;
