@@ -105,7 +105,14 @@ mod tests {
             ..TimeInterval::default()
         };
         // A Thursday to a Tuesday.
-        for (day, expected) in [(19, false), (20, true), (21, true), (22, true), (23, true), (24, false)] {
+        for (day, expected) in [
+            (19, false),
+            (20, true),
+            (21, true),
+            (22, true),
+            (23, true),
+            (24, false),
+        ] {
             check(&weekend, &format!("2026-11-{day}T12:00:00Z"), expected);
         }
     }

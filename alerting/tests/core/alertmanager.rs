@@ -211,7 +211,7 @@ fn merge_keys_mean_what_they_mean_to_alertmanager() {
     );
     refused(
         "<<: {route: {receiver: d}}\nroute: {receiver: d}\nreceivers: [{name: d}]\n",
-        &["am.yml:2:8: a merge key sets the route that is set beside it: write it in one place"],
+        &["am.yml: a merge key sets the route that is set beside it: write it in one place"],
     );
 }
 
@@ -412,30 +412,44 @@ fn a_receiver_that_is_not_delivered_to_is_an_alert() {
             rules: Vec::new(),
             alertmanager: Some(SourceFile {
                 name: "am.yml".to_owned(),
-                text: amp(&[&format!("{{name: ops, {ops}}}"), &format!("{{name: page, {page}}}")]),
+                text: amp(&[
+                    &format!("{{name: ops, {ops}}}"),
+                    &format!("{{name: page, {page}}}"),
+                ]),
             }),
             templates: Vec::new(),
         };
         let config = Settings::default().load(&files).expect("it loads");
         let mut state = State::default();
         for seconds in [0, 60] {
-            notify::plan(&mut state, &config, &[], Timestamp::from_millis(seconds * 1000));
+            notify::plan(
+                &mut state,
+                &config,
+                &[],
+                Timestamp::from_millis(seconds * 1000),
+            );
         }
         let owed = state.notify.outbox.owed().iter();
         owed.map(|owed| {
             let alert = &owed.alerts[0];
             let about = alert.labels.get("receiver");
             let said = alert.annotations["description"].clone();
-            format!("{} about {about} by {}: {said}", alert.labels.get("alertname"), owed.receiver)
+            format!(
+                "{} about {about} by {}: {said}",
+                alert.labels.get("alertname"),
+                owed.receiver
+            )
         })
         .collect::<Vec<_>>()
     };
     assert_eq!(raised(&sns, &sns), [""; 0]);
     assert_eq!(
         raised(&sns, &format!("{sns}, {pagerduty}")),
-        ["DnswatchReceiverNotDelivered about page by ops: The receiver page has pagerduty_configs, \
+        [
+            "DnswatchReceiverNotDelivered about page by ops: The receiver page has pagerduty_configs, \
           which dnswatch does not deliver to; its 1 topic(s) get all that is routed to it. Add a \
-          topic to it, and subscribe to that what is missing."]
+          topic to it, and subscribe to that what is missing."
+        ]
     );
     let told = raised(&pagerduty, &sns);
     assert!(
