@@ -94,6 +94,7 @@ impl Settings {
                 inhibit_rules: Vec::new(),
                 time_intervals: TimeIntervals::new(),
                 templates: NamedTemplates::default(),
+                warnings: Vec::new(),
             });
         }
         Err(FileError {
@@ -136,6 +137,7 @@ impl Settings {
                 inhibit_rules: routing.inhibit_rules,
                 time_intervals: routing.time_intervals,
                 templates: routing.templates,
+                warnings: routing.warnings,
                 evaluation: self.evaluation.clone(),
                 grafana: self.grafana.clone(),
                 amazon_q: self.amazon_q.clone(),
@@ -170,6 +172,8 @@ pub struct Config {
     pub time_intervals: TimeIntervals,
     /// The templates that messages may call.
     pub templates: NamedTemplates,
+    /// What of the routing loads and is without effect here.
+    pub warnings: Vec<FileError>,
     /// How rules are evaluated.
     pub evaluation: EvaluationOptions,
     /// Where people look at graphs.

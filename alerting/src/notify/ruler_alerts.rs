@@ -126,6 +126,31 @@ pub(super) fn of(
             ),
         ));
     }
+    let nodes = config.route.nodes();
+    for receiver in &config.receivers {
+        let is_used = nodes.iter().any(|node| node.receiver == receiver.name);
+        if receiver.undelivered.is_empty() || !is_used {
+            continue;
+        }
+        let kinds = receiver.undelivered.join(", ");
+        let rest = match receiver.integrations().count() {
+            0 => "nothing that is routed to it is delivered".to_owned(),
+            count => format!("its {count} topic(s) get all that is routed to it"),
+        };
+        let mut alert = alert(
+            "DnswatchReceiverNotDelivered",
+            None,
+            now,
+            "A receiver is not delivered to as its definition says",
+            format!(
+                "The receiver {} has {kinds}, which dnswatch does not deliver to; {rest}. Add a \
+                 topic to it, and subscribe to that what is missing.",
+                receiver.name
+            ),
+        );
+        alert.labels = alert.labels.with([("receiver", receiver.name.as_str())]);
+        alerts.push(alert);
+    }
     let dead = state.notify.outbox.dead_letters();
     let recent = dead.iter().filter(|dead| now.since(dead.at) < TOLD_FOR);
     let mut by_receiver: BTreeMap<&str, (usize, &DeadLetter, Timestamp)> = BTreeMap::new();

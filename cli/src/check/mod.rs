@@ -69,6 +69,13 @@ pub(crate) fn check(args: &Args) -> Result<ExitCode> {
             message: error.message.clone(),
         })
         .collect();
+    let warnings = loaded.iter().flat_map(|config| &config.warnings);
+    findings.extend(warnings.map(|warning| Finding {
+        place: warning.place.clone(),
+        severity: Severity::Warning,
+        name: "alertmanager",
+        message: warning.message.clone(),
+    }));
     let surroundings = Surroundings {
         scrape_interval: args.scrape_interval,
     };
@@ -121,11 +128,16 @@ fn summary(files: &ConfigFiles, config: &Config, report: &mut Report<impl Write>
     }
     if let Some(file) = &files.alertmanager {
         report.line(format!(
-            "{}: {} route(s), {} receiver(s), {} inhibition rule(s): all well.",
+            "{}: {} route(s), {} receiver(s), {} inhibition rule(s){}.",
             file.name,
             config.route.nodes().len(),
             config.receivers.len(),
-            config.inhibit_rules.len()
+            config.inhibit_rules.len(),
+            if config.warnings.is_empty() {
+                ": all well"
+            } else {
+                ""
+            },
         ))?;
     }
     if records > 0 {

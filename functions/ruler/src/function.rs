@@ -414,7 +414,7 @@ fn settings(environment: &Environment) -> Settings {
         receivers: vec![Receiver {
             name: RECEIVER.to_owned(),
             sns: topics.cloned().map(SnsConfig::of).collect(),
-            terminal: false,
+            ..Receiver::default()
         }],
         evaluation: EvaluationOptions {
             max_catch_up: environment.max_catch_up,
