@@ -137,6 +137,7 @@ fn test_file(story: &Story, cell: &Cell) -> Value {
         "rule_files": [format!("{alert}.rules.yml")],
         "evaluation_interval": format!("{evaluation}s"),
         "tests": [{
+            "name": format!("{alert} {}, {}", story.name, cell.change),
             "interval": format!("{}s", story.interval),
             "input_series": series,
             "promql_expr_test": [{"expr": expr, "eval_time": format!("{seconds}s"), "exp_samples": expected}],

@@ -516,6 +516,11 @@ fn witnesses() -> Vec<Story> {
         &[["", "", ""]],
     );
     none.series.retain(|series| series.name == "up");
+    let stale = |stays: bool, expected| {
+        let mut story = of("TelemetryStale", [stays; 3], [stays; 3], expected);
+        story.series.retain(|series| series.name == "up");
+        story
+    };
     vec![
         of(
             "LinkLocalCounterMissing",
@@ -530,7 +535,7 @@ fn witnesses() -> Vec<Story> {
         of("ExporterMissing", [true; 3], [true; 3], &[]),
         none,
         of("LinkLocalCounterAbsent", [true; 3], [true; 3], &[]),
-        of("TelemetryStale", [false; 3], [false; 3], CLUSTER),
-        of("TelemetryStale", [true; 3], [true; 3], &[]),
+        stale(false, CLUSTER),
+        stale(true, &[]),
     ]
 }
