@@ -11,6 +11,7 @@ mod run;
 mod scenario;
 mod server;
 mod silence;
+mod stop;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

@@ -49,11 +49,7 @@ fn backtest(
     let text = String::from_utf8(output.stdout.clone())?;
     // A history that has no data for some of the rules is a failure that says so.
     let lacks_data = text.contains("\"no_data\"") || text.contains("NO DATA");
-    ensure!(
-        output.status.success() || lacks_data,
-        "{}",
-        said(&output)
-    );
+    ensure!(output.status.success() || lacks_data, "{}", said(&output));
     Ok(text)
 }
 

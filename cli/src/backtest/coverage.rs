@@ -63,7 +63,10 @@ impl Coverage {
         patience: Duration,
     ) -> Result<Self> {
         let span = end.since(start);
-        let part = (span / PARTS).max(SHORTEST_PART).min(span).max(Duration::from_millis(1));
+        let part = (span / PARTS)
+            .max(SHORTEST_PART)
+            .min(span)
+            .max(Duration::from_millis(1));
         let rules: Vec<Rule> = config
             .groups
             .iter()
@@ -126,10 +129,16 @@ impl Coverage {
         });
         for (name, is_window, answer) in answers {
             let answer = answer.map_err(|failure| {
-                anyhow::anyhow!("the server cannot be queried, so nothing is known of its history: {failure}", failure = failure.message)
+                anyhow::anyhow!(
+                    "the server cannot be queried, so nothing is known of its history: {failure}",
+                    failure = failure.message
+                )
             })?;
             let known = self.selectors.entry(name).or_default();
-            let samples = answer.series.iter().flat_map(|series| series.samples.iter());
+            let samples = answer
+                .series
+                .iter()
+                .flat_map(|series| series.samples.iter());
             if is_window {
                 known.is_warm = Some(samples.count() > 0);
                 continue;

@@ -55,7 +55,10 @@ impl FromStr for Moment {
         }
         text.parse::<jiff::Timestamp>()
             .map(|at| Self::At(Timestamp::from_millis(at.as_millisecond())))
-            .map_err(|_| "write it as 2026-11-23, 2026-11-23T06:00:00Z, Unix seconds, or 30d (that long ago)".to_owned())
+            .map_err(|_| {
+                "write it as 2026-11-23, 2026-11-23T06:00:00Z, Unix seconds, or 30d (that long ago)"
+                    .to_owned()
+            })
     }
 }
 
