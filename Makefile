@@ -55,6 +55,20 @@ soak: ## the functions as for AWS, deployed under faults for minutes; timelines,
 	@DNSWATCH_SEED=$$(date +%s) DNSWATCH_TIMELINES=5000 cargo test --locked --package dnswatch-tests --test product -- --nocapture timelines
 	@tests/fuzz
 	@DNSWATCH_SIM_SEEDS=$(SEEDS) cargo test --locked --package dnswatch-tests simulation -- --nocapture
+	$(AGAIN) mutants SHARD=$$(($$(date +%s) % 400))/400
+
+.PHONY: mutants
+# One in a hundred of the changes; another shard is another sample.
+SHARD ?= 0/100
+MUTATED := $(addprefix --package ,alerting backends delivery ruler slack pagerduty ethtool-exporter)
+mutants: ## changes that no test notices: planted in template, manifests and rules, and a sample of the code: make mutants SHARD=7/100
+	@tests/parts/install prometheus sam kubernetes
+	@cargo test --locked --package dnswatch-tests --test product -- --nocapture stack::planted collect::settings catalogue::mutation
+# Each change is judged by the whole test suite, which takes its time: begin with a small shard.
+	@if cargo mutants --version >/dev/null 2>&1; then \
+	cargo mutants --shard $(SHARD) --test-workspace=true --output '$(CARGO_TARGET_DIR)' $(MUTATED); \
+	elif [ "$$CI" ]; then echo "mutants: cargo-mutants is missing: cargo install --locked cargo-mutants" >&2; exit 1; \
+	else echo "mutants: skipped: the code (cargo install --locked cargo-mutants)" >&2; fi
 
 .PHONY: bench
 bench: bench-start bench-exporter bench-backtest ## all of the below (root; a quarter of an hour, builds included)

@@ -11,6 +11,7 @@ mod run;
 mod scenario;
 mod server;
 mod silence;
+mod stop;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -15,4 +15,5 @@ mod judged;
 mod kept;
 mod manifests;
 mod scraped;
+mod settings;
 mod ways;

@@ -13,6 +13,7 @@ use alerting::config::{Config, ConfigFiles, Settings};
 use alerting::duration;
 use alerting::rules::Defaults;
 use alerting::rules::lint::{self, Finding, Severity, Surroundings};
+use alerting::source::Place;
 use anyhow::Result;
 use backends::config_files;
 
@@ -68,10 +69,18 @@ pub(crate) fn check(args: &Args) -> Result<ExitCode> {
             message: error.message.clone(),
         })
         .collect();
+    let warnings = loaded.iter().flat_map(|config| &config.warnings);
+    findings.extend(warnings.map(|warning| Finding {
+        place: warning.place.clone(),
+        severity: Severity::Warning,
+        name: "alertmanager",
+        message: warning.message.clone(),
+    }));
     let surroundings = Surroundings {
         scrape_interval: args.scrape_interval,
     };
     findings.extend(lint::lint(&files.rules, surroundings));
+    findings.extend(passed_over(&args.paths));
 
     let mut report = Report::new(args.format, io::stdout().lock());
     for finding in &findings {
@@ -84,6 +93,24 @@ pub(crate) fn check(args: &Args) -> Result<ExitCode> {
         summary(&files, config, &mut report)?;
     }
     report.end(args.strict)
+}
+
+/// Files in folders that look like rule files and are not read.
+fn passed_over(paths: &[PathBuf]) -> Vec<Finding> {
+    let found = config_files::passed_over(paths).into_iter();
+    let finding = |path: PathBuf| Finding {
+        place: Place {
+            file: path.display().to_string(),
+            line: 1,
+            column: 1,
+        },
+        severity: Severity::Warning,
+        name: "file/ending",
+        message: "the file is not read: rule files end in .yml, .yaml or .rules, and in a \
+                  configuration folder they are in rules/"
+            .to_owned(),
+    };
+    found.map(finding).collect()
 }
 
 /// What the files hold.
@@ -101,11 +128,16 @@ fn summary(files: &ConfigFiles, config: &Config, report: &mut Report<impl Write>
     }
     if let Some(file) = &files.alertmanager {
         report.line(format!(
-            "{}: {} route(s), {} receiver(s), {} inhibition rule(s): all well.",
+            "{}: {} route(s), {} receiver(s), {} inhibition rule(s){}.",
             file.name,
             config.route.nodes().len(),
             config.receivers.len(),
-            config.inhibit_rules.len()
+            config.inhibit_rules.len(),
+            if config.warnings.is_empty() {
+                ": all well"
+            } else {
+                ""
+            },
         ))?;
     }
     if records > 0 {
