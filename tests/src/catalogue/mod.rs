@@ -4,9 +4,11 @@
 //! - [`mutants`], [`mutation`]: a rule that is changed fails its unit tests
 //! - [`recording`], [`incidents`], [`live`]: which rules fire in which incident, and that no other does
 //! - [`untidy`]: the rules in clusters that are less tidy than our fixtures
+//! - [`exporters`]: the rules on the page of each exporter, recorded from its source
 //! - [`dashboards`]: every panel of `deploy/grafana` shows something in the incident that it is for
 
 mod dashboards;
+mod exporters;
 mod incidents;
 mod live;
 mod mutants;

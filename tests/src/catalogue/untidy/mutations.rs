@@ -336,15 +336,18 @@ fn unlabelled(story: &Story, here: &impl Fn(&Series) -> bool) -> Vec<Cell> {
         })
     };
     let mut nodes = without("without node", "node");
-    for fired in &mut nodes.expected {
-        let series = story.series.iter().find(|series| {
-            series.label("node") == fired.node && !series.label("instance").ends_with(":9153")
-        });
-        fired.node = series.map_or("", host).to_owned();
-    }
     let mut clusters = without("without cluster", "cluster");
-    for fired in &mut clusters.expected {
-        fired.cluster.clear();
+    // A part of what the rule reads alone cannot rename its alerts.
+    if story.series.iter().all(here) {
+        for fired in &mut nodes.expected {
+            let series = story.series.iter().find(|series| {
+                series.label("node") == fired.node && !series.label("instance").ends_with(":9153")
+            });
+            fired.node = series.map_or("", host).to_owned();
+        }
+        for fired in &mut clusters.expected {
+            fired.cluster.clear();
+        }
     }
     vec![nodes, clusters]
 }
@@ -371,8 +374,13 @@ fn added(story: &Story, calm: Option<&Story>) -> Vec<Cell> {
         change if change.contains("busy") => about_caches,
         _ => true,
     });
-    let calm = calm.unwrap_or(story).series.iter();
-    let second = calm.map(|series| series.with(&[("cluster", "other")]));
+    let other = |series: &Series| series.with(&[("cluster", "other")]);
+    let second = calm.unwrap_or(story).series.iter().map(other);
+    let second = second.map(|series| match calm {
+        Some(_) => series,
+        // Nothing happens in it.
+        None => series.map(|samples| vec![Sample::Value(1.0); samples.len()]),
+    });
     cells.push(with("a second cluster that is well", second.collect()));
     cells
 }
