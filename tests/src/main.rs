@@ -92,6 +92,7 @@ mod fuzzed;
 mod histograms;
 mod history;
 mod hostile_templates;
+mod incident;
 mod leash;
 mod live;
 mod many_rules;
