@@ -50,14 +50,21 @@ async fn what_is_dropped_is_what_is_stored() -> Result<()> {
     for (name, worker) in [("crowded", crowded), ("free", free), ("calm", calm)] {
         let packets = scene.vpc.packets(&worker.node)?;
         let exported = worker.exported()?;
-        ensure!(exported == packets.dropped, "{name}: {packets:?}, exported {exported}");
+        ensure!(
+            exported == packets.dropped,
+            "{name}: {packets:?}, exported {exported}"
+        );
         let dropped = packets.dropped as f64;
         scene
-            .answers(&scene.prometheus, &counter(&worker.node.name), |value| value == dropped)
+            .answers(&scene.prometheus, &counter(&worker.node.name), |value| {
+                value == dropped
+            })
             .await?;
         let increase = format!("increase({}[10m] anchored)", counter(&worker.node.name));
         let increase = number(&scene.prometheus, &increase).await?;
-        tell(&format!("{name}: {packets:?}, exported {exported}, increase {increase:?}"));
+        tell(&format!(
+            "{name}: {packets:?}, exported {exported}, increase {increase:?}"
+        ));
     }
     tell(&format!("{:#?}", crowded.coredns_page()?));
     tell(&format!("{:#?}", scene.workspace.seen()));

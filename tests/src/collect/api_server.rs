@@ -168,15 +168,6 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &State) -
         .await;
     };
     state.used.lock().unwrap().insert(right);
-    if watches {
-        // Nothing changes while a test looks: the watch is open, and silent, until it is left.
-        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
-                    Transfer-Encoding: chunked\r\n\r\n";
-        stream.write_all(head.as_bytes()).await?;
-        stream.flush().await?;
-        front::read(&mut stream).await?;
-        return Ok(());
-    }
     let selector = parameter("labelSelector").unwrap_or_default();
     let items: Vec<&Value> = state
         .pods
@@ -190,6 +181,31 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &State) -
         })
         .filter(|pod| selects(&selector, &pod["metadata"]["labels"]))
         .collect();
+    if watches {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
+                    Transfer-Encoding: chunked\r\n\r\n";
+        stream.write_all(head.as_bytes()).await?;
+        // Newer clients ask for the list as the watch's beginning, up to a bookmark.
+        if parameter("sendInitialEvents").is_some_and(|send| send == "true") {
+            let added = items
+                .iter()
+                .map(|pod| json!({"type": "ADDED", "object": pod}));
+            let bookmark = json!({"type": "BOOKMARK", "object": {
+                "kind": "Pod", "apiVersion": "v1",
+                "metadata": {"resourceVersion": "1",
+                             "annotations": {"k8s.io/initial-events-end": "true"}},
+            }});
+            for event in added.chain([bookmark]) {
+                let line = format!("{event}\n");
+                let chunk = format!("{:x}\r\n{line}\r\n", line.len());
+                stream.write_all(chunk.as_bytes()).await?;
+            }
+        }
+        // Nothing changes while a test looks: the watch is open, and silent, until it is left.
+        stream.flush().await?;
+        front::read(&mut stream).await?;
+        return Ok(());
+    }
     answer(
         &mut stream,
         200,

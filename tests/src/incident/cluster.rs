@@ -23,8 +23,20 @@ use crate::leash::Leash;
 
 const COREDNS: u16 = 9153;
 const EXPORTER: u16 = 9417;
-/// Where the collector is on its node.
+/// Where the collector is in its container.
 const PROGRAM: &str = "/run/otelcol";
+/// Puts up what a container finds: its account, its program, its `resolv.conf`.
+const CONTAINER: &str = r#"
+folder=$1 program=$2
+shift 2
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p /run/secrets/kubernetes.io/serviceaccount
+cp "$folder/token" "$folder/ca.crt" /run/secrets/kubernetes.io/serviceaccount/
+touch /run/otelcol
+mount --bind "$program" /run/otelcol
+mount --bind "$folder/resolv.conf" /etc/resolv.conf
+exec "$@"
+"#;
 /// As EKS installs CoreDNS, but for the plugins that need a Kubernetes API (`kubernetes`) and for
 /// the pod's own life (`lameduck`).
 const COREFILE: &str = "\
@@ -64,7 +76,10 @@ impl Worker {
         let nic = Nic::new(vpc.drop_counter(&node))?;
         let (program_folder, program) = for_everyone()?;
         let mut command = node.namespace.command();
-        command.args(UNPRIVILEGED).arg("env").args(nic.environment());
+        command
+            .args(UNPRIVILEGED)
+            .arg("env")
+            .args(nic.environment());
         command.arg(program);
         // As in deploy/kubernetes/exporter/daemonset.yaml.
         command.arg(format!("--listen=0.0.0.0:{EXPORTER}"));
@@ -132,7 +147,13 @@ impl Worker {
             &template["spec"]["containers"],
         );
         let coredns = with(
-            pod("kube-system", &format!("coredns-{ip}"), name, &ip, "Running"),
+            pod(
+                "kube-system",
+                &format!("coredns-{ip}"),
+                name,
+                &ip,
+                "Running",
+            ),
             &json!({"k8s-app": "kube-dns", "eks.amazonaws.com/component": "coredns"}),
             &json!([{"name": "coredns", "ports": [
                 {"name": "dns", "containerPort": 53, "protocol": "UDP"},
@@ -159,7 +180,11 @@ impl Applied {
     pub(super) fn api(&self, vpc: &Vpc, port: u16, workers: &[&Worker]) -> Result<ApiServer> {
         let daemonset = the(&self.objects, "DaemonSet")?;
         let pods = workers.iter().flat_map(|worker| worker.pods(daemonset));
-        ApiServer::on(vpc.listen(port)?, pods.collect(), Some(rights(&self.objects)?))
+        ApiServer::on(
+            vpc.listen(port)?,
+            pods.collect(),
+            Some(rights(&self.objects)?),
+        )
     }
 
     /// The `spec` of the collector.
@@ -180,9 +205,16 @@ pub(super) fn resolv_conf(spec: &Value, cluster_dns: &str) -> Result<String> {
         ),
         Some(other) => anyhow::bail!("dnsPolicy {other}"),
     };
-    for option in spec["podDnsConfig"]["options"].as_array().into_iter().flatten() {
+    for option in spec["podDnsConfig"]["options"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
         let (name, value) = (&option["name"], &option["value"]);
-        let (name, value) = (name.as_str().context("a name")?, value.as_str().context("a value")?);
+        let (name, value) = (
+            name.as_str().context("a name")?,
+            value.as_str().context("a value")?,
+        );
         text.push_str(&format!("options {name}:{value}\n"));
     }
     Ok(text)
@@ -218,18 +250,14 @@ impl Collector {
         let certificate = write("ca.pem", certificate)?;
         write("token", api_server::TOKEN)?;
         write("ca.crt", &api.certificate)?;
-        node.is_a_pod(&folder, resolv_conf)?;
-        node.shell(&format!(
-            "mount -t tmpfs -o mode=755 tmpfs /run\n\
-             mkdir -p /run/secrets/kubernetes.io/serviceaccount\n\
-             cp {0}/token {0}/ca.crt /run/secrets/kubernetes.io/serviceaccount/\n\
-             touch {PROGRAM}\n\
-             mount --bind {1} {PROGRAM}\n",
-            folder.path().display(),
-            // Where it lies, its user may not look.
-            program.display()
-        ))?;
-        let mut command: Command = node.namespace.command();
+        write("resolv.conf", resolv_conf)?;
+        // A mount namespace as a container's, but that it sees the test's own cgroup.
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/proc/{}/ns/net", node.namespace.pid()));
+        command.args(["unshare", "--mount", "--propagation", "private"]);
+        command.args(["sh", "-euc", CONTAINER, "container"]);
+        // Where the program lies, its user may not look.
+        command.arg(folder.path()).arg(program);
         command.args(UNPRIVILEGED).args(["env", "-i"]);
         command.arg(format!("KUBERNETES_SERVICE_HOST={OUTSIDE}"));
         command.arg(format!("KUBERNETES_SERVICE_PORT={api_port}"));
@@ -239,7 +267,7 @@ impl Collector {
         command.arg("AWS_EC2_METADATA_DISABLED=true");
         // The workspace's certificate is of an authority of the test's own.
         command.arg(format!("SSL_CERT_FILE={}", certificate.display()));
-        command.arg(PROGRAM).arg("--config").arg(&config);
+        command.args([PROGRAM, "--config"]).arg(&config);
         let process = Leash::start(&command)?;
         process
             .says(START, |line| {

@@ -77,10 +77,7 @@ impl Vpc {
             folder: readable_folder()?,
             namespace,
         };
-        vpc.input(
-            "sh",
-            "echo 1 >/proc/sys/net/ipv4/ip_forward",
-        )?;
+        vpc.input("sh", "echo 1 >/proc/sys/net/ipv4/ip_forward")?;
         vpc.input(
             "nft",
             "table inet nitro {\nchain arrives {\ntype filter hook prerouting priority 0\n}\n}\n",
@@ -105,7 +102,8 @@ impl Vpc {
         ))?;
         self.namespace
             .run(&format!("ip address add {gateway}/24 dev node{number}"))?;
-        self.namespace.run(&format!("ip link set node{number} up"))?;
+        self.namespace
+            .run(&format!("ip link set node{number} up"))?;
         namespace.run(&format!("ip address add {ip}/24 dev {DEVICE}"))?;
         namespace.run(&format!("ip link set {DEVICE} up"))?;
         namespace.run(&format!("ip route add default via {gateway}"))?;
@@ -191,16 +189,6 @@ impl Node {
             .run(&format!("mount --bind {} /etc/resolv.conf", file.display()))?;
         Ok(())
     }
-
-    /// Gives it the `resolv.conf` of a pod.
-    pub(super) fn is_a_pod(&self, folder: &TempDir, resolv_conf: &str) -> Result<()> {
-        self.resolves_by(folder, resolv_conf)
-    }
-
-    /// Runs a script of the shell on it.
-    pub(super) fn shell(&self, script: &str) -> Result<()> {
-        input(&self.namespace, "sh", script)
-    }
 }
 
 /// The node's own, as the VPC's DHCP has it.
@@ -219,7 +207,11 @@ pub(super) fn readable_folder() -> Result<TempDir> {
 fn input(namespace: &Namespace, program: &str, text: &str) -> Result<()> {
     let mut command = namespace.command();
     command.arg(program);
-    command.args(if program == "nft" { &["-f", "-"][..] } else { &["-eu"][..] });
+    command.args(if program == "nft" {
+        &["-f", "-"][..]
+    } else {
+        &["-eu"][..]
+    });
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -252,6 +244,8 @@ fn read_counter(mut command: Command, name: &str) -> Result<u64> {
     );
     let read: Value = serde_json::from_slice(&said.stdout)?;
     let listed = read["nftables"].as_array().context("a list")?;
-    let counter = listed.iter().find_map(|entry| entry["counter"]["packets"].as_u64());
+    let counter = listed
+        .iter()
+        .find_map(|entry| entry["counter"]["packets"].as_u64());
     counter.with_context(|| format!("{name}: {read}"))
 }

@@ -26,7 +26,7 @@ use crate::parts;
 use crate::prometheus::{Prometheus, PrometheusTools};
 
 /// Far longer than anything takes to arrive.
-const LONG: Duration = Duration::from_secs(180);
+const LONG: Duration = Duration::from_secs(90);
 /// A VPC's resolver from a node in its zone; nothing that is measured here depends on it.
 const LATENCY: Duration = Duration::from_micros(1500);
 pub(super) const CALM_CLUSTER: &str = "calm-cluster";
@@ -92,11 +92,7 @@ impl Scene {
         let [for_shipped, for_control, for_calm] =
             <[Node; 3]>::try_from(pods).ok().context("three")?;
 
-        let server = || {
-            let server = parts.prometheus.server();
-            // For `anchored`: the increase between two samples, not extrapolated.
-            server.flag("--enable-feature=promql-extended-range-selectors")
-        };
+        let server = || parts.prometheus.server();
         let (prometheus, control) = (server().start().await?, server().start().await?);
         let servers = BTreeMap::from([
             (IpAddr::from(for_shipped.ip), prometheus.url().to_owned()),
