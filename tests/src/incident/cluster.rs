@@ -1,7 +1,6 @@
 //! Nodes on which the real CoreDNS and the real exporter run, as Kubernetes knows them, and the
 //! collector as the shipped manifests run it.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -56,9 +55,8 @@ const COREFILE: &str = "\
 /// A node at work.
 pub(super) struct Worker {
     pub(super) node: Node,
-    pub(super) coredns: Leash,
-    /// What the exporter says on its standard output and error.
-    pub(super) exporter: Leash,
+    _coredns: Leash,
+    _exporter: Leash,
     _nic: Nic,
     _folders: [TempDir; 2],
 }
@@ -92,8 +90,8 @@ impl Worker {
             .await?;
         Ok(Self {
             node,
-            coredns,
-            exporter,
+            _coredns: coredns,
+            _exporter: exporter,
             _nic: nic,
             _folders: [folder, program_folder],
         })
@@ -105,7 +103,7 @@ impl Worker {
     }
 
     /// A page of the node's, as it is now.
-    pub(super) fn page(&self, port: u16) -> Result<String> {
+    fn page(&self, port: u16) -> Result<String> {
         use std::io::{Read as _, Write as _};
         let mut stream = self
             .node
@@ -126,16 +124,6 @@ impl Worker {
         let line = "node_net_ethtool{device=\"ens5\",type=\"linklocal_allowance_exceeded\"} ";
         let value = page.lines().find_map(|it| it.strip_prefix(line));
         Ok(value.with_context(|| page.clone())?.trim().parse()?)
-    }
-
-    /// Samples of CoreDNS's page, by series.
-    pub(super) fn coredns_page(&self) -> Result<BTreeMap<String, f64>> {
-        let page = self.page(COREDNS)?;
-        let samples = page.lines().filter(|line| line.starts_with("coredns_"));
-        let samples = samples.filter_map(|line| line.trim().rsplit_once(' '));
-        Ok(samples
-            .filter_map(|(series, value)| Some((series.to_owned(), value.parse().ok()?)))
-            .collect())
     }
 
     fn pods(&self, daemonset: &Value) -> [Value; 2] {
@@ -222,9 +210,9 @@ pub(super) fn resolv_conf(spec: &Value, cluster_dns: &str) -> Result<String> {
 
 /// A collector, running.
 pub(super) struct Collector {
-    pub(super) node: Node,
     pub(super) process: Leash,
     api: ApiServer,
+    _node: Node,
     _folder: TempDir,
 }
 
@@ -275,9 +263,9 @@ impl Collector {
             })
             .await?;
         Ok(Self {
-            node,
             process,
             api,
+            _node: node,
             _folder: folder,
         })
     }

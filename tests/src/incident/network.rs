@@ -30,7 +30,7 @@ pub(super) const WORKSPACE: &str = "aps-workspaces.eu-west-1.amazonaws.com";
 pub(super) const DEVICE: &str = "ens5";
 /// Packets a second that an interface may send to link-local services, and as many at once: the
 /// quota is for a second, and what is below it is not documented.
-const LIMIT: u32 = 1024;
+pub(super) const LIMIT: u32 = 1024;
 
 /// A node.
 pub(super) struct Node {

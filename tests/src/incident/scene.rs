@@ -19,14 +19,14 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::cluster::{Applied, Collector, Worker, resolv_conf};
-use super::network::{Node, Vpc};
+use super::network::{Node, RESOLVER, Vpc};
 use super::workspace::Workspace;
 use crate::leash::Leash;
 use crate::parts;
 use crate::prometheus::{Prometheus, PrometheusTools};
 
 /// Far longer than anything takes to arrive.
-const LONG: Duration = Duration::from_secs(90);
+const LONG: Duration = Duration::from_secs(300);
 /// A VPC's resolver from a node in its zone; nothing that is measured here depends on it.
 const LATENCY: Duration = Duration::from_micros(1500);
 pub(super) const CALM_CLUSTER: &str = "calm-cluster";
@@ -143,6 +143,15 @@ impl Scene {
     /// Begins to ask a worker's CoreDNS for names that nobody has asked for, at a rate.
     pub(super) fn load(&self, worker: &Worker, rate: u32, seconds: u64) -> Result<Leash> {
         let load = self.vpc.load(&worker.node, &worker.server(), rate, seconds);
+        Leash::start(&load)
+    }
+
+    /// Begins to send queries from the crowded node past CoreDNS, each once: its pods that resolve
+    /// by the node's own resolver.
+    pub(super) fn neighbours(&self, rate: u32, seconds: u64) -> Result<Leash> {
+        let server = format!("{RESOLVER}:53");
+        let mut load = self.vpc.load(&self.crowded.node, &server, rate, seconds);
+        load.args(["-attempts", "1", "-timeout", "1s"]);
         Leash::start(&load)
     }
 
