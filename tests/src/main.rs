@@ -26,6 +26,7 @@
 //! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
 //! - [`exporter`]: the exporter and its image on real network devices, under a real Prometheus and
 //!   under abuse; ENA's statistics as its driver's documentation has them
+//! - [`incident`]: packets that are really dropped, from a real CoreDNS to a message in Slack
 //! - [`outage`]: an outage of the backend loses no tick, and is no all-clear
 //! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
 //!   for rules that are hard to evaluate, one tick a run or many; the same failures
