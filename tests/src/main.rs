@@ -29,6 +29,7 @@
 //! - [`exporter`]: the exporter and its image on real network devices, under a real Prometheus and
 //!   under abuse; ENA's statistics as its driver's documentation has them
 //! - [`incident`]: packets that are really dropped, from a real CoreDNS to a message in Slack
+//! - [`no_data`]: a server that cannot be queried or has no samples never looks well
 //! - [`outage`]: an outage of the backend loses no tick, and is no all-clear
 //! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
 //!   for rules that are hard to evaluate, one tick a run or many; the same failures
@@ -108,6 +109,7 @@ mod live;
 mod many_rules;
 mod mutated;
 mod nasty;
+mod no_data;
 mod outage;
 mod pagerduty;
 mod parts;

@@ -28,7 +28,7 @@ fn settings() -> Settings {
             name: defaults.route.receiver.clone(),
             sns: vec![SnsConfig::of(arn("alerts"))],
             terminal: false,
-            labels: std::collections::BTreeMap::new(),
+            labels: BTreeMap::new(),
             undelivered: Vec::new(),
         }],
         alarm_topic: Some(arn("alarms")),

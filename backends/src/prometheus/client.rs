@@ -8,7 +8,7 @@ use alerting::server::{ServerFailure, ServerTrouble};
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
-use reqwest::{Method, Request, Response, StatusCode};
+use reqwest::{Method, Request, Response, StatusCode, Url};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -153,10 +153,23 @@ impl Client {
     /// The silences of a workspace's own alert manager, as its API writes them; None if there is
     /// no alert manager. Asked once: the next run is the retry.
     pub async fn silences(&self, deadline: Instant) -> Result<Option<Vec<u8>>, String> {
+        self.get(self.0.endpoint.silences(), deadline).await
+    }
+
+    /// The configuration that a Prometheus runs with, as its API writes it (`{"data": {"yaml": …}}`);
+    /// None if the server has no such page, as AMP has none. Asked once.
+    ///
+    /// # Errors
+    /// Where it cannot be read, as one line.
+    pub async fn status_config(&self, deadline: Instant) -> Result<Option<Vec<u8>>, String> {
+        self.get(self.0.endpoint.status_config(), deadline).await
+    }
+
+    async fn get(&self, url: &Url, deadline: Instant) -> Result<Option<Vec<u8>>, String> {
         let until = Instant::now() + self.0.request_timeout;
-        let read = timeout_at(until.min(deadline), self.0.silences()).await;
+        let read = timeout_at(until.min(deadline), self.0.get(url)).await;
         read.unwrap_or_else(|_| Err("no whole answer in time".to_owned()))
-            .map_err(|error| format!("GET {}: {error}", self.0.endpoint.silences()))
+            .map_err(|error| format!("GET {url}: {error}"))
     }
 
     /// The server's host and path, as a message names it.
@@ -283,8 +296,8 @@ impl Inner {
         Err(failure)
     }
 
-    async fn silences(&self) -> Result<Option<Vec<u8>>, String> {
-        let mut request = Request::new(Method::GET, self.endpoint.silences().clone());
+    async fn get(&self, url: &Url) -> Result<Option<Vec<u8>>, String> {
+        let mut request = Request::new(Method::GET, url.clone());
         request.headers_mut().clone_from(&self.headers);
         if let Some(signer) = &self.signer {
             let signed = signer.sign(&mut request, &[], (self.clock)()).await;
