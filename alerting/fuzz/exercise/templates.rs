@@ -139,6 +139,7 @@ fn message(text: &str) {
         common_annotations: &annotations,
         external_url: "http://localhost:9093",
         reason: "first notification".to_owned(),
+        route_labels: BTreeMap::new(),
         now: Timestamp::from_secs(1_435_069_060),
     };
     let dot = Dot::new(&data);
