@@ -149,6 +149,39 @@ mod tests {
         assert_eq!(location("Mars/Olympus"), None);
     }
 
+    /// Around midnight it is another day there than in UTC: weekday, day, month and year are the
+    /// location's.
+    #[test]
+    fn the_day_is_that_of_the_location() {
+        let at = |zone: &str| TimeInterval {
+            location: location(zone),
+            ..TimeInterval::default()
+        };
+        let monday = |zone| TimeInterval {
+            weekdays: vec![(1, 1)],
+            ..at(zone)
+        };
+        // 2026-11-23 is a Monday. Tokyo is 9 hours ahead of UTC, New York 5 behind.
+        check(&monday("Asia/Tokyo"), "2026-11-22T14:59:59Z", false);
+        check(&monday("Asia/Tokyo"), "2026-11-22T15:00:00Z", true);
+        check(&monday("Asia/Tokyo"), "2026-11-23T14:59:59Z", true);
+        check(&monday("Asia/Tokyo"), "2026-11-23T15:00:00Z", false);
+        check(&monday("America/New_York"), "2026-11-23T04:59:59Z", false);
+        check(&monday("America/New_York"), "2026-11-23T05:00:00Z", true);
+        check(&monday("America/New_York"), "2026-11-24T04:59:59Z", true);
+        check(&monday("America/New_York"), "2026-11-24T05:00:00Z", false);
+        let new_year = TimeInterval {
+            days_of_month: vec![(1, 1)],
+            months: vec![(1, 1)],
+            years: vec![(2027, 2027)],
+            ..at("Asia/Tokyo")
+        };
+        check(&new_year, "2026-12-31T14:59:59Z", false);
+        check(&new_year, "2026-12-31T15:00:00Z", true);
+        check(&new_year, "2027-01-01T14:59:59Z", true);
+        check(&new_year, "2027-01-01T15:00:00Z", false);
+    }
+
     #[test]
     fn every_zone_is_there_as_it_was_packed() {
         let mut zones = 0;

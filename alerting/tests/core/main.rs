@@ -14,5 +14,6 @@ mod notification;
 mod rendered;
 mod rule_files;
 mod state_format;
+mod subscribers;
 mod trajectories;
 mod world;
