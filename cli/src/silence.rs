@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use alerting::duration;
-use alerting::matchers::Matchers;
+use alerting::matchers::{Matcher, Matchers};
 use alerting::notify::silence::{self as silences, SilenceError};
 use alerting::notify::{NotifyState, Silence, SilenceState};
 use alerting::state::State;
@@ -186,7 +186,12 @@ fn added(add: &Add, now: Timestamp) -> Result<Silence> {
         let is_word = text.chars().all(|c| c.is_alphanumeric() || c == '_');
         let parsed = match is_word {
             true => Matchers::parse(&format!("alertname={text:?}")),
-            false => Matchers::parse(text),
+            // As amtool has it, a comma may be part of a value: `zone=a,b`.
+            false => Matchers::parse(text).or_else(|error| {
+                Matcher::parse(text)
+                    .map(|one| Matchers::from_iter([one]))
+                    .or(Err(error))
+            }),
         };
         matchers.extend(parsed?.iter().cloned());
     }

@@ -18,7 +18,7 @@ use crate::parts;
 const SETS: &[&str] = &[
     "a=b",
     r#"severity!="critical""#,
-    r#"a!=""#,
+    r#"a!="""#,
     r#"a!~".+""#,
     r#"a!~".*""#,
     r#"a=~".*""#,
