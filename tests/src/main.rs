@@ -118,5 +118,6 @@ mod stack;
 mod state_file;
 mod switches;
 mod telemetry;
+mod templates;
 mod timelines;
 mod weather;
