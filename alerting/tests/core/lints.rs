@@ -186,7 +186,7 @@ fn what_waits_behind_a_flag_is_named() {
     of("min_of(1, 2) < up", &experimental);
     of("up / fill (1) up > 1", &["5:16 promql/experimental"]);
     of("up.rate > 1", &experimental);
-    of("{größe='1'} > 1", &["5:12 promql/experimental"]);
+    of("x{größe='1'} > 1", &["5:13 promql/experimental"]);
     of(
         "rate(up[max(5m, step())]) > 1",
         &["5:19 promql/experimental", "5:27 promql/release"],
