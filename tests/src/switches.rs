@@ -238,12 +238,12 @@ fn backtest(server: &Prometheus, rules: &Path, args: &[&str]) -> Result<Vec<Chan
 /// The table names no switch that `dnswatch run` and the stack have not.
 #[test]
 fn the_switches_of_the_table_are_those_of_the_program() -> Result<()> {
-    let readme = include_str!("../../README.md");
-    let (_, table) = readme
-        .split_once("## What it does differently from Prometheus")
+    let page = include_str!("../../docs/compatibility.md");
+    let (_, table) = page
+        .split_once("## Differences from Prometheus")
         .context("the section")?;
     let (table, _) = table
-        .split_once("Notification behaves")
+        .split_once("## Differences from Alertmanager")
         .context("its end")?;
     let template = include_str!("../../template.yaml");
     let help = said(&output(dnswatch().args(["run", "--help"])));

@@ -68,9 +68,12 @@ fn a_rule_that_is_changed_fails_its_unit_tests() -> Result<()> {
         }
     }
     let changed = cases.iter().filter(|case| case.change.is_some()).count();
-    let readme = include_str!("../../../README.md");
+    let page = include_str!("../../../docs/guarantees.md");
     let count = format!("each of {changed} changed rules");
-    ensure!(readme.contains(&count), "README.md does not say: {count}");
+    ensure!(
+        page.contains(&count),
+        "docs/guarantees.md does not say: {count}"
+    );
     eprintln!(
         "{} of {changed} mutants killed: {killed:?}",
         changed - survivors.len()
