@@ -133,6 +133,7 @@ mod stopping;
 mod subscribers;
 mod switches;
 mod telemetry;
+mod templates;
 mod timelines;
 mod unreachable;
 mod weather;

@@ -54,6 +54,7 @@ mod tests;
 
 pub use limits::Allowance;
 pub use reads::Reads;
+pub(crate) use unicode::is_letter;
 
 /// What Prometheus puts before each template (`rules/alerting.go`).
 const PREFIX: &str = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}\

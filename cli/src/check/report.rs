@@ -69,6 +69,7 @@ impl<W: Write> Report<W> {
         match finding.severity {
             Severity::Error => self.errors += 1,
             Severity::Warning => self.warnings += 1,
+            Severity::Note => {}
         }
         match self.format {
             Format::Text => self.line(finding.to_string()),
