@@ -113,8 +113,10 @@ impl Settings {
             // Should the user have one of that name, the routes still mean that one.
             receivers.push(Receiver {
                 name: ALARM_RECEIVER.to_owned(),
+                labels: std::collections::BTreeMap::new(),
                 sns: vec![SnsConfig::of(topic.clone())],
                 terminal: false,
+                undelivered: Vec::new(),
             });
         }
         receivers
