@@ -1,6 +1,6 @@
 //! What a run is configured with, ready to be used.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -113,10 +113,10 @@ impl Settings {
             // Should the user have one of that name, the routes still mean that one.
             receivers.push(Receiver {
                 name: ALARM_RECEIVER.to_owned(),
-                labels: std::collections::BTreeMap::new(),
+                labels: BTreeMap::new(),
+                undelivered: Vec::new(),
                 sns: vec![SnsConfig::of(topic.clone())],
                 terminal: false,
-                undelivered: Vec::new(),
             });
         }
         receivers

@@ -191,13 +191,11 @@ fn log(report: &RunReport) {
         warn!("the rule files were refused, the last good ones stay in force: {error}");
     }
     if let Some(server) = &report.server {
-        warn!(
-            "{}; {} of {} rules are not evaluated. {}",
-            server.line(),
-            report.without_answer,
-            report.rules,
-            server.trouble.advice()
-        );
+        let stopped = match report.without_answer {
+            0 => String::new(),
+            some => format!("; {some} of {} rules are not evaluated", report.rules),
+        };
+        warn!("{}{stopped}. {}", server.line(), server.trouble.advice());
     }
     for failing in &report.failing {
         warn!("failing: {failing}");

@@ -165,10 +165,18 @@ fn what_a_definition_of_amp_has_that_is_not_delivered_is_named() {
     }
     let strict = output(dnswatch().args(["check", "--strict"]).arg(&file));
     assert!(!strict.status.success(), "{}", said(&strict));
-    let routed = output(dnswatch().args(["routes", "--config"]).arg(&file).arg("a=b,c"));
+    let routed = output(
+        dnswatch()
+            .args(["routes", "--config"])
+            .arg(&file)
+            .arg("a=b,c"),
+    );
     assert_eq!(String::from_utf8_lossy(&routed.stdout).trim(), "ops");
     let told = String::from_utf8_lossy(&routed.stderr).into_owned();
-    assert!(told.contains("ops: pagerduty_configs is not delivered"), "{told}");
+    assert!(
+        told.contains("ops: pagerduty_configs is not delivered"),
+        "{told}"
+    );
 }
 
 #[test]

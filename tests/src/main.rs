@@ -28,6 +28,7 @@
 //! - [`emptied`]: files that became empty, are half written or cannot be read are never "no rules"
 //! - [`exporter`]: the exporter and its image on real network devices, under a real Prometheus and
 //!   under abuse; ENA's statistics as its driver's documentation has them
+//! - [`incident`]: packets that are really dropped, from a real CoreDNS to a message in Slack
 //! - [`outage`]: an outage of the backend loses no tick, and is no all-clear
 //! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
 //!   for rules that are hard to evaluate, one tick a run or many; the same failures
@@ -101,6 +102,7 @@ mod fuzzed;
 mod histograms;
 mod history;
 mod hostile_templates;
+mod incident;
 mod leash;
 mod live;
 mod many_rules;
