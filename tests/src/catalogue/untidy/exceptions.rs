@@ -24,6 +24,9 @@ const NOTHING_TO_READ: &str = "what the rule reads is gone: nothing can be said,
      LinkLocalCounterMissing, CoreDNSMissing or TelemetryStale says that";
 const TWO_NAMES: &str = "a pod that is scraped under two instances is two pods: floors are half, \
      and sums are double";
+const IT_IS_REPORTED: &str =
+    "the counter, or all telemetry, is gone: that is what the rule reports";
+const ALL_CLUSTERS: &str = "LinkLocalCounterAbsent is about all clusters of a workspace together";
 const NO_JOIN: &str = "what has no label `cluster` cannot be joined with what has one";
 const NO_NODE: &str = "what has no label `node` is named by its address, and cannot be joined with \
      what has one";
