@@ -1,6 +1,6 @@
 //! What a run is configured with, ready to be used.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +94,7 @@ impl Settings {
                 inhibit_rules: Vec::new(),
                 time_intervals: TimeIntervals::new(),
                 templates: NamedTemplates::default(),
+                warnings: Vec::new(),
             });
         }
         Err(FileError {
@@ -112,6 +113,8 @@ impl Settings {
             // Should the user have one of that name, the routes still mean that one.
             receivers.push(Receiver {
                 name: ALARM_RECEIVER.to_owned(),
+                labels: BTreeMap::new(),
+                undelivered: Vec::new(),
                 sns: vec![SnsConfig::of(topic.clone())],
                 terminal: false,
             });
@@ -136,6 +139,7 @@ impl Settings {
                 inhibit_rules: routing.inhibit_rules,
                 time_intervals: routing.time_intervals,
                 templates: routing.templates,
+                warnings: routing.warnings,
                 evaluation: self.evaluation.clone(),
                 grafana: self.grafana.clone(),
                 amazon_q: self.amazon_q.clone(),
@@ -170,6 +174,8 @@ pub struct Config {
     pub time_intervals: TimeIntervals,
     /// The templates that messages may call.
     pub templates: NamedTemplates,
+    /// What of the routing loads and is without effect here.
+    pub warnings: Vec<FileError>,
     /// How rules are evaluated.
     pub evaluation: EvaluationOptions,
     /// Where people look at graphs.

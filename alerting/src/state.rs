@@ -9,6 +9,7 @@ use crate::alert::Alert;
 use crate::labels::Labels;
 use crate::notify::NotifyState;
 use crate::rules::{RuleId, RuleKey};
+use crate::server::{ServerDown, ServerTrouble};
 use crate::timestamp::Timestamp;
 
 /// The version of the document's form that this release writes.
@@ -25,6 +26,9 @@ pub struct State {
     /// The name under which the last good configuration is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,
+    /// Set while the server that is asked does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerDown>,
     /// What is known of each rule.
     pub rules: BTreeMap<RuleKey, RuleState>,
     /// What is known of notifications.
@@ -36,6 +40,7 @@ impl Default for State {
         Self {
             format: FORMAT,
             config: None,
+            server: None,
             rules: BTreeMap::new(),
             notify: NotifyState::default(),
         }
@@ -106,6 +111,9 @@ pub struct Failure {
     pub refused: bool,
     /// What went wrong last.
     pub error: String,
+    /// What kept the server from answering, if it was that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerTrouble>,
 }
 
 /// Ticks that were never evaluated.

@@ -88,6 +88,8 @@ fn settings(dead: usize) -> Settings {
                 name: name.clone(),
                 sns: vec![SnsConfig::of(topic(name))],
                 terminal: false,
+                labels: std::collections::BTreeMap::new(),
+                undelivered: Vec::new(),
             })
             .collect(),
         route: root,

@@ -131,6 +131,8 @@ impl World {
                 name: "default".to_owned(),
                 sns: vec![SnsConfig::of(alerts.parse()?)],
                 terminal: false,
+                labels: std::collections::BTreeMap::new(),
+                undelivered: Vec::new(),
             }],
             route: Route {
                 group_wait: Duration::ZERO,

@@ -23,6 +23,7 @@ mod plain;
 pub mod quiet;
 mod receiver;
 mod route;
+mod route_labels;
 mod ruler_alerts;
 pub mod silence;
 mod size;
@@ -53,7 +54,7 @@ pub use outgoing::Outgoing;
 pub use receiver::{
     Integration, PublishRole, Receiver, SnsConfig, SnsText, TopicArn, TopicArnError,
 };
-pub use route::{GROUP_BY_ALL, Route};
+pub use route::{GROUP_BY_ALL, Route, RouteLabels};
 pub use ruler_alerts::Trouble;
 pub use silence::{Silence, SilenceState, WorkspaceSilences};
 pub use size::SnsMessage;

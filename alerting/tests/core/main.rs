@@ -11,6 +11,7 @@ mod lints;
 mod messages;
 mod muting;
 mod notification;
+mod rendered;
 mod rule_files;
 mod state_format;
 mod subscribers;

@@ -28,6 +28,8 @@ fn settings() -> Settings {
             name: defaults.route.receiver.clone(),
             sns: vec![SnsConfig::of(arn("alerts"))],
             terminal: false,
+            labels: std::collections::BTreeMap::new(),
+            undelivered: Vec::new(),
         }],
         alarm_topic: Some(arn("alarms")),
         ..defaults

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alerting::query::{Answer, Ask, QueryFailure};
+use alerting::server::{ServerFailure, ServerTrouble};
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
@@ -158,6 +159,11 @@ impl Client {
             .map_err(|error| format!("GET {}: {error}", self.0.endpoint.silences()))
     }
 
+    /// The server's host and path, as a message names it.
+    pub fn host(&self) -> String {
+        self.0.endpoint.shown()
+    }
+
     /// What this client and its clones have done so far.
     pub fn usage(&self) -> Usage {
         self.0.counters.usage()
@@ -181,14 +187,15 @@ impl Inner {
         stats: bool,
         deadline: Instant,
     ) -> Result<(Answer, Option<u64>), Failure> {
-        let no_time = |_| Failure::lasting("no time was left to ask");
+        let no_time =
+            |_| Failure::lasting("no time was left to ask").of_server(ServerTrouble::Slow);
         let _permit = timeout_at(deadline, self.permits.acquire())
             .await
             .map_err(no_time)?
             .map_err(|_| Failure::lasting("the client is closed"))?;
         let now = Instant::now();
         if now >= deadline {
-            return Err(Failure::lasting("no time was left to ask"));
+            return Err(Failure::lasting("no time was left to ask").of_server(ServerTrouble::Slow));
         }
         let until = now
             .checked_add(self.request_timeout)
@@ -199,7 +206,8 @@ impl Inner {
             Err(_) => Err(Failure::passing(format!(
                 "no whole answer within {:.1} s",
                 time.as_secs_f64()
-            ))),
+            ))
+            .perhaps(ServerTrouble::TimedOut)),
         }
     }
 
@@ -222,14 +230,20 @@ impl Inner {
                 .map_err(|error| {
                     let error = one_line(&error, &self.secrets, MAX_WORDS);
                     Failure::lasting(format!("no AWS credentials to sign with: {error}"))
+                        .of_server(ServerTrouble::Denied)
                 })?;
         }
         let secrets = self.secrets_of(&request);
         *request.body_mut() = Some(body.into());
         self.counters.request();
         let broken = |error: reqwest::Error| {
+            let is_connect = error.is_connect();
             let error = one_line(&chain(&error.without_url()), &secrets, MAX_WORDS);
-            Failure::passing(error)
+            let failure = Failure::passing(error);
+            match is_connect {
+                true => failure.of_server(ServerTrouble::Unreachable),
+                false => failure.perhaps(ServerTrouble::Unreachable),
+            }
         };
         let response = self.http.execute(request).await.map_err(broken)?;
         let status = response.status();
@@ -361,8 +375,16 @@ impl Inner {
             0 | 1 => String::new(),
             _ => format!(" ({failed} attempts)"),
         };
+        let cause = || format!("{}{attempts}", failure.message);
         QueryFailure {
             kind: failure.kind,
+            server: failure.server.map(|(trouble, is_certain)| {
+                Box::new(ServerFailure {
+                    trouble,
+                    is_certain,
+                    cause: cause(),
+                })
+            }),
             message: format!(
                 "POST {}: {}{attempts}",
                 self.endpoint.of(&ask.at),

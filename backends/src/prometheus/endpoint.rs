@@ -62,6 +62,13 @@ impl Endpoint {
         &self.silences
     }
 
+    /// The host, its port if it is not the usual one, and the path before the API's own.
+    pub(super) fn shown(&self) -> String {
+        let url = self.query.as_str();
+        let url = url.split_once("://").map_or(url, |(_, rest)| rest);
+        url.trim_end_matches("/api/v1/query").to_owned()
+    }
+
     /// Where to ask about `at`.
     pub(super) fn of(&self, at: &At) -> &Url {
         match at {

@@ -1,7 +1,8 @@
 //! The client as a run asks it: deadlines by the run's clock.
 
 use alerting::notify::{Silence, silence};
-use alerting::query::{Answer, Ask, QueryFailure};
+use alerting::query::{Answer, Ask, At, FailureKind, QueryFailure};
+use alerting::server::{ServerFailure, ServerTrouble};
 use alerting::timestamp::Timestamp;
 use tokio::time::Instant;
 
@@ -46,6 +47,30 @@ impl<C: Clock> Querier for PrometheusQuerier<C> {
     async fn query(&self, ask: &Ask, deadline: Timestamp) -> Result<Answer, QueryFailure> {
         let left = deadline.since(self.clock.now());
         self.client.query(ask, Instant::now() + left).await
+    }
+
+    fn host(&self) -> String {
+        self.client.host()
+    }
+
+    async fn probe(&self, now: Timestamp, deadline: Timestamp) -> Option<QueryFailure> {
+        let ask = Ask {
+            expr: "vector(1)".to_owned(),
+            at: At::Instant(now),
+        };
+        let failure = self.query(&ask, deadline).await.err()?;
+        // A server that refuses even this is not one that rules can be evaluated on.
+        Some(QueryFailure {
+            server: failure.server.or_else(|| {
+                Some(Box::new(ServerFailure {
+                    trouble: ServerTrouble::Failing,
+                    is_certain: true,
+                    cause: failure.message.clone(),
+                }))
+            }),
+            kind: FailureKind::Transient,
+            message: failure.message,
+        })
     }
 
     async fn silences(&self, deadline: Timestamp) -> Option<Result<Vec<Silence>, String>> {

@@ -26,6 +26,10 @@ enum Line<'a> {
         column: usize,
         message: &'a str,
     },
+    Server {
+        severity: String,
+        message: &'a str,
+    },
     #[serde(rename_all = "camelCase")]
     Cost {
         group: &'a str,
@@ -75,6 +79,18 @@ impl<W: Write> Report<W> {
                 line: finding.place.line,
                 column: finding.place.column,
                 message: &finding.message,
+            }),
+        }
+    }
+
+    /// An error of the server as a whole.
+    pub(super) fn server(&mut self, message: &str) -> Result<()> {
+        self.errors += 1;
+        match self.format {
+            Format::Text => self.line(format!("error: {message}")),
+            Format::Json => self.json(&Line::Server {
+                severity: Severity::Error.to_string(),
+                message,
             }),
         }
     }

@@ -52,6 +52,9 @@ pub struct Environment {
     pub resolve_vanished: bool,
     /// `LIMIT_WIPES_STATE`: whether a rule that exceeds its group's `limit` forgets its alerts.
     pub limit_wipes_state: bool,
+    /// `ALLOW_EMPTY`: whether a configuration without alerting rules, or that lost its routing, is
+    /// intended.
+    pub allow_empty: bool,
     /// `LOG_LEVEL`.
     pub log_level: Level,
     /// `AWS_ENDPOINT_URL`: a local stack that stands for all of AWS.
@@ -175,6 +178,9 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
                 .unwrap_or(false),
             limit_wipes_state: self
                 .one_of("LIMIT_WIPES_STATE", &[("on", true), ("off", false)])
+                .unwrap_or(false),
+            allow_empty: self
+                .one_of("ALLOW_EMPTY", &[("on", true), ("off", false)])
                 .unwrap_or(false),
             log_level: self
                 .parsed("LOG_LEVEL", |text| {
@@ -407,6 +413,8 @@ mod tests {
         check(&[("RESOLVE_VANISHED", "on")], |it| {
             it.resolve_vanished && !it.limit_wipes_state
         });
+        check(&[("ALLOW_EMPTY", "on")], |it| it.allow_empty);
+        check(&[("ALLOW_EMPTY", "")], |it| !it.allow_empty);
         check(&[("LIMIT_WIPES_STATE", "on")], |it| {
             it.limit_wipes_state && !it.resolve_vanished
         });

@@ -12,6 +12,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use backends::amp::{Amp, AmpError};
 use backends::aws::sdk_config;
 use backends::clock::{Clock, SystemClock};
+use backends::config_files;
 use backends::http::{self, HttpError, HttpOptions};
 use backends::line::chain;
 use backends::notify::{SnsNotifier, SnsOptions};
@@ -72,6 +73,18 @@ pub enum SetupError {
 pub struct Failed {
     kind: &'static str,
     message: String,
+    /// Whether the log has it already, and the run's metrics.
+    is_logged: bool,
+}
+
+impl Failed {
+    fn new(kind: &'static str, message: String) -> Self {
+        Self {
+            kind,
+            message,
+            is_logged: false,
+        }
+    }
 }
 
 impl From<Failed> for Diagnostic {
@@ -85,10 +98,7 @@ impl From<Failed> for Diagnostic {
 
 impl From<AmpError> for Failed {
     fn from(error: AmpError) -> Self {
-        Self {
-            kind: "Workspace",
-            message: error.to_string(),
-        }
+        Self::new("Workspace", error.to_string())
     }
 }
 
@@ -100,10 +110,7 @@ impl From<RunError> for Failed {
             RunError::LostRace => "LostRace",
             RunError::NoConfig(_) => "Configuration",
         };
-        Self {
-            kind,
-            message: chain(&error),
-        }
+        Self::new(kind, chain(&error))
     }
 }
 
@@ -150,6 +157,16 @@ impl Function {
             amp,
             configuration,
         };
+        if let Configuration::Folder(folder) = &function.configuration {
+            for path in config_files::passed_over(std::slice::from_ref(folder)) {
+                let file = path.display().to_string();
+                let message = "a file is not read: rule files are in rules/ and end in .yml, .yaml \
+                               or .rules";
+                function
+                    .log
+                    .line(Level::Warn, message, json!({"file": file}));
+            }
+        }
         if let Some(url) = &function.environment.prometheus_url {
             function.querier.set(function.asking(url)?).ok();
         }
@@ -172,18 +189,15 @@ impl Function {
             match Event::of(payload) {
                 Ok(Event::Run) => self.run(&run, began, left).await,
                 Ok(Event::TestNotification) => self.test_notification(&run).await,
-                Err(error) => Err(Failed {
-                    kind: "Event",
-                    message: error.to_string(),
-                }),
+                Err(error) => Err(Failed::new("Event", error.to_string())),
             }
         };
         let answer = match tokio::time::timeout(left.saturating_sub(LAST_WORDS), answer).await {
             Ok(answer) => answer,
-            Err(_) => Err(Failed {
-                kind: "Timeout",
-                message: format!("not done within {:.1} s", left.as_secs_f64()),
-            }),
+            Err(_) => Err(Failed::new(
+                "Timeout",
+                format!("not done within {:.1} s", left.as_secs_f64()),
+            )),
         };
         answer.map_err(|failed| self.failed(&run, began, &failed))
     }
@@ -207,7 +221,11 @@ impl Function {
                 false => Channel::Shadow(&self.log),
             },
             settings: self.settings.clone(),
-            options: run_options(left.saturating_sub(configured.since(began))),
+            options: RunOptions {
+                allow_empty: self.environment.allow_empty,
+                allow_empty_name: "AllowEmpty to on",
+                ..run_options(left.saturating_sub(configured.since(began)))
+            },
         };
         let report = match ruler.run(run, files).await {
             Ok(report) => report,
@@ -233,14 +251,23 @@ impl Function {
         let fields = told.fields();
         self.log.line(told.level(), "run", &fields);
         self.metrics(began, Some(&report));
+        if report.evaluated_nothing() {
+            // The line says why, and the state is stored. The invocation has failed all the same.
+            let why = match &report.server {
+                Some(server) => server.line(),
+                None => "no rule that was due was evaluated".to_owned(),
+            };
+            return Err(Failed {
+                kind: "Queries",
+                message: short(&self.log.hide(&why)),
+                is_logged: true,
+            });
+        }
         Ok(fields)
     }
 
     async fn test_notification(&self, run: &str) -> Result<Value, Failed> {
-        let configuration = |message: String| Failed {
-            kind: "Configuration",
-            message,
-        };
+        let configuration = |message: String| Failed::new("Configuration", message);
         if !self.environment.notify {
             return Err(configuration(
                 "NOTIFY is off, so nothing is sent: set it to on for a test".to_owned(),
@@ -300,15 +327,13 @@ impl Function {
         self.querier
             .get_or_try_init(|| async {
                 let Some(amp) = &self.amp else {
-                    return Err(Failed {
-                        kind: "Configuration",
-                        message: "AMP_WORKSPACE and PROMETHEUS_URL are both not set".to_owned(),
-                    });
+                    let message = "AMP_WORKSPACE and PROMETHEUS_URL are both not set".to_owned();
+                    return Err(Failed::new("Configuration", message));
                 };
                 let endpoint = amp.endpoint().await?;
-                self.asking(&endpoint).map_err(|error| Failed {
-                    kind: "Workspace",
-                    message: format!("the endpoint of the workspace: {error}"),
+                self.asking(&endpoint).map_err(|error| {
+                    let message = format!("the endpoint of the workspace: {error}");
+                    Failed::new("Workspace", message)
                 })
             })
             .await
@@ -341,6 +366,9 @@ impl Function {
 
     /// Tells the log of it, and takes out what Lambda must not be told.
     fn failed(&self, run: &str, began: Timestamp, failed: &Failed) -> Failed {
+        if failed.is_logged {
+            return failed.clone();
+        }
         let message = short(&self.log.hide(&failed.message));
         self.log.line(
             Level::Error,
@@ -353,10 +381,7 @@ impl Function {
             }),
         );
         self.metrics(began, None);
-        Failed {
-            kind: failed.kind,
-            message,
-        }
+        Failed::new(failed.kind, message)
     }
 }
 
@@ -389,7 +414,7 @@ fn settings(environment: &Environment) -> Settings {
         receivers: vec![Receiver {
             name: RECEIVER.to_owned(),
             sns: topics.cloned().map(SnsConfig::of).collect(),
-            terminal: false,
+            ..Receiver::default()
         }],
         evaluation: EvaluationOptions {
             max_catch_up: environment.max_catch_up,

@@ -35,7 +35,12 @@ impl Told<'_> {
     /// Whether a person should look at it.
     pub(crate) fn level(&self) -> Level {
         let report = self.report;
+        if report.evaluated_nothing() {
+            return Level::Error;
+        }
         let is_well = report.failing.is_empty()
+            && report.server.is_none()
+            && report.failed() == 0
             && report.config_refused.is_none()
             && report.published.refused.is_empty()
             && report.published.postponed.is_empty()
@@ -59,7 +64,7 @@ impl Told<'_> {
         }
         put("due", json!(report.evaluated.due));
         put("evaluated", json!(report.evaluated.evaluated));
-        put("failed", json!(report.evaluated.failed));
+        put("failed", json!(report.failed()));
         put("skipped", json!(report.evaluated.skipped));
         put("rules_behind", json!(report.evaluated.stopped));
         put("lag_seconds", json!(report.lag.as_secs()));
@@ -93,6 +98,10 @@ impl Told<'_> {
             if let Some(text) = text {
                 put(name, json!(short(text)));
             }
+        }
+        if let Some(server) = &report.server {
+            put("server", json!(short(&server.line())));
+            put("rules_without_answer", json!(report.without_answer));
         }
         for (name, texts) in [
             ("failing", &report.failing),

@@ -6,6 +6,7 @@
 mod always;
 mod counter;
 mod dropped;
+mod empty;
 mod experimental;
 mod or;
 mod pinned;
@@ -159,6 +160,9 @@ pub fn lint(files: &[SourceFile], surroundings: Surroundings) -> Vec<Finding> {
         .map(|rule| (rule.name.value.clone(), rule))
         .collect();
     let mut report = Report(BTreeSet::new());
+    for file in files {
+        empty::check(file, &mut report);
+    }
     for rule in &rules {
         syntax::check(rule, &mut report);
         experimental::check(rule, &mut report);
