@@ -12,6 +12,7 @@ use alerting::timestamp::Timestamp;
 use anyhow::{Context as _, Result, ensure};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_sns::config::StalledStreamProtectionConfig;
 use aws_sdk_sqs::types::QueueAttributeName;
 use aws_types::SdkConfig;
 use backends::aws::sdk_config;
@@ -112,7 +113,12 @@ impl World {
         };
         let aws = leash.says(PATIENCE, url).await?;
         let sdk = sdk(&aws)?;
-        let sns = aws_sdk_sns::Client::new(&sdk);
+        // A busy machine is silent for longer than the SDK takes for stalled.
+        let sns = aws_sdk_sns::config::Builder::from(&sdk)
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        let sns = aws_sdk_sns::Client::from_conf(sns.build());
+        let sqs = aws_sdk_sqs::config::Builder::from(&sdk)
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         let topic = async |name: &str| -> Result<String> {
             let created = sns.create_topic().name(name).send().await?;
             Ok(created.topic_arn().context("a topic")?.to_owned())
@@ -147,7 +153,7 @@ impl World {
                 settings,
                 options: RunOptions::default(),
             },
-            sqs: aws_sdk_sqs::Client::new(&sdk),
+            sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
             sns,
             alerts,
             alarms,

@@ -279,6 +279,8 @@ mod tests {
         check_level("WARN", |it| it.published.refused = text());
         check_level("WARN", |it| it.published.postponed = text());
         check_level("WARN", |it| it.evaluated.skipped = 1);
+        check_level("WARN", |it| it.evaluated.failed = 1);
+        check_level("ERROR", |it| it.evaluated.due = 1);
         check_level("WARN", |it| it.undelivered.topics = text());
         check_level("WARN", |it| it.undelivered.queues = text());
         // Neither a fault nor health.
