@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;
+use crate::clock_step::ClockStep;
 use crate::labels::Labels;
 use crate::notify::NotifyState;
 use crate::rules::{RuleId, RuleKey};
@@ -25,6 +26,9 @@ pub struct State {
     /// The name under which the last good configuration is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,
+    /// The last time that state was found which a clock that was ahead had written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_step: Option<ClockStep>,
     /// What is known of each rule.
     pub rules: BTreeMap<RuleKey, RuleState>,
     /// What is known of notifications.
@@ -36,6 +40,7 @@ impl Default for State {
         Self {
             format: FORMAT,
             config: None,
+            clock_step: None,
             rules: BTreeMap::new(),
             notify: NotifyState::default(),
         }

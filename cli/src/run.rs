@@ -114,6 +114,8 @@ async fn schedule(args: &Args, ruler: &LocalRuler) -> Result<ExitCode> {
         }
         if args.once {
             return match result {
+                // Nothing is due where the state is from the future: that is no health.
+                Ok(report) if !report.state_ahead.is_zero() => Ok(ExitCode::FAILURE),
                 Ok(_) | Err(RunError::LostRace) => Ok(ExitCode::SUCCESS),
                 Err(_) => Ok(ExitCode::FAILURE),
             };
@@ -135,7 +137,29 @@ fn chain(error: &RunError) -> String {
     text
 }
 
+/// What is wrong with the clocks.
+fn warn_of_clocks(report: &RunReport) {
+    if !report.state_ahead.is_zero() {
+        warn!(
+            "the state is {:.1} s ahead of this host's clock: rules that are evaluated up to then wait \
+             for it; check the time synchronisation of every host that runs dnswatch on this state",
+            report.state_ahead.as_secs_f64()
+        );
+    }
+    if report.clock_stepped {
+        warn!("the state was written under a clock that was ahead; evaluation continues from now");
+    }
+    if let Some(off) = report.server_clock_off_ms {
+        warn!(
+            "the query server's clock is {} s off (its Date), while the state store's agrees with this \
+             host: the server's samples may have wrong times",
+            off / 1000
+        );
+    }
+}
+
 fn tell(report: &RunReport) {
+    warn_of_clocks(report);
     if report.first {
         info!(
             "no state yet: this run only sets where to go on from; the first evaluation comes at \

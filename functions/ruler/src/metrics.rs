@@ -49,6 +49,17 @@ pub(crate) fn of(
                 count(report.published.refused.len()),
             ),
             ("NotificationsOwed", "Count", count(report.owed)),
+            (
+                "StateAheadSeconds",
+                "Seconds",
+                json!(
+                    report
+                        .state_ahead
+                        .as_millis()
+                        .div_ceil(1000)
+                        .min(u128::from(u32::MAX))
+                ),
+            ),
         ]);
     }
     let definitions: Vec<Value> = metrics
@@ -91,6 +102,7 @@ mod tests {
         "NotificationsDelivered:Count",
         "NotificationsRefused:Count",
         "NotificationsOwed:Count",
+        "StateAheadSeconds:Seconds",
     ];
 
     /// What CloudWatch's specification of the format demands, and which metrics there are.
