@@ -11,6 +11,7 @@ use super::DeadLetter;
 use super::subscribers;
 use super::text::clock;
 use crate::alert::{Alert, AlertState, End};
+use crate::clock_step::ClockStep;
 use crate::config::Config;
 use crate::duration;
 use crate::labels::{ALERT_NAME, Labels};
@@ -56,6 +57,11 @@ pub(super) fn of(
         ));
     }
     alerts.extend(queries_failing(state, config, now));
+    if let Some(step) = state.clock_step
+        && now.since(step.at) < TOLD_FOR
+    {
+        alerts.push(clock_stepped(step));
+    }
     for rule in config.groups.iter().flat_map(|group| &group.rules) {
         let Some(rule) = state.rules.get(&rule.key) else {
             continue;
@@ -213,6 +219,25 @@ fn queries_failing(state: &State, config: &Config, now: Timestamp) -> Option<Ale
             down.trouble.advice(),
         ),
     ))
+}
+
+/// State was written under a clock that was ahead.
+fn clock_stepped(step: ClockStep) -> Alert {
+    alert(
+        "DnswatchClockStepped",
+        None,
+        step.at,
+        "The state was written under a clock that was ahead; evaluation continues from the right time",
+        format!(
+            "At {} the state held times up to {}, {} seconds ahead. Alerts evaluated under the wrong \
+             clock may have ended too early or fired too early, and such an alert is notified again \
+             where it still fires. Check the time synchronisation of every host that runs dnswatch \
+             on this state.",
+            clock(step.at),
+            clock(step.until),
+            step.until.since(step.at).as_secs()
+        ),
+    )
 }
 
 /// How an alert of the ruler ended that it no longer raises. Telemetry that stopped is not back

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use alerting::query::{Answer, Ask, QueryFailure};
 use alerting::server::{ServerFailure, ServerTrouble};
+use alerting::timestamp::Timestamp;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
@@ -22,6 +23,7 @@ use super::refusal;
 use super::sign::Signer;
 use super::usage::{Counters, Usage};
 use crate::line::{chain, one_line};
+use crate::server_time::{LastAnswer, ServerTime};
 
 /// The most bytes that are read of an answer that is not a 200.
 const MAX_ERROR_BYTES: usize = 64 << 10;
@@ -62,6 +64,7 @@ struct Inner {
     jitter: Mutex<fastrand::Rng>,
     clock: Clock,
     counters: Counters,
+    last_answer: LastAnswer,
 }
 
 impl Client {
@@ -107,6 +110,7 @@ impl Client {
             jitter: Mutex::new(fastrand::Rng::with_seed(options.jitter_seed)),
             clock: options.clock,
             counters: Counters::default(),
+            last_answer: LastAnswer::default(),
         })))
     }
 
@@ -175,6 +179,11 @@ impl Client {
     /// The server's host and path, as a message names it.
     pub fn host(&self) -> String {
         self.0.endpoint.shown()
+    }
+
+    /// What the server said the time is in its last answer, since this was last asked.
+    pub fn take_server_time(&self) -> Option<ServerTime> {
+        self.0.last_answer.take()
     }
 
     /// What this client and its clones have done so far.
@@ -258,7 +267,9 @@ impl Inner {
                 false => failure.perhaps(ServerTrouble::Unreachable),
             }
         };
+        let asked_at = self.now();
         let response = self.http.execute(request).await.map_err(broken)?;
+        self.note_time(&response, asked_at);
         let status = response.status();
         if status == StatusCode::OK {
             let body = self
@@ -307,7 +318,9 @@ impl Inner {
         self.counters.request();
         let line =
             |error: reqwest::Error| one_line(&chain(&error.without_url()), &secrets, MAX_WORDS);
+        let asked_at = self.now();
         let response = self.http.execute(request).await.map_err(line)?;
+        self.note_time(&response, asked_at);
         match response.status() {
             StatusCode::OK => match self.whole_body(response).await {
                 Ok(body) => Ok(Some(body)),
@@ -324,6 +337,20 @@ impl Inner {
                 }
                 Err(refusal::failure(status, &body, &secrets).message)
             }
+        }
+    }
+
+    /// This host's clock.
+    fn now(&self) -> Timestamp {
+        Timestamp::from((self.clock)())
+    }
+
+    /// Keeps what the server says the time is. What a proxy says where the server does not answer is
+    /// not the server's word.
+    fn note_time(&self, response: &Response, asked_at: Timestamp) {
+        if response.status() == StatusCode::OK {
+            let time = ServerTime::from_headers(response.headers(), asked_at, self.now());
+            self.last_answer.note(time);
         }
     }
 

@@ -109,6 +109,9 @@ impl From<RunError> for Failed {
             RunError::State(_) => "State",
             RunError::LostRace => "LostRace",
             RunError::NoConfig(_) => "Configuration",
+            RunError::ClockWrong { .. }
+            | RunError::StateFromFuture { .. }
+            | RunError::ClockSet { .. } => "Clock",
         };
         Self::new(kind, chain(&error))
     }

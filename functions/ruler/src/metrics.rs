@@ -66,6 +66,17 @@ pub(crate) fn of(
                 "Count",
                 count(report.undelivered.queues.len()),
             ),
+            (
+                "StateAheadSeconds",
+                "Seconds",
+                json!(
+                    report
+                        .state_ahead
+                        .as_millis()
+                        .div_ceil(1000)
+                        .min(u128::from(u32::MAX))
+                ),
+            ),
         ]);
     }
     let definitions: Vec<Value> = metrics
@@ -110,6 +121,7 @@ mod tests {
         "NotificationsOwed:Count",
         "TopicsWithoutSubscribers:Count",
         "QueuesFailing:Count",
+        "StateAheadSeconds:Seconds",
     ];
 
     /// What CloudWatch's specification of the format demands, and which metrics there are.

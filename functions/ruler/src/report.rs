@@ -48,6 +48,9 @@ impl Told<'_> {
             && report.silences_unread.is_none()
             && report.undelivered.topics.is_empty()
             && report.undelivered.queues.is_empty()
+            && report.state_ahead.is_zero()
+            && !report.clock_stepped
+            && report.server_clock_off_ms.is_none()
             && self.configuration.is_none();
         if is_well { Level::Info } else { Level::Warn }
     }
@@ -68,6 +71,15 @@ impl Told<'_> {
         put("skipped", json!(report.evaluated.skipped));
         put("rules_behind", json!(report.evaluated.stopped));
         put("lag_seconds", json!(report.lag.as_secs()));
+        if !report.state_ahead.is_zero() {
+            put("state_ahead_ms", json!(ms(report.state_ahead)));
+        }
+        if report.clock_stepped {
+            put("clock_stepped", json!(true));
+        }
+        if let Some(off) = report.server_clock_off_ms {
+            put("server_clock_off_ms", json!(off));
+        }
         put("sent", json!(report.published.delivered));
         put("owed", json!(report.owed));
         put(
