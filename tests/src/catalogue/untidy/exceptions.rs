@@ -92,8 +92,63 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         TWO_NAMES,
     ),
     of(
-        &[],
+        &["CoreDNSUpstreamDown"],
+        "coredns_proxy_conn_cache_misses_total: another instance of the node",
+        TWO_NAMES,
+    ),
+    of(
+        &["CoreDNSTooFew"],
         "coredns_plugin_enabled: another instance of the node",
         TWO_NAMES,
+    ),
+    of(
+        &["LinkLocalCounterMissing"],
+        "node_net_ethtool: ends",
+        IT_IS_REPORTED,
+    ),
+    of(
+        &["LinkLocalCounterVanished"],
+        "node_net_ethtool: ends",
+        IT_IS_REPORTED,
+    ),
+    of(&["TelemetryStale"], "up: ends", IT_IS_REPORTED),
+    of(
+        &["LinkLocalCounterAbsent"],
+        "a second cluster that is well",
+        ALL_CLUSTERS,
+    ),
+    of(
+        &["DNSThrottlingConfirmed", "NodeLocalDNSThrottlingConfirmed"],
+        ": without cluster",
+        NO_JOIN,
+    ),
+    of(
+        &["CoreDNSUpstreamDown", "CoreDNSMissing"],
+        ": without cluster",
+        NO_JOIN,
+    ),
+    of(
+        &[
+            "LinkLocalCounterMissing",
+            "LinkLocalCounterVanished",
+            "ExporterMissing",
+        ],
+        ": without cluster",
+        NO_JOIN,
+    ),
+    of(
+        &[
+            "NodeLocalDNSThrottlingConfirmed",
+            "LinkLocalCounterMissing",
+            "ExporterMissing",
+        ],
+        ": without node",
+        NO_NODE,
+    ),
+    of(&["ExporterMissing"], "as the CloudWatch agent", NO_NODE),
+    of(
+        &["ExporterMissing"],
+        "as the CloudWatch agent on one",
+        NO_NODE,
     ),
 ];
