@@ -140,7 +140,6 @@ fn message(text: &str) {
         external_url: "http://localhost:9093",
         route_labels: BTreeMap::new(),
         reason: "first notification".to_owned(),
-        route_labels: BTreeMap::new(),
         now: Timestamp::from_secs(1_435_069_060),
     };
     let dot = Dot::new(&data);
