@@ -241,7 +241,7 @@ fn what_cannot_be_read_is_never_taken_for_absent() {
     );
     check_unreadable(
         |config| {
-            std::fs::write(config.join("rules/latin.yml"), b"groups: []\n# caf\xe9\n").unwrap()
+            std::fs::write(config.join("rules/latin.yml"), b"groups: []\n# caf\xe9\n").unwrap();
         },
         "reading config/rules/latin.yml: it is not UTF-8 text, at line 2",
     );
