@@ -127,7 +127,8 @@ fn the_page_of_thresholds_has_the_rules_numbers() -> Result<()> {
     };
     let windows = Regex::new(r"\[(\d+[smhd])")?;
     let rules = rules()?;
-    let rows = page.lines().filter(|line| line.starts_with("| ")).count();
+    let table = between(&page, "\n## The rules\n", "\n## ");
+    let rows = table.lines().filter(|line| line.starts_with("| ")).count();
     ensure!(rows == rules.len() + 1, "a row for no rule");
     for rule in rules {
         let name = &rule.text.alert;
