@@ -20,6 +20,7 @@
 
 pub mod alert;
 pub mod alertmanager;
+pub mod clock_step;
 pub mod config;
 pub mod duration;
 pub mod evaluation;

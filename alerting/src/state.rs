@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;
+use crate::clock_step::ClockStep;
 use crate::labels::Labels;
 use crate::notify::NotifyState;
 use crate::rules::{RuleId, RuleKey};
@@ -29,6 +30,9 @@ pub struct State {
     /// Set while the server that is asked does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerDown>,
+    /// The last time that state was found which a clock that was ahead had written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_step: Option<ClockStep>,
     /// What is known of each rule.
     pub rules: BTreeMap<RuleKey, RuleState>,
     /// What is known of notifications.
@@ -41,6 +45,7 @@ impl Default for State {
             format: FORMAT,
             config: None,
             server: None,
+            clock_step: None,
             rules: BTreeMap::new(),
             notify: NotifyState::default(),
         }

@@ -2,7 +2,7 @@
 //! evaluates with.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +64,16 @@ impl Timestamp {
     pub fn align_down(self, interval: Duration) -> Self {
         let step = millis(interval).max(1);
         Self(self.0.div_euclid(step).saturating_mul(step))
+    }
+}
+
+/// To the millisecond; a moment before the epoch counts as the epoch.
+impl From<SystemTime> for Timestamp {
+    fn from(at: SystemTime) -> Self {
+        let since_epoch = at
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        Self(millis(since_epoch))
     }
 }
 

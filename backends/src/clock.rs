@@ -1,6 +1,6 @@
 //! Where a run's time comes from.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use alerting::timestamp::Timestamp;
 
@@ -8,6 +8,12 @@ use alerting::timestamp::Timestamp;
 pub trait Clock {
     /// The present moment.
     fn now(&self) -> Timestamp;
+
+    /// Whether it is this host's clock, which what servers say the time is can be compared with. One
+    /// that is turned by hand is compared with nothing.
+    fn is_of_host(&self) -> bool {
+        false
+    }
 }
 
 /// The system's clock.
@@ -16,9 +22,10 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+        Timestamp::from(SystemTime::now())
+    }
+
+    fn is_of_host(&self) -> bool {
+        true
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod amp;
 pub mod aws;
+pub mod aws_time;
 pub mod backtest;
 pub mod clock;
 pub mod config_files;
@@ -19,5 +20,6 @@ pub mod notify;
 pub mod prometheus;
 pub mod publish;
 pub mod run;
+pub mod server_time;
 pub mod state;
 pub mod sts;

@@ -4,6 +4,8 @@
 //! A run takes nothing from whoever started it. Twice, late or at the same time as another, it
 //! comes to the same alerts; a run that failed is made up for by the next one.
 
+mod clock_check;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +13,7 @@ use std::time::Duration;
 
 use alerting::config::{Config, ConfigFiles, Settings};
 use alerting::evaluation::{Evaluation, Progress};
-use alerting::notify::{self, Silence, Trouble, silence};
+use alerting::notify::{self, Silence, Trouble, Undelivered, silence, subscribers};
 use alerting::query::{Answer, Ask, At, FailureKind, QueryFailure};
 use alerting::rules::RuleKey;
 use alerting::server::{Queried, ServerDown, ServerFailure, ServerTrouble};
@@ -19,12 +21,17 @@ use alerting::state::{State, StateError};
 use alerting::timestamp::Timestamp;
 use futures_util::{Stream, StreamExt, stream};
 
+use self::clock_check::off_by;
 use crate::clock::Clock;
 use crate::emptied::{self, Last};
 use crate::last_good;
 use crate::notify::Notifier;
 use crate::publish::Published;
+use crate::server_time::ServerTime;
 use crate::state::{CommitError, StateStore, StoreError, Version};
+
+/// How long the topics' subscribers are looked up at most, once an hour: notifications wait for it.
+const SUBSCRIBERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// Answers the core's questions.
 pub trait Querier {
@@ -56,6 +63,12 @@ pub trait Querier {
         _deadline: Timestamp,
     ) -> impl Future<Output = Option<Result<Vec<Silence>, String>>> {
         async { None }
+    }
+
+    /// What the server said the time is in its last answer, since this was last asked; None where
+    /// it said nothing.
+    fn take_server_time(&self) -> Option<ServerTime> {
+        None
     }
 }
 
@@ -124,10 +137,20 @@ pub struct RunReport {
     pub without_answer: usize,
     /// How many alerting rules there are.
     pub rules: usize,
+    /// What is published and reaches nobody.
+    pub undelivered: Undelivered,
     /// How many notifications stay owed.
     pub owed: usize,
     /// For how long the oldest tick has been due that is not evaluated; zero if none is.
     pub lag: Duration,
+    /// How far the stored state is ahead of this host's clock: then nothing may be due, and that is
+    /// no health. It is waited out; zero where it is not ahead.
+    pub state_ahead: Duration,
+    /// Whether the state was found to be from the future, and evaluation went on from now.
+    pub clock_stepped: bool,
+    /// How far the query server's clock is ahead of this one (behind it, if negative), in
+    /// milliseconds, where the store's agrees with this one and the server's does not.
+    pub server_clock_off_ms: Option<i64>,
     /// Where the time went.
     pub took: Timings,
 }
@@ -187,6 +210,49 @@ pub enum RunError {
     /// The configuration does not load, and there is none to go on with.
     #[error("the configuration is refused, and there is no earlier one: {0}")]
     NoConfig(String),
+    /// This host's clock is wrong, by what the servers say the time is. Nothing was committed.
+    #[error(
+        "this host's clock is {} the servers' (the Date of their answers): nothing was committed; \
+         check the host's time synchronisation",
+        off_by(*.ahead_ms)
+    )]
+    ClockWrong {
+        /// How far the clock is ahead (behind, if negative), in milliseconds.
+        ahead_ms: i64,
+    },
+    /// The state is from the future, and no server says which clock is wrong. Nothing was committed.
+    #[error(
+        "the state is {} s ahead of this host's clock, and no server's answer has a Date to tell \
+         which is wrong: nothing was evaluated or committed, the next run looks again; check the \
+         time synchronisation of every host that runs dnswatch on this state",
+        .ahead.as_secs()
+    )]
+    StateFromFuture {
+        /// How far the state is ahead.
+        ahead: Duration,
+    },
+    /// The clock was set while the run was at work, or the run was stopped for a while. Nothing more
+    /// was committed.
+    #[error(
+        "the clock said {began} when the run began and says {now} now: it was set, or the run was \
+         suspended; nothing more was committed, the next run does the work"
+    )]
+    ClockSet {
+        /// When the run began.
+        began: Timestamp,
+        /// What the clock says since.
+        now: Timestamp,
+    },
+}
+
+impl RunError {
+    /// Whether the clock or the time of the state is at fault.
+    pub fn is_clock(&self) -> bool {
+        matches!(
+            self,
+            Self::ClockWrong { .. } | Self::StateFromFuture { .. } | Self::ClockSet { .. }
+        )
+    }
 }
 
 impl From<CommitError> for RunError {
@@ -221,7 +287,10 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
             version: None,
         };
         let mut state = State::default();
-        if let Some((document, version)) = self.store.load().await? {
+        let mut check = self.begin_clock_check(now);
+        let loaded = self.store.load().await;
+        self.check_clock_of_load(&mut check, deadline).await?;
+        if let Some((document, version)) = loaded? {
             state = State::from_json(&document)?;
             committed.document = Some(document);
             committed.version = Some(version);
@@ -233,6 +302,9 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
         let config = self
             .config(&mut state, files.map(Into::into), &mut report)
             .await?;
+        let ahead = self.put_state_right(&mut check, &mut state, &config, deadline);
+        report.state_ahead = ahead.await?;
+        report.clock_stepped = state.clock_step.is_some_and(|step| step.at == now);
         report.took.load = self.since(now);
         let troubles: Vec<Trouble> = report
             .config_refused
@@ -261,6 +333,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
             if !more || evaluated >= evaluate_until {
                 break;
             }
+            self.check_clock_of_commit(&mut check)?;
             self.commit(&state, &mut committed).await?;
             report.took.commit += self.since(evaluated);
         }
@@ -277,11 +350,21 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
             report.silences_unread = read.as_ref().err().cloned();
             silence::take_workspace(&mut state.notify, read, now);
         }
+        let due = subscribers::due(&state.notify, &config, now);
+        let found = if due.is_empty() || self.clock.now() >= evaluate_until {
+            Vec::new()
+        } else {
+            self.notifier.subscribers(&due, SUBSCRIBERS_WITHIN).await
+        };
+        subscribers::take(&mut state.notify, &config, found, now);
+        report.undelivered = subscribers::undelivered(&state.notify, now);
         let began = self.clock.now();
         notify::plan(&mut state, &config, &troubles, now);
         let claimed_at = self.clock.now();
         let until = claimed_at.plus(self.options.claim);
         state.notify.outbox.claim(run_id, claimed_at, until);
+        self.check_clock_of_commit(&mut check)?;
+        report.server_clock_off_ms = check.server_is_off();
         self.commit(&state, &mut committed).await?;
         let done = self.clock.now();
         report.took.commit += done.since(began);

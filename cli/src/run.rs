@@ -143,7 +143,8 @@ async fn schedule(args: &Args, ruler: &LocalRuler, mut stop: Stop) -> Result<Exi
         }
         if args.once {
             let success = match &result {
-                Ok(report) => report.is_success(),
+                // Nothing is due where the state is from the future: that is no health.
+                Ok(report) => report.is_success() && report.state_ahead.is_zero(),
                 Err(RunError::LostRace) => true,
                 Err(_) => false,
             };
@@ -181,7 +182,29 @@ fn warn_of_passed_over(paths: &[PathBuf], known: &mut Vec<PathBuf>) {
     *known = found;
 }
 
+/// What is wrong with the clocks.
+fn warn_of_clocks(report: &RunReport) {
+    if !report.state_ahead.is_zero() {
+        warn!(
+            "the state is {:.1} s ahead of this host's clock: rules that are evaluated up to then wait \
+             for it; check the time synchronisation of every host that runs dnswatch on this state",
+            report.state_ahead.as_secs_f64()
+        );
+    }
+    if report.clock_stepped {
+        warn!("the state was written under a clock that was ahead; evaluation continues from now");
+    }
+    if let Some(off) = report.server_clock_off_ms {
+        warn!(
+            "the query server's clock is {} s off (its Date), while the state store's agrees with this \
+             host: the server's samples may have wrong times",
+            off / 1000
+        );
+    }
+}
+
 fn log(report: &RunReport) {
+    warn_of_clocks(report);
     if report.first {
         info!(
             "first run: recording the start time; rules are evaluated from each group's next tick"

@@ -144,6 +144,41 @@ fn an_error_is_one_line_without_a_clock() {
     assert!(said.starts_with("error: reading nowhere: "), "{said}");
 }
 
+/// A definition of AMP that dnswatch cannot deliver all of: `check` and `routes` name what.
+#[test]
+fn what_a_definition_of_amp_has_that_is_not_delivered_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("alertmanager.yml");
+    let text = "alertmanager_config: |\n  event_recorder: {}\n  route: {receiver: ops}\n  receivers:\n  \
+                - name: ops\n    sns_configs: [{topic_arn: 'arn:aws:sns:eu-central-1:123456789012:alerts'}]\n    \
+                pagerduty_configs: [{routing_key: {aws_secrets_manager: {secret_arn: x, secret_key: y}}}]\n";
+    std::fs::write(&file, text).unwrap();
+    let checked = output(dnswatch().arg("check").arg(&file));
+    let said_of_check = said(&checked);
+    assert!(checked.status.success(), "{said_of_check}");
+    for part in [
+        ":2:19: warning: `event_recorder` is not used",
+        ":7:24: warning: `pagerduty_configs` of the receiver \"ops\" is not delivered by dnswatch",
+        "1 route(s), 1 receiver(s), 0 inhibition rule(s).",
+    ] {
+        assert!(said_of_check.contains(part), "{part}\n{said_of_check}");
+    }
+    let strict = output(dnswatch().args(["check", "--strict"]).arg(&file));
+    assert!(!strict.status.success(), "{}", said(&strict));
+    let routed = output(
+        dnswatch()
+            .args(["routes", "--config"])
+            .arg(&file)
+            .arg("a=b,c"),
+    );
+    assert_eq!(String::from_utf8_lossy(&routed.stdout).trim(), "ops");
+    let told = String::from_utf8_lossy(&routed.stderr).into_owned();
+    assert!(
+        told.contains("ops: pagerduty_configs is not delivered"),
+        "{told}"
+    );
+}
+
 #[test]
 fn the_shipped_rules_are_well() {
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules");

@@ -120,11 +120,7 @@ async fn alerts_of_native_histograms_are_as_promtool_has_them() -> Result<()> {
     let Some(tools) = parts::prometheus3() else {
         return Ok(());
     };
-    let server = tools
-        .server()
-        .flag("--enable-feature=native-histograms")
-        .start()
-        .await?;
+    let server = tools.server().start().await?;
     let mut input = Vec::new();
     for (node, histogram) in histograms() {
         let series = format!("h{{node=\"{node}\"}}");

@@ -125,7 +125,7 @@ depend on the DNS that is failing.
         ("8 ", "\n▁▁▁▁▁▁▁▁▁▂▄▅▇█  now 1200\n"),
         (
             "8 ",
-            "\nWhere: cluster=prod device=ens5 instance=n1:9417 node=n1 severity=warning\n",
+            "\nWhere: cluster=prod device=ens5 node=n1 severity=warning\n",
         ),
         ("8 ", "\nrunbook: rules/runbooks/LinkLocalThrottling.md\n"),
         ("33 ", "\nFIRING (held) since 2026-01-01 00:07 UTC ("),

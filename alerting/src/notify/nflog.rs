@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::clock_step::not_after;
 use crate::fingerprint::Fingerprint;
 use crate::timestamp::Timestamp;
 
@@ -75,6 +76,13 @@ impl Nflog {
             entry.integration.clone(),
         );
         self.0.insert(key, entry);
+    }
+
+    /// What was told after `latest` counts as told then.
+    pub(crate) fn not_after(&mut self, latest: Timestamp) {
+        for entry in self.0.values_mut() {
+            not_after(&mut entry.timestamp, latest);
+        }
     }
 
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&NflogEntry) -> bool) {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{AlertEntry, NotifyReason};
+use crate::clock_step::not_after;
 use crate::labels::Labels;
 use crate::timestamp::Timestamp;
 
@@ -221,6 +222,20 @@ impl Outbox {
             if owed.id == id && owed.claim.as_ref().is_some_and(|claim| claim.run == run) {
                 owed.claim = None;
             }
+        }
+    }
+
+    /// Nothing was planned or refused after `now`, and no claim holds after `claim_until`. What a
+    /// notification says stays: it may be on its way.
+    pub(crate) fn not_after(&mut self, now: Timestamp, claim_until: Timestamp) {
+        for owed in &mut self.owed {
+            not_after(&mut owed.created_at, now);
+            if let Some(claim) = &mut owed.claim {
+                not_after(&mut claim.until, claim_until);
+            }
+        }
+        for dead in &mut self.dead {
+            not_after(&mut dead.at, now);
         }
     }
 

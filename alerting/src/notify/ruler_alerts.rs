@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use super::AlertEntry;
 use super::DeadLetter;
+use super::subscribers;
 use super::text::clock;
 use crate::alert::{Alert, AlertState, End};
+use crate::clock_step::ClockStep;
 use crate::config::Config;
 use crate::duration;
 use crate::labels::{ALERT_NAME, Labels};
@@ -55,6 +57,11 @@ pub(super) fn of(
         ));
     }
     alerts.extend(queries_failing(state, config, now));
+    if let Some(step) = state.clock_step
+        && now.since(step.at) < TOLD_FOR
+    {
+        alerts.push(clock_stepped(step));
+    }
     for rule in config.groups.iter().flat_map(|group| &group.rules) {
         let Some(rule) = state.rules.get(&rule.key) else {
             continue;
@@ -125,6 +132,31 @@ pub(super) fn of(
             ),
         ));
     }
+    let nodes = config.route.nodes();
+    for receiver in &config.receivers {
+        let is_used = nodes.iter().any(|node| node.receiver == receiver.name);
+        if receiver.undelivered.is_empty() || !is_used {
+            continue;
+        }
+        let kinds = receiver.undelivered.join(", ");
+        let rest = match receiver.integrations().count() {
+            0 => "nothing that is routed to it is delivered".to_owned(),
+            count => format!("its {count} topic(s) get all that is routed to it"),
+        };
+        let mut alert = alert(
+            "DnswatchReceiverNotDelivered",
+            None,
+            now,
+            "A receiver is not delivered to as its definition says",
+            format!(
+                "The receiver {} has {kinds}, which dnswatch does not deliver to; {rest}. Add a \
+                 topic to it, and subscribe to that what is missing.",
+                receiver.name
+            ),
+        );
+        alert.labels = alert.labels.with([("receiver", receiver.name.as_str())]);
+        alerts.push(alert);
+    }
     let dead = state.notify.outbox.dead_letters();
     let recent = dead.iter().filter(|dead| now.since(dead.at) < TOLD_FOR);
     let mut by_receiver: BTreeMap<&str, (usize, &DeadLetter, Timestamp)> = BTreeMap::new();
@@ -149,6 +181,7 @@ pub(super) fn of(
         alert.labels = alert.labels.with([("receiver", receiver)]);
         alerts.push(alert);
     }
+    alerts.extend(subscribers::alerts(&state.notify, now));
     alerts
 }
 
@@ -188,6 +221,25 @@ fn queries_failing(state: &State, config: &Config, now: Timestamp) -> Option<Ale
     ))
 }
 
+/// State was written under a clock that was ahead.
+fn clock_stepped(step: ClockStep) -> Alert {
+    alert(
+        "DnswatchClockStepped",
+        None,
+        step.at,
+        "The state was written under a clock that was ahead; evaluation continues from the right time",
+        format!(
+            "At {} the state held times up to {}, {} seconds ahead. Alerts evaluated under the wrong \
+             clock may have ended too early or fired too early, and such an alert is notified again \
+             where it still fires. Check the time synchronisation of every host that runs dnswatch \
+             on this state.",
+            clock(step.at),
+            clock(step.until),
+            step.until.since(step.at).as_secs()
+        ),
+    )
+}
+
 /// How an alert of the ruler ended that it no longer raises. Telemetry that stopped is not back
 /// when the alerts that were held for it are given up.
 pub(super) fn how_it_ended(entry: &AlertEntry, rules: &BTreeMap<RuleKey, RuleState>) -> End {
@@ -212,7 +264,8 @@ pub(super) fn how_it_ended(entry: &AlertEntry, rules: &BTreeMap<RuleKey, RuleSta
     }
 }
 
-fn alert(
+/// An alert of the ruler's own, about a rule if there is one.
+pub(super) fn alert(
     name: &str,
     rule: Option<&RuleId>,
     since: Timestamp,

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use alerting::query::{Answer, Ask, QueryFailure};
 use alerting::server::{ServerFailure, ServerTrouble};
+use alerting::timestamp::Timestamp;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
-use reqwest::{Method, Request, Response, StatusCode};
+use reqwest::{Method, Request, Response, StatusCode, Url};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -22,6 +23,7 @@ use super::refusal;
 use super::sign::Signer;
 use super::usage::{Counters, Usage};
 use crate::line::{chain, one_line};
+use crate::server_time::{LastAnswer, ServerTime};
 
 /// The most bytes that are read of an answer that is not a 200.
 const MAX_ERROR_BYTES: usize = 64 << 10;
@@ -62,6 +64,7 @@ struct Inner {
     jitter: Mutex<fastrand::Rng>,
     clock: Clock,
     counters: Counters,
+    last_answer: LastAnswer,
 }
 
 impl Client {
@@ -107,6 +110,7 @@ impl Client {
             jitter: Mutex::new(fastrand::Rng::with_seed(options.jitter_seed)),
             clock: options.clock,
             counters: Counters::default(),
+            last_answer: LastAnswer::default(),
         })))
     }
 
@@ -153,15 +157,33 @@ impl Client {
     /// The silences of a workspace's own alert manager, as its API writes them; None if there is
     /// no alert manager. Asked once: the next run is the retry.
     pub async fn silences(&self, deadline: Instant) -> Result<Option<Vec<u8>>, String> {
+        self.get(self.0.endpoint.silences(), deadline).await
+    }
+
+    /// The configuration that a Prometheus runs with, as its API writes it (`{"data": {"yaml": …}}`);
+    /// None if the server has no such page, as AMP has none. Asked once.
+    ///
+    /// # Errors
+    /// Where it cannot be read, as one line.
+    pub async fn status_config(&self, deadline: Instant) -> Result<Option<Vec<u8>>, String> {
+        self.get(self.0.endpoint.status_config(), deadline).await
+    }
+
+    async fn get(&self, url: &Url, deadline: Instant) -> Result<Option<Vec<u8>>, String> {
         let until = Instant::now() + self.0.request_timeout;
-        let read = timeout_at(until.min(deadline), self.0.silences()).await;
+        let read = timeout_at(until.min(deadline), self.0.get(url)).await;
         read.unwrap_or_else(|_| Err("no whole answer in time".to_owned()))
-            .map_err(|error| format!("GET {}: {error}", self.0.endpoint.silences()))
+            .map_err(|error| format!("GET {url}: {error}"))
     }
 
     /// The server's host and path, as a message names it.
     pub fn host(&self) -> String {
         self.0.endpoint.shown()
+    }
+
+    /// What the server said the time is in its last answer, since this was last asked.
+    pub fn take_server_time(&self) -> Option<ServerTime> {
+        self.0.last_answer.take()
     }
 
     /// What this client and its clones have done so far.
@@ -245,7 +267,9 @@ impl Inner {
                 false => failure.perhaps(ServerTrouble::Unreachable),
             }
         };
+        let asked_at = self.now();
         let response = self.http.execute(request).await.map_err(broken)?;
+        self.note_time(&response, asked_at);
         let status = response.status();
         if status == StatusCode::OK {
             let body = self
@@ -283,8 +307,8 @@ impl Inner {
         Err(failure)
     }
 
-    async fn silences(&self) -> Result<Option<Vec<u8>>, String> {
-        let mut request = Request::new(Method::GET, self.endpoint.silences().clone());
+    async fn get(&self, url: &Url) -> Result<Option<Vec<u8>>, String> {
+        let mut request = Request::new(Method::GET, url.clone());
         request.headers_mut().clone_from(&self.headers);
         if let Some(signer) = &self.signer {
             let signed = signer.sign(&mut request, &[], (self.clock)()).await;
@@ -294,7 +318,9 @@ impl Inner {
         self.counters.request();
         let line =
             |error: reqwest::Error| one_line(&chain(&error.without_url()), &secrets, MAX_WORDS);
+        let asked_at = self.now();
         let response = self.http.execute(request).await.map_err(line)?;
+        self.note_time(&response, asked_at);
         match response.status() {
             StatusCode::OK => match self.whole_body(response).await {
                 Ok(body) => Ok(Some(body)),
@@ -311,6 +337,20 @@ impl Inner {
                 }
                 Err(refusal::failure(status, &body, &secrets).message)
             }
+        }
+    }
+
+    /// This host's clock.
+    fn now(&self) -> Timestamp {
+        Timestamp::from((self.clock)())
+    }
+
+    /// Keeps what the server says the time is. What a proxy says where the server does not answer is
+    /// not the server's word.
+    fn note_time(&self, response: &Response, asked_at: Timestamp) {
+        if response.status() == StatusCode::OK {
+            let time = ServerTime::from_headers(response.headers(), asked_at, self.now());
+            self.last_answer.note(time);
         }
     }
 

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::Client;
 use crate::clock::Clock;
 use crate::run::Querier;
+use crate::server_time::ServerTime;
 
 /// A [`Client`] whose deadlines are told by `C`.
 #[derive(Debug, Clone)]
@@ -67,5 +68,9 @@ impl<C: Clock> Querier for PrometheusQuerier<C> {
         let left = deadline.since(self.clock.now());
         let read = self.client.silences(Instant::now() + left).await;
         Some(read.and_then(|body| body.map_or(Ok(Vec::new()), |body| silence::of_api(&body))))
+    }
+
+    fn take_server_time(&self) -> Option<ServerTime> {
+        self.client.take_server_time()
     }
 }

@@ -1,7 +1,8 @@
 //! What an answer that is an error means.
 //!
 //! Prometheus's errors (`web/api/v1/api.go`): `bad_data` 400, `execution` 422, `canceled` 499
-//! (once 503), `timeout` 503, `internal` 500, `unavailable` 500, `not_found` 404.
+//! (once 503), `timeout` 503, `internal` 500, `unavailable` 500, `not_found` 404; since 3.16 with
+//! `query-cost` also `cost_limit` 422, where it was `execution` before: too many series or samples.
 //! `execution` is all that the engine could not classify, so it also holds what is no fault of
 //! the expression:
 //! - a storage that did not answer: `expanding series: …`;
@@ -83,7 +84,7 @@ pub(super) fn failure(status: StatusCode, body: &[u8], secrets: &[String]) -> Fa
             "too_many_requests" => {
                 return Failure::passing(told).of_server(ServerTrouble::Throttled);
             }
-            "bad_data" | "execution" | "400" | "422"
+            "bad_data" | "execution" | "cost_limit" | "400" | "422"
                 if matches!(status.as_u16(), 200 | 400 | 422) =>
             {
                 return by_words(&error.error, told);

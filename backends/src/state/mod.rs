@@ -6,6 +6,8 @@ mod file;
 pub use dynamodb::{CHUNK_LIFE, DynamoStore};
 pub use file::FileStore;
 
+use crate::server_time::ServerTime;
+
 /// Which write of the document this is. Whoever writes names the version that it read; only one
 /// of two can be first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +52,12 @@ pub trait StateStore {
     /// changes nothing.
     fn put_config(&self, name: &str, config: &[u8])
     -> impl Future<Output = Result<(), StoreError>>;
+
+    /// What the store's server said the time is in its last answer, since this was last asked; None
+    /// where there is no server.
+    fn take_server_time(&self) -> Option<ServerTime> {
+        None
+    }
 
     /// A stored configuration.
     fn get_config(&self, name: &str) -> impl Future<Output = Result<Option<Vec<u8>>, StoreError>>;

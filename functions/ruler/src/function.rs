@@ -9,7 +9,6 @@ use alerting::rules::Defaults;
 use alerting::state_machine::Semantics;
 use alerting::timestamp::Timestamp;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_types::SdkConfig;
 use backends::amp::{Amp, AmpError};
 use backends::aws::sdk_config;
 use backends::clock::{Clock, SystemClock};
@@ -55,7 +54,6 @@ pub struct Function {
     settings: Settings,
     store: DynamoStore<SystemClock>,
     sns: SnsNotifier,
-    sdk: SdkConfig,
 }
 
 /// Why there is no [`Function`]: the environment's fault.
@@ -111,6 +109,9 @@ impl From<RunError> for Failed {
             RunError::State(_) => "State",
             RunError::LostRace => "LostRace",
             RunError::NoConfig(_) => "Configuration",
+            RunError::ClockWrong { .. }
+            | RunError::StateFromFuture { .. }
+            | RunError::ClockSet { .. } => "Clock",
         };
         Self::new(kind, chain(&error))
     }
@@ -149,7 +150,7 @@ impl Function {
         };
         let function = Self {
             store: DynamoStore::new(&sdk, &environment.state_table, state_of, SystemClock),
-            sns: SnsNotifier::new(sdk.clone(), SnsOptions::default()),
+            sns: SnsNotifier::new(sdk, SnsOptions::default()),
             settings: settings(&environment),
             querier: OnceCell::new(),
             environment,
@@ -158,7 +159,6 @@ impl Function {
             query_credentials,
             amp,
             configuration,
-            sdk,
         };
         if let Configuration::Folder(folder) = &function.configuration {
             for path in config_files::passed_over(std::slice::from_ref(folder)) {
@@ -288,12 +288,17 @@ impl Function {
             configuration(errors.join("; "))
         })?;
         let now = SystemClock.now();
-        let outcomes = test_notification::send(&config, &self.sns, &self.sdk, run, now).await;
+        let outcomes = test_notification::send(&config, &self.sns, run, now).await;
         let sent = outcomes.iter().filter(|outcome| outcome.published).count();
-        let level = if sent == outcomes.len() {
+        let level = if sent < outcomes.len() {
+            Level::Error
+        } else if outcomes
+            .iter()
+            .all(test_notification::Outcome::is_as_intended)
+        {
             Level::Info
         } else {
-            Level::Error
+            Level::Warn
         };
         let fields = json!({"run": run, "topics": outcomes.len(), "sent": sent});
         self.log.line(level, "test notification", fields);
@@ -412,7 +417,7 @@ fn settings(environment: &Environment) -> Settings {
         receivers: vec![Receiver {
             name: RECEIVER.to_owned(),
             sns: topics.cloned().map(SnsConfig::of).collect(),
-            terminal: false,
+            ..Receiver::default()
         }],
         evaluation: EvaluationOptions {
             max_catch_up: environment.max_catch_up,
@@ -426,6 +431,8 @@ fn settings(environment: &Environment) -> Settings {
         },
         grafana: environment.grafana.clone(),
         amazon_q: environment.amazon_q_topic_arns.clone(),
+        alarm_topic: environment.alarm_topic_arn.clone(),
+        unsubscribed_topics: environment.unsubscribed_topic_arns.clone(),
     }
 }
 

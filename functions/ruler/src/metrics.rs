@@ -56,6 +56,27 @@ pub(crate) fn of(
                 count(report.published.refused.len()),
             ),
             ("NotificationsOwed", "Count", count(report.owed)),
+            (
+                "TopicsWithoutSubscribers",
+                "Count",
+                count(report.undelivered.topics.len()),
+            ),
+            (
+                "QueuesFailing",
+                "Count",
+                count(report.undelivered.queues.len()),
+            ),
+            (
+                "StateAheadSeconds",
+                "Seconds",
+                json!(
+                    report
+                        .state_ahead
+                        .as_millis()
+                        .div_ceil(1000)
+                        .min(u128::from(u32::MAX))
+                ),
+            ),
         ]);
     }
     let definitions: Vec<Value> = metrics
@@ -98,6 +119,9 @@ mod tests {
         "NotificationsDelivered:Count",
         "NotificationsRefused:Count",
         "NotificationsOwed:Count",
+        "TopicsWithoutSubscribers:Count",
+        "QueuesFailing:Count",
+        "StateAheadSeconds:Seconds",
     ];
 
     /// What CloudWatch's specification of the format demands, and which metrics there are.

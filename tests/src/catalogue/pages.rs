@@ -72,7 +72,8 @@ fn a_rule_says_what_people_need() -> Result<()> {
 #[test]
 fn a_runbook_is_about_its_rule() -> Result<()> {
     let metrics = Regex::new(r"\b(?:node_(?:net_)?ethtool\w*|coredns_\w+|up\b)")?;
-    let alert = Regex::new(r"\b(?:LinkLocal|CoreDNS|DNSThrottling|Conntrack)[A-Z]\w+")?;
+    let alert =
+        Regex::new(r"\b(?:LinkLocal|CoreDNS|DNSThrottling|NodeLocalDNS|Conntrack)[A-Z]\w+")?;
     let rules = rules()?;
     let names: BTreeSet<&str> = rules.iter().map(|rule| rule.text.alert.as_str()).collect();
     for rule in &rules {

@@ -41,7 +41,7 @@ impl Applied {
 }
 
 /// What the collector's account may do by the roles that are bound to it.
-fn rights(objects: &[Value]) -> Result<BTreeSet<Right>> {
+pub(crate) fn rights(objects: &[Value]) -> Result<BTreeSet<Right>> {
     ensure!(
         of_kind(objects, "ClusterRole").is_empty(),
         "more than it needs"

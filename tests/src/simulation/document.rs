@@ -176,6 +176,14 @@ impl NotificationDoc {
     }
 }
 
+impl HoldDoc {
+    /// It did not begin after `latest`.
+    pub(super) fn set_back(&mut self, latest: Millis) {
+        self.since = self.since.min(latest);
+        self.gone_since = self.gone_since.map(|gone| gone.min(latest));
+    }
+}
+
 impl EntryDoc {
     pub(super) fn is_firing(&self) -> bool {
         self.ends_at.is_none()

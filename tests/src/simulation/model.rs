@@ -176,12 +176,13 @@ impl ModelRule {
                         known.ended_at = Some(tick);
                         known.end = Some(end);
                         known.hold = None;
+                        known.fired_late &= late;
                         self.ended.push(Episode {
                             node,
                             fired_at: known.fired_at.unwrap_or(tick),
                             ended_at: tick,
                             end,
-                            unseen: known.fired_late && late,
+                            unseen: known.fired_late,
                         });
                     }
                 }
@@ -194,6 +195,51 @@ impl ModelRule {
                 alert.fired_late = late;
             }
             self.alerts.insert(node, alert);
+        }
+    }
+
+    /// State from the future was found at `now`: nothing that it says of the future has happened.
+    /// The newest tick is evaluated next.
+    pub(super) fn go_on_from(&mut self, rule: usize, now: Millis) {
+        let known = &RULES[rule];
+        let next = last_tick(known, now);
+        if self.cursor > now {
+            self.cursor = next - known.interval;
+        }
+        for alert in self.alerts.values_mut() {
+            if alert.ended_at.is_some_and(|at| at > next) {
+                alert.stage = Stage::Firing;
+                alert.ended_at = None;
+                alert.end = None;
+            }
+            // What fires fires on: it has waited for `for` already.
+            let waited = match alert.stage {
+                Stage::Firing => known.hold_for,
+                Stage::Pending | Stage::Ended => 0,
+            };
+            alert.active_at = alert.active_at.min(next - waited);
+            alert.fired_at = alert.fired_at.map(|at| at.min(next));
+            alert.kept_since = alert.kept_since.map(|at| at.min(next));
+            if let Some(hold) = &mut alert.hold {
+                hold.set_back(next);
+            }
+        }
+        // Of several firings of a node the last one counts.
+        let last: BTreeMap<usize, Millis> = self
+            .ended
+            .iter()
+            .map(|episode| (episode.node, episode.ended_at))
+            .collect();
+        let is_future = |node: &usize| last.get(node).is_some_and(|at| *at > next);
+        let known_nodes: Vec<usize> = self.alerts.keys().copied().collect();
+        self.ended
+            .retain(|episode| !(is_future(&episode.node) && known_nodes.contains(&episode.node)));
+        for episode in &mut self.ended {
+            if episode.ended_at > next {
+                episode.ended_at = next;
+                episode.end = "no_longer_reported";
+            }
+            episode.fired_at = episode.fired_at.min(next);
         }
     }
 

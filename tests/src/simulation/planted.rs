@@ -11,8 +11,9 @@ use alerting::timestamp::Timestamp;
 use backends::clock::Clock;
 use backends::notify::{Notifier, PublishError};
 use backends::run::Querier;
+use backends::server_time::ServerTime;
 use backends::state::{CommitError, StateStore, StoreError, Version};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::checker::Invariant;
 use super::server;
@@ -50,11 +51,41 @@ pub(super) enum Bug {
     PastForgotten,
     /// Ticks that are too old are skipped without a word.
     TickSkippedSilently,
+    /// What servers say the time is is not looked at.
+    WitnessIgnored,
+    /// This host's own clock is taken for what the server said.
+    WitnessMadeUp,
+    /// A server's time is taken for older than it is: as a cache keeps it.
+    WitnessFrozen,
+    /// The clock is read once a run.
+    ClockReadOnce,
+    /// A state from the future, and so nothing due, is taken for health.
+    FutureIsHealth,
+    /// State from the future is put right, but for cursors.
+    CursorStaysAhead,
+    /// But for groups' deadlines.
+    DeadlineStaysAhead,
+    /// But for when somebody was notified.
+    LogStaysAhead,
+    /// But for claims.
+    ClaimStaysAhead,
+    /// But for alerts that ended in the future.
+    EndInTheFutureStays,
+    /// The notification log is forgotten with the future.
+    LogForgottenAtStep,
+    /// That the clock was wrong is not told.
+    StepUnsaid,
+    /// Half of a document is taken for an empty one.
+    TornIsEmpty,
+    /// Rule files that cannot be read are taken for none.
+    UnreadableIsEmpty,
+    /// What is there of a rule file that is being written is taken for all of it.
+    CutOffIsWhole,
 }
 
 impl Bug {
     /// All of them, each with an invariant that alone must find it.
-    pub(super) const ALL: [(Self, Invariant); 14] = [
+    pub(super) const ALL: [(Self, Invariant); 29] = [
         (Self::PublishBeforeCommit, Invariant::Outbox),
         (Self::NoFence, Invariant::Outbox),
         (Self::ResolveOnError, Invariant::NoFalseAllClear),
@@ -69,6 +100,21 @@ impl Bug {
         (Self::FlushedLate, Invariant::Telling),
         (Self::PastForgotten, Invariant::Telling),
         (Self::TickSkippedSilently, Invariant::Ticks),
+        (Self::WitnessIgnored, Invariant::Clock),
+        (Self::WitnessMadeUp, Invariant::Clock),
+        (Self::WitnessFrozen, Invariant::Clock),
+        (Self::ClockReadOnce, Invariant::Outbox),
+        (Self::FutureIsHealth, Invariant::Clock),
+        (Self::CursorStaysAhead, Invariant::Ticks),
+        (Self::DeadlineStaysAhead, Invariant::Telling),
+        (Self::LogStaysAhead, Invariant::Clock),
+        (Self::ClaimStaysAhead, Invariant::Outbox),
+        (Self::EndInTheFutureStays, Invariant::State),
+        (Self::LogForgottenAtStep, Invariant::Telling),
+        (Self::StepUnsaid, Invariant::Telling),
+        (Self::TornIsEmpty, Invariant::Ticks),
+        (Self::UnreadableIsEmpty, Invariant::Ticks),
+        (Self::CutOffIsWhole, Invariant::Ticks),
     ];
 }
 
@@ -82,6 +128,9 @@ pub(super) struct Planted {
     withheld: RefCell<Option<(Vec<u8>, Option<Version>)>>,
     /// What this run stored last.
     stored: RefCell<Option<(Vec<u8>, Version)>>,
+    /// The document as the run's first load found it.
+    as_loaded: RefCell<Value>,
+    first_time: RefCell<Option<ServerTime>>,
     just_published: Cell<bool>,
     loaded: Cell<bool>,
 }
@@ -94,8 +143,33 @@ impl Planted {
             bug,
             withheld: RefCell::new(None),
             stored: RefCell::new(None),
+            as_loaded: RefCell::new(Value::Null),
+            first_time: RefCell::new(None),
             just_published: Cell::new(false),
             loaded: Cell::new(false),
+        }
+    }
+
+    /// What a run makes of the time that a server says.
+    fn witness(&self, time: Option<ServerTime>) -> Option<ServerTime> {
+        let now = self.line.now();
+        match self.bug {
+            // Whatever the clock says is taken for what the server said.
+            Some(Bug::WitnessMadeUp) => Some(ServerTime {
+                date: now,
+                asked_at: now,
+                answered_at: now,
+            }),
+            // As if the answer had been made when it was read.
+            Some(Bug::WitnessFrozen) => {
+                let mut first = self.first_time.borrow_mut();
+                let first = *first.get_or_insert(time?);
+                Some(ServerTime {
+                    date: Timestamp::from_millis(first.date.as_millis() - 15 * 60_000),
+                    ..first
+                })
+            }
+            _ => time,
         }
     }
 
@@ -123,11 +197,23 @@ impl From<Rc<Planted>> for Connection {
 
 impl Clock for Connection {
     fn now(&self) -> Timestamp {
+        if self.0.has(Bug::ClockReadOnce) {
+            return Timestamp::from_millis(self.0.began);
+        }
         self.0.line.now()
+    }
+
+    fn is_of_host(&self) -> bool {
+        self.0.line.is_of_host() && !self.0.has(Bug::WitnessIgnored)
     }
 }
 
 impl StateStore for Connection {
+    fn take_server_time(&self) -> Option<ServerTime> {
+        let time = StateStore::take_server_time(&self.0.line);
+        self.0.witness(time)
+    }
+
     async fn load(&self) -> Result<Option<(Vec<u8>, Version)>, StoreError> {
         let planted = &self.0;
         if let Some((document, _)) = planted.withheld.borrow().as_ref() {
@@ -142,7 +228,17 @@ impl StateStore for Connection {
         }
         let mut found = planted.line.load().await?;
         let first = !planted.loaded.replace(true);
-        if let (Some(bug), Some((document, _)), true) = (planted.bug, &mut found, first) {
+        if let Some((document, _)) = &mut found
+            && planted.has(Bug::TornIsEmpty)
+            && serde_json::from_slice::<Value>(document).is_err()
+        {
+            *document = serde_json::to_vec(&json!({"format": 2, "rules": {}, "notify": {}}))
+                .expect("it is JSON");
+        }
+        if let (Some(bug), Some((document, _)), true) = (planted.bug, &mut found, first)
+            && let Ok(state) = serde_json::from_slice(document)
+        {
+            *planted.as_loaded.borrow_mut() = state;
             change(document, |state| on_load(bug, state));
         }
         Ok(found)
@@ -157,7 +253,11 @@ impl StateStore for Connection {
         let mut document = document.to_vec();
         if let Some(bug) = planted.bug {
             let began = planted.began;
-            change(&mut document, |state| on_commit(bug, state, began));
+            let as_loaded = planted.as_loaded.borrow();
+            change(&mut document, |state| {
+                on_commit(bug, state, began);
+                stay_ahead(bug, state, &as_loaded, began);
+            });
         }
         let first = planted.stored.borrow().is_none();
         let version = match planted.bug {
@@ -190,6 +290,11 @@ impl StateStore for Connection {
 }
 
 impl Querier for Connection {
+    fn take_server_time(&self) -> Option<ServerTime> {
+        let time = Querier::take_server_time(&self.0.line);
+        self.0.witness(time)
+    }
+
     async fn query(&self, ask: &Ask, deadline: Timestamp) -> Result<Answer, QueryFailure> {
         let planted = &self.0;
         let counts = server::narrowed_count(&ask.expr);
@@ -328,6 +433,83 @@ fn on_commit(bug: Bug, state: &mut Value, began: Millis) {
             for entry in items(state, "/notify/alerts") {
                 if let Some(entry) = entry.as_object_mut() {
                     entry.remove("past");
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What lay in the future when the run began is written as it was.
+fn stay_ahead(bug: Bug, state: &mut Value, before: &Value, began: Millis) {
+    let is_future = |at: &Value| at.as_i64().is_some_and(|at| at > began);
+    let keyed = |path: &str, field: &str, state: &mut Value| {
+        let Some(Value::Object(old)) = before.pointer(path) else {
+            return;
+        };
+        for (key, old) in old {
+            if is_future(&old[field])
+                && let Some(new) = state.pointer_mut(path).and_then(|all| all.get_mut(key))
+            {
+                new[field] = old[field].clone();
+            }
+        }
+    };
+    // There was a step only where the future reached further than is waited out.
+    let stepped = state["clock_step"]["at"] == Value::from(began);
+    if !stepped {
+        return;
+    }
+    match bug {
+        Bug::CursorStaysAhead => keyed("/rules", "evaluated_until", state),
+        Bug::DeadlineStaysAhead => keyed("/notify/groups", "next_flush", state),
+        Bug::StepUnsaid => {
+            if let Some(state) = state.as_object_mut() {
+                state.remove("clock_step");
+            }
+        }
+        Bug::LogForgottenAtStep => {
+            if let Some(notify) = state["notify"].as_object_mut() {
+                notify.remove("nflog");
+            }
+        }
+        Bug::LogStaysAhead => {
+            let old = before.pointer("/notify/nflog").and_then(Value::as_array);
+            for (entry, old) in items(state, "/notify/nflog")
+                .into_iter()
+                .zip(old.into_iter().flatten())
+            {
+                if entry["group_key"] == old["group_key"] && is_future(&old["timestamp"]) {
+                    entry["timestamp"] = old["timestamp"].clone();
+                }
+            }
+        }
+        Bug::ClaimStaysAhead => {
+            let old = before
+                .pointer("/notify/outbox/owed")
+                .and_then(Value::as_array);
+            for owed in items(state, "/notify/outbox/owed") {
+                let mut same = old.into_iter().flatten();
+                if let Some(old) = same.find(|old| old["id"] == owed["id"])
+                    && let Some(claim) = old.get("claim")
+                {
+                    owed["claim"] = claim.clone();
+                }
+            }
+        }
+        Bug::EndInTheFutureStays => {
+            let old = before.pointer("/rules").and_then(Value::as_object);
+            for (key, old) in old.into_iter().flatten() {
+                let Some(rule) = state["rules"].get_mut(key) else {
+                    continue;
+                };
+                for old in old["active"].as_array().into_iter().flatten() {
+                    let labels = &old["labels"];
+                    for alert in items(rule, "/active") {
+                        if alert["labels"] == *labels && is_future(&old["resolved_at"]) {
+                            *alert = old.clone();
+                        }
+                    }
                 }
             }
         }

@@ -32,6 +32,10 @@ pub(super) struct Setup {
     pub(super) chunk: u32,
     pub(super) concurrency: usize,
     pub(super) faults: Faults,
+    /// Whether the store's answers have a `Date`, as DynamoDB's have and a file's have not.
+    pub(super) store_has_date: bool,
+    /// How far the query server's own clock is ahead.
+    pub(super) server_ahead: Millis,
 }
 
 /// How often each thing goes wrong, in thousandths.
@@ -45,8 +49,18 @@ pub(super) struct Faults {
     pub(super) killed: u32,
     /// A run is frozen at a step.
     pub(super) frozen: u32,
-    /// A run's clock is some seconds off.
-    pub(super) skewed: u32,
+    /// A host's clock is set, ahead or back or right, before a run.
+    pub(super) clock_set: u32,
+    /// The same between two steps of runs.
+    pub(super) clock_set_midway: u32,
+    /// An answer has no `Date`, or a cache's.
+    pub(super) dateless: u32,
+    /// How often, in minutes, a proxy takes the `Date` off all answers for a while; 0: never.
+    pub(super) dateless_every: i64,
+    /// A load gives half of the document.
+    pub(super) torn: u32,
+    /// The rule file is cut off in the middle, as while it is written.
+    pub(super) cut_off: u32,
     /// A run is slow.
     pub(super) slow: u32,
     /// A run is started once more.
@@ -77,7 +91,12 @@ impl Setup {
             answer_lost: level(rng, 40),
             killed: level(rng, 12),
             frozen: level(rng, 16),
-            skewed: level(rng, 400),
+            clock_set: level(rng, 80),
+            clock_set_midway: level(rng, 3),
+            dateless: level(rng, 300),
+            dateless_every: one(rng, &[0, 15, 15, 40]),
+            torn: level(rng, 20),
+            cut_off: level(rng, 60),
             slow: level(rng, 300),
             doubled: level(rng, 300),
             missed: level(rng, 200),
@@ -87,6 +106,7 @@ impl Setup {
             outage_every: one(rng, &[0, 10, 25, 50]),
             gap_every: one(rng, &[0, 20, 40]),
         };
+        let store_has_date = one(rng, &[true, true, false]);
         Self {
             length: LENGTH,
             group_by: one::<&[&str]>(
@@ -106,6 +126,13 @@ impl Setup {
             chunk: one(rng, &[3, 60, 60]),
             concurrency: one(rng, &[1, 4]),
             faults,
+            store_has_date,
+            // A server's wrong clock is found out only by a store that has the right one.
+            server_ahead: if store_has_date {
+                one(rng, &[0, 0, 0, 0, 10 * MINUTE, -10 * MINUTE])
+            } else {
+                0
+            },
         }
     }
 

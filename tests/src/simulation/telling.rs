@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Document, EntryDoc, HoldDoc, LabelSet};
-use super::model::{Episode, ModelRule, Stage, labels, last_tick};
+use super::model::{self, Episode, ModelRule, Stage, labels, last_tick};
 use super::setup::Setup;
 use super::world::{MINUTE, Millis, RULES};
 
@@ -26,6 +26,8 @@ struct Entry {
     hold: Option<HoldDoc>,
     past: bool,
     fired_by: BTreeSet<usize>,
+    /// The rule that told of it last.
+    last_told_by: usize,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -147,6 +149,7 @@ impl Telling {
                 hold: None,
                 past: false,
                 fired_by: BTreeSet::new(),
+                last_told_by: number,
             });
             entry.past |= unseen;
             if firing.contains(&labels) {
@@ -186,8 +189,10 @@ impl Telling {
             hold: None,
             past: false,
             fired_by: BTreeSet::new(),
+            last_told_by: by,
         });
         entry.fired_by.insert(by);
+        entry.last_told_by = by;
         let alone = entry.fired_by.len() == 1 && by != OWN;
         entry.starts_at = if alone || entry.ended.is_some() {
             starts_at
@@ -282,6 +287,50 @@ impl Telling {
         (told.at < now - setup.repeat_interval).then_some("repeat_interval_elapsed")
     }
 
+    /// State from the future was found at `now`: nothing that it says of the future has happened.
+    /// `rules` have been put right already.
+    pub(super) fn go_on_from(&mut self, setup: &Setup, rules: &[ModelRule], now: Millis) {
+        for (labels, entry) in &mut self.entries {
+            entry.starts_at = entry.starts_at.min(now);
+            if let Some(hold) = &mut entry.hold {
+                hold.set_back(now);
+            }
+            let Some((at, end)) = entry.ended else {
+                continue;
+            };
+            if at <= now {
+                continue;
+            }
+            let fires = entry.last_told_by != OWN
+                && rules[entry.last_told_by]
+                    .alerts
+                    .iter()
+                    .any(|(node, alert)| {
+                        alert.stage == Stage::Firing
+                            && model::labels(&RULES[entry.last_told_by], *node) == *labels
+                    });
+            if fires {
+                entry.ended = None;
+                entry.fired_by = BTreeSet::from([entry.last_told_by]);
+            } else if entry.last_told_by == OWN {
+                entry.ended = Some((now, end));
+            } else {
+                entry.ended = Some((now, "no_longer_reported"));
+            }
+        }
+        for group in self.groups.values_mut() {
+            let wait = if group.flushed {
+                setup.group_interval
+            } else {
+                setup.group_wait
+            };
+            group.next_flush = group.next_flush.min(now + wait);
+        }
+        for told in self.told.values_mut() {
+            told.at = told.at.min(now);
+        }
+    }
+
     /// Where the document says something else of alerts and deadlines.
     pub(super) fn compare(&self, stored: &Document) -> Result<(), String> {
         let notify = &stored.notify;
@@ -350,6 +399,7 @@ pub(super) fn own_alerts(
     rules: &[ModelRule],
     stored: &Document,
     config_refused: bool,
+    stepped_at: Option<Millis>,
     now: Millis,
 ) -> BTreeMap<LabelSet, Millis> {
     let mut own = BTreeMap::new();
@@ -370,6 +420,11 @@ pub(super) fn own_alerts(
         && now - server.since >= FAILING_FOR
     {
         own.insert(named("DnswatchQueriesFailing", &[]), server.since);
+    }
+    if let Some(at) = stepped_at
+        && now - at < TOLD_FOR
+    {
+        own.insert(named("DnswatchClockStepped", &[]), at);
     }
     for (number, known) in RULES.iter().enumerate() {
         let of_rule = [

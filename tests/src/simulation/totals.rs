@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// What must have happened in any fair number of seeds.
-const EXPECTED: [&str; 28] = [
+const EXPECTED: [&str; 38] = [
+    "answers without a Date",
     "calls failed",
     "calls that acted long after they failed",
+    "clocks set ahead",
+    "clocks set back",
     "commits",
     "commits refused by the fence",
+    "documents torn",
     "ended as cleared",
     "ended as no_longer_reported",
     "ended as rule_removed",
@@ -23,9 +27,15 @@ const EXPECTED: [&str; 28] = [
     "runs killed",
     "runs missed",
     "runs out of time",
+    "runs refused for a wrong clock",
     "runs that lost a race",
+    "runs that waited for a witness",
+    "runs whose clock was set",
+    "runs with a rule file that is being written",
     "runs with other rules",
     "runs without readable rules",
+    "states from the future put right",
+    "states from the future waited out",
     "steps",
     "ticks skipped for age",
     "told: all_alerts_resolved",

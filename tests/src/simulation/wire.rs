@@ -3,7 +3,7 @@
 //!
 //! Nothing is decided here. A call is put where the simulation sees it, and stays there.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -15,9 +15,10 @@ use alerting::timestamp::Timestamp;
 use backends::clock::Clock;
 use backends::notify::{Notifier, PublishError};
 use backends::run::Querier;
+use backends::server_time::{LastAnswer, ServerTime};
 use backends::state::{CommitError, StateStore, StoreError, Version};
 
-use super::world::Millis;
+use super::world::{Millis, SECOND};
 
 /// Numbers the calls, in the order in which they were made.
 pub(super) type CallId = u64;
@@ -69,6 +70,8 @@ pub(super) struct Call {
     pub(super) request: Request,
     /// What it came to, once it acted.
     pub(super) outcome: Option<Response>,
+    /// The `Date` of the answer, if it has one.
+    pub(super) date: Option<Millis>,
     /// What the run is told.
     answer: Option<Response>,
     waker: Waker,
@@ -111,12 +114,34 @@ impl Wire {
 pub(super) struct Line {
     pub(super) wire: Rc<RefCell<Wire>>,
     pub(super) run: RunNumber,
-    /// How far its clock is ahead of the others'.
-    pub(super) skew: Millis,
+    /// How far its host's clock is ahead of the true time; it may be set at any moment.
+    pub(super) host: Rc<Cell<Millis>>,
+    /// What the store and the query server said the time is, last.
+    pub(super) store_time: LastAnswer,
+    pub(super) server_time: LastAnswer,
 }
 
 impl Line {
     async fn call(&self, request: Request) -> Response {
+        let asked_at = self.now();
+        let of_server = matches!(request, Request::Query(_));
+        let of_store = !of_server && !matches!(request, Request::Publish { .. });
+        let (response, date) = self.exchange(request).await;
+        let date = date.filter(|_| !matches!(response, Response::Failed));
+        let time = date.map(|date| ServerTime {
+            date: Timestamp::from_millis(date - date.rem_euclid(SECOND)),
+            asked_at,
+            answered_at: self.now(),
+        });
+        if of_server {
+            self.server_time.note(time);
+        } else if of_store {
+            self.store_time.note(time);
+        }
+        response
+    }
+
+    async fn exchange(&self, request: Request) -> (Response, Option<Millis>) {
         let mut request = Some(request);
         let mut id = 0;
         poll_fn(|context| {
@@ -130,6 +155,7 @@ impl Line {
                         run: self.run,
                         request,
                         outcome: None,
+                        date: None,
                         answer: None,
                         waker: context.waker().clone(),
                     },
@@ -139,8 +165,9 @@ impl Line {
             let call = wire.calls.get_mut(&id).expect("only its run ends a call");
             match call.answer.take() {
                 Some(answer) => {
+                    let date = call.date;
                     wire.calls.remove(&id);
-                    Poll::Ready(answer)
+                    Poll::Ready((answer, date))
                 }
                 None => {
                     call.waker = context.waker().clone();
@@ -161,11 +188,19 @@ fn store_failed() -> StoreError {
 
 impl Clock for Line {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.wire.borrow().now + self.skew)
+        Timestamp::from_millis(self.wire.borrow().now + self.host.get())
+    }
+
+    fn is_of_host(&self) -> bool {
+        true
     }
 }
 
 impl StateStore for Line {
+    fn take_server_time(&self) -> Option<ServerTime> {
+        self.store_time.take()
+    }
+
     async fn load(&self) -> Result<Option<(Vec<u8>, Version)>, StoreError> {
         match self.call(Request::Load).await {
             Response::Loaded(found) => {
@@ -214,6 +249,10 @@ impl StateStore for Line {
 }
 
 impl Querier for Line {
+    fn take_server_time(&self) -> Option<ServerTime> {
+        self.server_time.take()
+    }
+
     async fn query(&self, ask: &Ask, _deadline: Timestamp) -> Result<Answer, QueryFailure> {
         match self.call(Request::Query(ask.clone())).await {
             Response::Answered(answer) => Ok(answer),

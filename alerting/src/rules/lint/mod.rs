@@ -46,6 +46,8 @@ pub enum Severity {
     Error,
     /// It is probably not what is meant.
     Warning,
+    /// It is right where everything is of the current release.
+    Note,
 }
 
 impl std::fmt::Display for Severity {
@@ -53,6 +55,7 @@ impl std::fmt::Display for Severity {
         f.write_str(match self {
             Self::Error => "error",
             Self::Warning => "warning",
+            Self::Note => "note",
         })
     }
 }
@@ -67,7 +70,9 @@ impl std::fmt::Display for Finding {
         } = self;
         match severity {
             Severity::Error => write!(f, "{place}: {message}"),
-            Severity::Warning => write!(f, "{place}: {severity}: {message} ({name})"),
+            Severity::Warning | Severity::Note => {
+                write!(f, "{place}: {severity}: {message} ({name})")
+            }
         }
     }
 }
@@ -123,6 +128,10 @@ struct Report(BTreeSet<Finding>);
 impl Report {
     fn warn(&mut self, place: Place, name: &'static str, message: impl Into<String>) {
         self.push(Severity::Warning, place, name, message.into());
+    }
+
+    fn note(&mut self, place: Place, name: &'static str, message: impl Into<String>) {
+        self.push(Severity::Note, place, name, message.into());
     }
 
     fn error(&mut self, place: Place, name: &'static str, message: impl Into<String>) {

@@ -35,7 +35,9 @@ use self::item::{GENERATION, Head, ID, Item, VERSION};
 use self::packed::Packed;
 use self::parts::ReadError;
 use super::{CommitError, StateStore, StoreError, Version};
+use crate::aws_time::WatchTime;
 use crate::clock::Clock;
+use crate::server_time::ServerTime;
 
 /// How long a chunk of the state is kept at least.
 pub const CHUNK_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -59,6 +61,7 @@ pub struct DynamoStore<C> {
     table: String,
     id: String,
     clock: C,
+    time: WatchTime,
 }
 
 impl<C> DynamoStore<C> {
@@ -73,14 +76,17 @@ impl<C> DynamoStore<C> {
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .build();
+        let time = WatchTime::default();
         let config = aws_sdk_dynamodb::config::Builder::from(config)
             .timeout_config(timeouts)
+            .interceptor(time.clone())
             .build();
         Self {
             client: Client::from_conf(config),
             table: table.into(),
             id: workspace.into(),
             clock,
+            time,
         }
     }
 
@@ -240,6 +246,10 @@ impl<C> DynamoStore<C> {
 }
 
 impl<C: Clock> StateStore for DynamoStore<C> {
+    fn take_server_time(&self) -> Option<ServerTime> {
+        self.time.take()
+    }
+
     async fn load(&self) -> Result<Option<(Vec<u8>, Version)>, StoreError> {
         let read = self.read(STATE).await?;
         Ok(read.map(|(document, head)| (document, head.version)))

@@ -1,9 +1,11 @@
 //! The invariants, checked at every commit, every publish and every run's end.
 
+mod clock;
 mod outbox;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::clock::Said;
 use super::document::{Document, EntryDoc, LabelSet, NotificationDoc};
 use super::model::{self, ModelRule};
 use super::setup::Setup;
@@ -26,6 +28,8 @@ pub(in crate::simulation) enum Invariant {
     Telling,
     /// A run ends as it must.
     Runs,
+    /// 11: time may step both ways.
+    Clock,
 }
 
 /// Something that must not be.
@@ -41,6 +45,12 @@ pub(in crate::simulation) struct RunLog {
     pub(in crate::simulation) name: String,
     /// By its own clock.
     pub(in crate::simulation) began: Millis,
+    /// By the true time.
+    pub(in crate::simulation) began_truly: Millis,
+    /// Whether its host's clock was set while it was at work.
+    pub(in crate::simulation) clock_set: bool,
+    /// What the store and the query server said last of its clock.
+    pub(in crate::simulation) said: [Option<Said>; 2],
     /// The edition of the rules that it was given; none if they could not be read.
     pub(in crate::simulation) edition: Option<usize>,
     /// The notifications that it began to publish.
@@ -78,6 +88,8 @@ pub(in crate::simulation) struct Checker {
     seen: BTreeSet<String>,
     acted: BTreeMap<String, u32>,
     inboxes: BTreeMap<(String, String), Inbox>,
+    /// When state from the future was last put right.
+    stepped_at: Option<Millis>,
     pub(in crate::simulation) violations: Vec<Violation>,
     pub(in crate::simulation) totals: Totals,
 }
@@ -95,6 +107,7 @@ impl Checker {
             seen: BTreeSet::new(),
             acted: BTreeMap::new(),
             inboxes: BTreeMap::new(),
+            stepped_at: None,
             violations: Vec::new(),
             totals: Totals::default(),
         }
@@ -112,9 +125,16 @@ impl Checker {
     pub(in crate::simulation) fn committed(&mut self, run: &mut RunLog, bytes: &[u8], now: Millis) {
         let new = Document::read(bytes);
         let old = self.stored.take().unwrap_or_default();
-        self.check_rules(run, &old, &new);
-        self.check_telling(run, &old, &new);
-        self.check_outbox(run, &old, &new, now);
+        let stepped = !run.planned && self.check_clock(run, &old);
+        if stepped {
+            self.go_on_from(run.began);
+        }
+        self.check_rules(run, &old, &new, stepped);
+        self.check_telling(run, &old, &new, stepped);
+        self.check_outbox(run, &old, &new, now, stepped);
+        if stepped {
+            self.check_put_right(run, &new);
+        }
         if let (Some(edition), Some(name)) = (run.edition, &new.config)
             && old.config != new.config
         {
@@ -123,7 +143,7 @@ impl Checker {
         self.stored = Some(new);
     }
 
-    fn check_rules(&mut self, run: &RunLog, old: &Document, new: &Document) {
+    fn check_rules(&mut self, run: &RunLog, old: &Document, new: &Document, stepped: bool) {
         for (number, known) in RULES.iter().enumerate() {
             let name = format!("{}/{}", known.group, known.alert);
             let wanted = self.wants(run, old, number);
@@ -154,12 +174,18 @@ impl Checker {
             };
             let to = stored.evaluated_until;
             let newest = model::last_tick(known, run.began);
-            if to < before.evaluated_until {
+            // The model's cursor is the one before, or where that one was put right.
+            let from = self.rules[number].cursor;
+            if to < from || (!stepped && to < before.evaluated_until) {
                 let what = format!("{name} went back from {} to {to}", before.evaluated_until);
                 self.violate(Invariant::Ticks, what);
                 continue;
             }
-            if to != before.evaluated_until && (to % known.interval != 0 || to > newest) {
+            if stepped && to > run.began {
+                let what = format!("{name} stays in the future, at {to}");
+                self.violate(Invariant::Ticks, what);
+            }
+            if to != from && (to % known.interval != 0 || to > newest) {
                 let what = format!("{name}: no tick of the run at {} is {to}", run.began);
                 self.violate(Invariant::Ticks, what);
             }
@@ -183,7 +209,7 @@ impl Checker {
                     );
                     self.violate(Invariant::Ticks, what);
                 }
-            } else if stored.health.skipped != before.health.skipped {
+            } else if !stepped && stored.health.skipped != before.health.skipped {
                 let what = format!("{name}: nothing skipped, said {:?}", stored.health.skipped);
                 self.violate(Invariant::Ticks, what);
             }
@@ -213,7 +239,7 @@ impl Checker {
         edition.is_some_and(|edition| EDITIONS[*edition][number])
     }
 
-    fn check_telling(&mut self, run: &mut RunLog, old: &Document, new: &Document) {
+    fn check_telling(&mut self, run: &mut RunLog, old: &Document, new: &Document, stepped: bool) {
         let claims = |document: &Document| {
             let owed = document.notify.outbox.owed.iter();
             owed.filter(|owed| {
@@ -227,11 +253,19 @@ impl Checker {
             let stored = new.rule(number);
             !rule.ended.is_empty() && stored.is_some_and(|stored| stored.ended.is_empty())
         });
-        let visible = old.notify.alerts != new.notify.alerts
-            || old.notify.groups != new.notify.groups
-            || old.notify.nflog != new.notify.nflog
-            || claims(new) > claims(old)
-            || heard;
+        // Where state from the future is put right that alone is no plan.
+        let changed = if stepped {
+            let mut nflog = old.notify.nflog.clone();
+            for entry in &mut nflog {
+                entry.timestamp = entry.timestamp.min(run.began);
+            }
+            self.telling.compare(new).is_err() || nflog != new.notify.nflog
+        } else {
+            old.notify.alerts != new.notify.alerts
+                || old.notify.groups != new.notify.groups
+                || old.notify.nflog != new.notify.nflog
+        };
+        let visible = changed || claims(new) > claims(old) || heard;
         if !visible {
             return;
         }
@@ -247,7 +281,13 @@ impl Checker {
                 self.violate(Invariant::Ticks, format!("{name} is in force: {wanted}"));
             }
         }
-        let own = own_alerts(&self.rules, new, run.edition.is_none(), run.began);
+        let own = own_alerts(
+            &self.rules,
+            new,
+            run.edition.is_none(),
+            self.stepped_at,
+            run.began,
+        );
         let mut expected = self
             .telling
             .plan(&self.setup, &mut self.rules, &own, run.began);
@@ -286,7 +326,13 @@ impl Checker {
             return;
         };
         if undisturbed && !run.planned {
-            let own = own_alerts(&self.rules, &stored, run.edition.is_none(), run.began);
+            let own = own_alerts(
+                &self.rules,
+                &stored,
+                run.edition.is_none(),
+                self.stepped_at,
+                run.began,
+            );
             let mut telling = self.telling.clone();
             let mut rules = self.rules.clone();
             let expected = telling.plan(&self.setup, &mut rules, &own, run.began);

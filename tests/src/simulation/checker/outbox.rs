@@ -13,12 +13,15 @@ impl Checker {
         old: &Document,
         new: &Document,
         now: Millis,
+        stepped: bool,
     ) {
+        // A claim that was made under a clock that was ahead holds no longer than one of now.
+        let longest = stepped.then_some(run.began + self.setup.claim);
         let mut wrong = Vec::new();
         for before in &old.notify.outbox.owed {
             let id = &before.id;
             match new.owed(id) {
-                Some(after) => wrong.extend(claim_change(run, before, after, now)),
+                Some(after) => wrong.extend(claim_change(run, before, after, now, longest)),
                 None => wrong.extend(self.struck_off(run, before, new, now)),
             }
         }
@@ -208,8 +211,13 @@ fn claim_change(
     before: &NotificationDoc,
     after: &NotificationDoc,
     now: Millis,
+    longest: Option<Millis>,
 ) -> Option<String> {
     let id = &before.id;
+    let mut before = before.clone();
+    if let (Some(claim), Some(longest)) = (&mut before.claim, longest) {
+        claim.until = claim.until.min(longest);
+    }
     if before.claim == after.claim {
         return None;
     }

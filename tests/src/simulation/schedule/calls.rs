@@ -4,7 +4,7 @@ use super::{Simulation, Straggler};
 use crate::simulation::document::NotificationDoc;
 use crate::simulation::server;
 use crate::simulation::wire::{CallId, Request, Response, RunNumber};
-use crate::simulation::world::SECOND;
+use crate::simulation::world::{Millis, SECOND};
 
 impl Simulation {
     /// One call goes on by one step: it acts, or its answer arrives.
@@ -102,10 +102,40 @@ impl Simulation {
             let call = &wire.calls[&id];
             (call.run, call.request.clone())
         };
-        let outcome = self.perform(number, request);
+        let date = self.date(&request);
+        let mut outcome = self.perform(number, request);
+        let torn = self.setup.faults.torn;
+        if let Response::Loaded(Some((document, _))) = &mut outcome
+            && self.chance(torn)
+        {
+            self.totals.count("documents torn");
+            let half = self.rng.usize(..document.len());
+            document.truncate(half);
+        }
         if let Some(call) = self.wire.borrow_mut().calls.get_mut(&id) {
             call.outcome = Some(outcome);
+            call.date = date;
         }
+    }
+
+    /// What the `Date` of an answer says that is made now.
+    fn date(&mut self, request: &Request) -> Option<Millis> {
+        let now = self.now();
+        let ahead = match request {
+            Request::Publish { .. } => return None,
+            Request::Query(_) => self.setup.server_ahead,
+            _ if self.setup.store_has_date => 0,
+            _ => return None,
+        };
+        let taken_off = self
+            .dateless
+            .iter()
+            .any(|(from, to)| *from <= now && now < *to);
+        if taken_off || self.chance(self.setup.faults.dateless) {
+            self.totals.count("answers without a Date");
+            return None;
+        }
+        Some(now + ahead)
     }
 
     pub(super) fn let_stragglers_act(&mut self) {
@@ -120,7 +150,7 @@ impl Simulation {
 
     fn perform(&mut self, number: RunNumber, request: Request) -> Response {
         // Claims are compared with the clock of the run that makes or uses them.
-        let now = self.now() + self.runs[number].skew;
+        let now = self.host_now(number);
         match request {
             Request::Load => Response::Loaded(self.store.load()),
             Request::Commit { document, parent } => match self.store.commit(&document, parent) {
@@ -167,10 +197,16 @@ impl Simulation {
         let wire = self.wire.borrow();
         let call = &wire.calls[&id];
         let run = &mut self.runs[call.run];
+        if let Some(date) = call.date.filter(|_| !matches!(answer, Response::Failed)) {
+            let own = wire.now + self.hosts[run.host].get();
+            let witness = usize::from(matches!(call.request, Request::Query(_)));
+            run.log.hear(witness, date, own);
+        }
         let log = &mut run.log;
         match (&call.request, answer) {
             (Request::Load, Response::Loaded(found)) => {
-                log.just_loaded = found.as_ref().map(|(bytes, _)| bytes.clone());
+                let whole = found.as_ref().map(|(bytes, _)| bytes.clone());
+                log.just_loaded = whole.filter(|bytes| bytes.last() == Some(&b'}'));
             }
             (Request::Query(ask), Response::Answered(_) | Response::Refused(_)) => {
                 let moments = server::moments(ask.at);

@@ -5,11 +5,12 @@ use std::task::{Context, Poll, Waker};
 
 use alerting::rules::SourceFile;
 use backends::run::{Ruler, RunError, RunReport};
+use backends::server_time::LastAnswer;
 
 use super::calls::notification_of;
 use super::{Frozen, Run, Simulation};
 use crate::simulation::checker::{Invariant, RunLog};
-use crate::simulation::planted::{Connection, Planted};
+use crate::simulation::planted::{Bug, Connection, Planted};
 use crate::simulation::wire::{CallId, Line, Request, RunNumber};
 use crate::simulation::world::{EDITIONS, MINUTE, SECOND, rule_file};
 
@@ -27,24 +28,23 @@ impl Simulation {
         if unreadable {
             self.totals.count("runs without readable rules");
         }
-        let edition = (!unreadable).then_some(self.edition);
-        let files = match edition {
-            None => Err("the folder cannot be read".to_owned()),
-            Some(edition) => Ok(vec![SourceFile {
-                name: "sim.yml".to_owned(),
-                text: rule_file(edition),
-            }]),
-        };
-        let skews = [-3 * SECOND, -SECOND, 2 * SECOND];
-        let skew = if self.chance(faults.skewed) {
-            skews[self.rng.usize(..skews.len())]
-        } else {
-            0
-        };
+        let cut_off = !unreadable && self.chance(faults.cut_off);
+        if cut_off {
+            self.totals
+                .count("runs with a rule file that is being written");
+        }
+        let edition = (!unreadable && !cut_off).then_some(self.edition);
+        let files = self.files(unreadable, cut_off);
+        if self.chance(faults.clock_set) {
+            self.set_a_clock();
+        }
+        let host = self.rng.usize(..self.hosts.len());
         let line = Line {
             wire: Rc::clone(&self.wire),
             run: number,
-            skew,
+            host: Rc::clone(&self.hosts[host]),
+            store_time: LastAnswer::default(),
+            server_time: LastAnswer::default(),
         };
         let planted = Rc::new(Planted::new(line, self.bug));
         let ruler = Ruler {
@@ -57,23 +57,54 @@ impl Simulation {
         };
         let run_id = name.clone();
         let now = self.now();
-        self.tell(|| format!("{name} starts, slow: {slow}, with edition {edition:?}"));
+        let ahead = self.hosts[host].get() / SECOND;
+        self.tell(|| {
+            format!("{name} starts on host {host}, {ahead} s ahead, slow: {slow}, with edition {edition:?}")
+        });
         self.totals.count("runs");
         self.runs.push(Run {
             future: Some(Box::pin(async move { ruler.run(&run_id, files).await })),
             log: RunLog {
                 name,
-                began: now + skew,
+                began: now + self.hosts[host].get(),
+                began_truly: now,
                 edition,
                 ..RunLog::default()
             },
             disturbed: false,
-            skew,
+            host,
             slow,
             at_work_since: now,
             frozen: None,
         });
         self.poll(number);
+    }
+
+    /// The rule files as a run finds them.
+    fn files(&mut self, unreadable: bool, cut_off: bool) -> Result<Vec<SourceFile>, String> {
+        let mut text = rule_file(self.edition);
+        if unreadable && self.bug == Some(Bug::UnreadableIsEmpty) {
+            return Ok(Vec::new());
+        }
+        if unreadable {
+            return Err("the folder cannot be read".to_owned());
+        }
+        if cut_off && self.bug == Some(Bug::CutOffIsWhole) {
+            // Up to the end of some rule.
+            let ends: Vec<usize> = text.match_indices("  - alert").map(|(at, _)| at).collect();
+            text.truncate(ends[self.rng.usize(1..ends.len())]);
+        } else if cut_off {
+            // Within a word of which no rest is YAML that a rule file may have.
+            let inside: Vec<usize> = text
+                .match_indices("annotations: {")
+                .map(|(at, _)| at)
+                .collect();
+            text.truncate(inside[self.rng.usize(..inside.len())] + self.rng.usize(14..25));
+        }
+        Ok(vec![SourceFile {
+            name: "sim.yml".to_owned(),
+            text,
+        }])
     }
 
     pub(super) fn thaw_due(&mut self) {
@@ -152,7 +183,7 @@ impl Simulation {
                 .filter(|(id, call)| call.run == number && before.is_none_or(|last| **id > last));
             new.map(|(id, call)| (*id, call.request.clone())).collect()
         };
-        let now = self.now() + self.runs[number].skew;
+        let now = self.host_now(number);
         for (id, request) in new {
             self.tell(|| format!("run-{number} asks ({id}): {}", request.brief()));
             let log = &mut self.runs[number].log;
@@ -166,18 +197,37 @@ impl Simulation {
 
     fn finished(&mut self, number: RunNumber, result: &Result<RunReport, RunError>) {
         self.totals.count("runs finished");
-        let now = self.now();
+        let now = self.host_now(number);
         self.tell(|| format!("run-{number} ends: {}", ending(result)));
         let run = &self.runs[number];
         match result {
-            Ok(_) => {
+            Ok(report) => {
                 let in_time = now - run.log.began < self.setup.budget / 2;
+                let healthy = report.state_ahead.is_zero() || self.bug == Some(Bug::FutureIsHealth);
                 self.checker.ended(&run.log, in_time, !run.disturbed);
+                self.checker
+                    .ended_as_healthy(&run.log, healthy, !run.disturbed);
+                if report.clock_stepped {
+                    self.totals.count("states from the future put right");
+                } else if !report.state_ahead.is_zero() {
+                    self.totals.count("states from the future waited out");
+                }
             }
             Err(RunError::LostRace) => self.totals.count("runs that lost a race"),
             Err(error) if self.quiet => {
                 let what = format!("nothing goes wrong, and run-{number} ends with {error}");
                 self.checker.violate(Invariant::Runs, what);
+            }
+            Err(RunError::ClockWrong { .. }) => {
+                self.totals.count("runs refused for a wrong clock");
+                self.checker.refused_clock(&run.log);
+            }
+            Err(RunError::StateFromFuture { .. }) => {
+                self.totals.count("runs that waited for a witness");
+                self.checker.waited(&run.log);
+            }
+            Err(RunError::ClockSet { .. }) => {
+                self.totals.count("runs whose clock was set");
             }
             Err(_) => {}
         }

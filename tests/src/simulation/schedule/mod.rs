@@ -6,7 +6,7 @@
 mod calls;
 mod lives;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -44,8 +44,8 @@ struct Run {
     log: RunLog,
     /// Whether another run committed since it began.
     disturbed: bool,
-    /// How far its clock is ahead.
-    skew: Millis,
+    /// The host that it is on.
+    host: usize,
     slow: bool,
     /// Since when it works without being frozen.
     at_work_since: Millis,
@@ -79,6 +79,10 @@ pub(in crate::simulation) struct Simulation {
     /// What is deployed.
     edition: usize,
     next_start: Millis,
+    /// How far each host's clock is ahead of the true time.
+    hosts: [Rc<Cell<Millis>>; 2],
+    /// When no answer has a `Date`.
+    dateless: Vec<(Millis, Millis)>,
     gaps: Vec<(Millis, Millis)>,
     outages: Vec<(Millis, Millis)>,
     totals: Totals,
@@ -101,7 +105,9 @@ pub(in crate::simulation) struct Plan {
 pub(in crate::simulation) fn simulate(seed: u64, plan: Plan) -> Outcome {
     let mut simulation = Simulation::new(seed, plan);
     let violation = simulation.run();
+    let minutes = (simulation.now() - START) / MINUTE;
     let mut totals = simulation.totals;
+    totals.count_many("simulated minutes", u64::try_from(minutes).unwrap_or(0));
     totals.add(&simulation.checker.totals);
     Outcome {
         violation,
@@ -135,8 +141,11 @@ impl Simulation {
         let Faults {
             gap_every,
             outage_every,
+            dateless_every,
             ..
         } = setup.faults;
+        let dateless = [5 * MINUTE, 10 * MINUTE, 25 * MINUTE];
+        let dateless = some_windows(&mut rng, dateless_every, setup.length, &dateless);
         let gaps = [4 * MINUTE, 8 * MINUTE, 20 * MINUTE, 40 * MINUTE];
         let gaps = some_windows(&mut rng, gap_every, setup.length, &gaps);
         let outages = [30 * SECOND, 3 * MINUTE, 7 * MINUTE, 15 * MINUTE];
@@ -156,6 +165,8 @@ impl Simulation {
             quiet: false,
             edition: 0,
             next_start,
+            hosts: [Rc::default(), Rc::default()],
+            dateless,
             gaps,
             outages,
             totals: Totals::default(),
@@ -245,6 +256,11 @@ impl Simulation {
             }
         }
         self.quiet = true;
+        for host in &self.hosts {
+            host.set(0);
+        }
+        self.dateless.clear();
+        self.setup.store_has_date = true;
         self.stragglers.clear();
         self.outages.clear();
         self.gaps.clear();
@@ -254,6 +270,9 @@ impl Simulation {
 
     fn step(&mut self) {
         self.totals.count("steps");
+        if self.chance(self.setup.faults.clock_set_midway) {
+            self.set_a_clock();
+        }
         self.start_due();
         self.thaw_due();
         self.let_stragglers_act();
@@ -310,6 +329,47 @@ impl Simulation {
         let next = thaws.chain([self.next_start]).min();
         let next = next.unwrap_or(self.next_start).max(self.now());
         self.wire.borrow_mut().now = next;
+    }
+
+    /// What the clock of a run's host says.
+    fn host_now(&self, number: RunNumber) -> Millis {
+        self.now() + self.hosts[self.runs[number].host].get()
+    }
+
+    /// Somebody or something sets the clock of a host.
+    fn set_a_clock(&mut self) {
+        let host = self.rng.usize(..self.hosts.len());
+        let steps = [
+            0,
+            0,
+            0,
+            -3 * SECOND,
+            2 * SECOND,
+            25 * SECOND,
+            -25 * SECOND,
+            50 * SECOND,
+            -50 * SECOND,
+            5 * MINUTE,
+            -5 * MINUTE,
+            10 * MINUTE,
+            40 * MINUTE,
+            -40 * MINUTE,
+            180 * MINUTE,
+        ];
+        let ahead = steps[self.rng.usize(..steps.len())];
+        let before = self.hosts[host].replace(ahead);
+        if before == ahead {
+            return;
+        }
+        for run in &mut self.runs {
+            run.log.clock_set |= run.host == host && run.future.is_some();
+        }
+        self.totals.count(if ahead < before {
+            "clocks set back"
+        } else {
+            "clocks set ahead"
+        });
+        self.tell(|| format!("the clock of host {host} is now {} s ahead", ahead / SECOND));
     }
 
     fn start_due(&mut self) {
