@@ -1,8 +1,7 @@
 //! The client as a run asks it: deadlines by the run's clock.
 
 use alerting::notify::{Silence, silence};
-use alerting::query::{Answer, Ask, At, FailureKind, QueryFailure};
-use alerting::server::{ServerFailure, ServerTrouble};
+use alerting::query::{Answer, Ask, At, QueryFailure};
 use alerting::timestamp::Timestamp;
 use tokio::time::Instant;
 
@@ -59,19 +58,7 @@ impl<C: Clock> Querier for PrometheusQuerier<C> {
             expr: "vector(1)".to_owned(),
             at: At::Instant(now),
         };
-        let failure = self.query(&ask, deadline).await.err()?;
-        // A server that refuses even this is not one that rules can be evaluated on.
-        Some(QueryFailure {
-            server: failure.server.or_else(|| {
-                Some(Box::new(ServerFailure {
-                    trouble: ServerTrouble::Failing,
-                    is_certain: true,
-                    cause: failure.message.clone(),
-                }))
-            }),
-            kind: FailureKind::Transient,
-            message: failure.message,
-        })
+        self.query(&ask, deadline).await.err()
     }
 
     async fn silences(&self, deadline: Timestamp) -> Option<Result<Vec<Silence>, String>> {
