@@ -59,10 +59,15 @@ async fn serve(args: &Args, collector: Collector<Kernel>) -> Result<()> {
     ));
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let stop = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                // What other daemons reload by. It would end this one.
+                _ = hangup.recv() => tell(format_args!("SIGHUP: there is nothing to reload")),
+            }
         }
         tell(format_args!("stopping"));
     };

@@ -597,3 +597,26 @@ async fn two_scrapers_of_network_flow_monitor() -> Result<()> {
     )
     .await
 }
+
+#[tokio::test]
+async fn two_exporters_on_one_node() -> Result<()> {
+    check(
+        |all| {
+            let counters = all.iter().filter(|series| series.is_counter());
+            let second: Vec<Planted> = counters
+                .map(|series| {
+                    let mut second = series.clone();
+                    second.set("__name__", "node_ethtool_linklocal_allowance_exceeded");
+                    second.labels.remove("type");
+                    let instance = second.labels["instance"].replace(":9417", ":9100");
+                    second.set("instance", &instance);
+                    second
+                })
+                .collect();
+            all.extend(second);
+        },
+        &["two-exporters"],
+        &["once"],
+    )
+    .await
+}

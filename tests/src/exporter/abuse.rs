@@ -190,6 +190,13 @@ async fn it_stops_when_it_is_told_to() -> Result<()> {
     let mut slow = TcpStream::connect(exporter.address).await?;
     slow.write_all(b"GET / HTTP/1.1\r\n").await?;
     let pid = exporter.process.pid().to_string();
+    // What other daemons reload by does not end it.
+    let hangup = std::process::Command::new("kill")
+        .args(["-HUP", &pid])
+        .status()?;
+    ensure!(hangup.success());
+    let (status, ..) = exporter.get("/healthz", Default::default()).await?;
+    ensure!(status == 200, "after SIGHUP: {status}");
     let killed = std::process::Command::new("kill").arg(&pid).status()?;
     ensure!(killed.success());
     tokio::time::timeout(PATIENCE, exporter.process.ends()).await??;

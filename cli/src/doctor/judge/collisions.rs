@@ -19,7 +19,46 @@ pub(super) fn findings(answers: &Answers) -> Vec<Finding> {
     findings.extend(side_by_side(answers));
     findings.extend(in_one_series(answers));
     findings.extend(split_by_scrapers(answers));
+    findings.extend(two_exporters(answers));
     findings
+}
+
+/// Several exporters, or several addresses of one, that count the same interface of a node.
+fn two_exporters(answers: &Answers) -> Option<Finding> {
+    let mut interfaces: BTreeMap<[&str; 3], BTreeMap<[&str; 2], &Series>> = BTreeMap::new();
+    for series in answers.to(Question::Counters) {
+        let labels = &series.labels;
+        let device = match labels.get("device") {
+            "" => labels.get("interface"),
+            device => device,
+        };
+        if node(labels).is_empty() || device.is_empty() {
+            continue;
+        }
+        interfaces
+            .entry([labels.get("cluster"), node(labels), device])
+            .or_default()
+            .insert([labels.get(METRIC_NAME), labels.get("instance")], series);
+    }
+    interfaces.retain(|_, exporters| exporters.len() > 1);
+    let ([cluster, node, device], exporters) = interfaces.first_key_value()?;
+    Some(
+        Finding::fault(
+            "two-exporters",
+            format!(
+                "Several exporters count the same interface{}",
+                of_cluster(cluster)
+            ),
+            format!(
+                "{device} of {node} has the series {}; {} such interface(s)",
+                examples(exporters.values().map(|series| &series.labels)),
+                interfaces.len()
+            ),
+            "the shipped rules count an interface once, whoever exports it. Rules of your own that sum \
+             over series count it twice: keep one exporter",
+        )
+        .advice(),
+    )
 }
 
 /// Two scrapers of Network Flow Monitor's exporter. Its gauge holds the change since anybody's last
