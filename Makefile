@@ -3,7 +3,7 @@
 export DNSWATCH_CACHE := $(abspath $(or $(DNSWATCH_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dnswatch))
 export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),$(DNSWATCH_CACHE)/target))
 
-SCRIPTS := .ci/run bench/build demo/build-functions ethtool-exporter/build-image tests/fuzz tests/run tests/doubled-stacks tests/parts/install
+SCRIPTS := .ci/run bench/build demo/build-functions bench/incident ethtool-exporter/build-image tests/fuzz tests/run tests/doubled-stacks tests/parts/install
 # What SAM builds for the demo and the tests.
 FUNCTIONS := $(CARGO_TARGET_DIR)/functions
 AGAIN := @$(MAKE) --no-print-directory
@@ -22,7 +22,19 @@ test: ## everything: lint, then all tests on the real parts, which it installs i
 	@ethtool-exporter/build-image --program-only
 	@tests/run
 
-.PHONY: demo demo-local functions
+.PHONY: test-real
+test-real: ## the incident of docs/incident.md, from dropped packets to Slack, on the rules' own time (root; a quarter of an hour)
+	@tests/parts/install coredns otelcol dns prometheus3 kubernetes python sam ministack
+	@cargo build --quiet --locked --package ethtool-exporter --bins
+	@cargo test --locked --package dnswatch-tests --test product -- --ignored --exact incident::an_incident_reaches_slack
+
+.PHONY: demo demo-local demo-real functions
+demo-real: ## the same incident, told as it happens: what is sent, dropped, stored, and Slack's messages
+	@tests/parts/install coredns otelcol dns prometheus3 kubernetes python sam ministack
+	@cargo build --quiet --locked --package ethtool-exporter --bins
+	@cargo test --quiet --locked --package dnswatch-tests --test product --no-run
+	@log=$$(mktemp); DNSWATCH_SHOW=/dev/fd/3 DNSWATCH_PARTS=require cargo test --locked --package dnswatch-tests --test product -- \
+	  --ignored --exact incident::an_incident_reaches_slack --nocapture 3>&1 >"$$log" 2>&1 && rm -f "$$log" || { echo "It failed: $$log" >&2; exit 1; }
 demo: ## a DNS storm on a simulated cluster: the stack on a local AWS, told by Slack and e-mail
 	@tests/parts/install prometheus sam ministack
 	$(AGAIN) functions
@@ -55,6 +67,20 @@ soak: ## the functions as for AWS, deployed under faults for minutes; timelines,
 	@DNSWATCH_SEED=$$(date +%s) DNSWATCH_TIMELINES=5000 cargo test --locked --package dnswatch-tests --test product -- --nocapture timelines
 	@tests/fuzz
 	@DNSWATCH_SIM_SEEDS=$(SEEDS) cargo test --locked --package dnswatch-tests simulation -- --nocapture
+	$(AGAIN) mutants SHARD=$$(($$(date +%s) % 400))/400
+
+.PHONY: mutants
+# One in a hundred of the changes; another shard is another sample.
+SHARD ?= 0/100
+MUTATED := $(addprefix --package ,alerting backends delivery ruler slack pagerduty ethtool-exporter)
+mutants: ## changes that no test notices: planted in template, manifests and rules, and a sample of the code: make mutants SHARD=7/100
+	@tests/parts/install prometheus sam kubernetes
+	@cargo test --locked --package dnswatch-tests --test product -- --nocapture stack::planted collect::settings catalogue::mutation
+# Each change is judged by the whole test suite, which takes its time: begin with a small shard.
+	@if cargo mutants --version >/dev/null 2>&1; then \
+	cargo mutants --shard $(SHARD) --test-workspace=true --output '$(CARGO_TARGET_DIR)' $(MUTATED); \
+	elif [ "$$CI" ]; then echo "mutants: cargo-mutants is missing: cargo install --locked cargo-mutants" >&2; exit 1; \
+	else echo "mutants: skipped: the code (cargo install --locked cargo-mutants)" >&2; fi
 
 .PHONY: bench
 bench: bench-start bench-exporter bench-backtest ## all of the below (root; a quarter of an hour, builds included)

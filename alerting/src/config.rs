@@ -1,15 +1,18 @@
 //! What a run is configured with, ready to be used.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::alertmanager::{self, AlertmanagerConfig};
 use crate::evaluation::EvaluationOptions;
-use crate::notify::{Grafana, InhibitRule, Receiver, Route, TimeIntervals, TopicArn};
+use crate::notify::{Grafana, InhibitRule, Receiver, Route, SnsConfig, TimeIntervals, TopicArn};
 use crate::rules::{AlertingRule, Defaults, RuleGroup, RuleKey, SourceFile, load};
 use crate::source::{FileError, Place};
 use crate::template::notification::NamedTemplates;
+
+/// The receiver that has the alarm topic, beside the user's own.
+const ALARM_RECEIVER: &str = "dnswatch alarm topic";
 
 /// The files that users write, together: as they are loaded, refused, and kept as the last good
 /// ones.
@@ -54,6 +57,11 @@ pub struct Settings {
     pub grafana: Option<Grafana>,
     /// The topics that get what Amazon Q Developer in chat applications reads.
     pub amazon_q: BTreeSet<TopicArn>,
+    /// The topic of the alarms about the ruler itself: the first other way for alerts that say that
+    /// notifications reach nobody.
+    pub alarm_topic: Option<TopicArn>,
+    /// Topics that have no subscriber on purpose.
+    pub unsubscribed_topics: BTreeSet<TopicArn>,
 }
 
 impl Default for Settings {
@@ -68,6 +76,8 @@ impl Default for Settings {
             evaluation: EvaluationOptions::default(),
             grafana: None,
             amazon_q: BTreeSet::new(),
+            alarm_topic: None,
+            unsubscribed_topics: BTreeSet::new(),
         }
     }
 }
@@ -84,6 +94,7 @@ impl Settings {
                 inhibit_rules: Vec::new(),
                 time_intervals: TimeIntervals::new(),
                 templates: NamedTemplates::default(),
+                warnings: Vec::new(),
             });
         }
         Err(FileError {
@@ -94,6 +105,21 @@ impl Settings {
             },
             message: format!("there is no receiver {receiver:?}"),
         })
+    }
+
+    /// The receivers, with the alarm topic's among them, if there is one.
+    fn with_alarm_topic(&self, mut receivers: Vec<Receiver>) -> Vec<Receiver> {
+        if let Some(topic) = &self.alarm_topic {
+            // Should the user have one of that name, the routes still mean that one.
+            receivers.push(Receiver {
+                name: ALARM_RECEIVER.to_owned(),
+                labels: BTreeMap::new(),
+                undelivered: Vec::new(),
+                sns: vec![SnsConfig::of(topic.clone())],
+                terminal: false,
+            });
+        }
+        receivers
     }
 
     /// The configuration with these files, or everything that is wrong with them.
@@ -107,10 +133,13 @@ impl Settings {
                 workspace: self.workspace.clone(),
                 groups,
                 route: routing.route,
-                receivers: routing.receivers,
+                receivers: self.with_alarm_topic(routing.receivers),
+                alarm_receiver: self.alarm_topic.as_ref().map(|_| ALARM_RECEIVER.to_owned()),
+                unsubscribed_topics: self.unsubscribed_topics.clone(),
                 inhibit_rules: routing.inhibit_rules,
                 time_intervals: routing.time_intervals,
                 templates: routing.templates,
+                warnings: routing.warnings,
                 evaluation: self.evaluation.clone(),
                 grafana: self.grafana.clone(),
                 amazon_q: self.amazon_q.clone(),
@@ -135,12 +164,18 @@ pub struct Config {
     pub route: Route,
     /// Who can be told; the routes' receivers are among them.
     pub receivers: Vec<Receiver>,
+    /// The receiver that has the alarm topic, if there is one.
+    pub alarm_receiver: Option<String>,
+    /// Topics that have no subscriber on purpose.
+    pub unsubscribed_topics: BTreeSet<TopicArn>,
     /// Which alerts keep others quiet.
     pub inhibit_rules: Vec<InhibitRule>,
     /// The times that routes name.
     pub time_intervals: TimeIntervals,
     /// The templates that messages may call.
     pub templates: NamedTemplates,
+    /// What of the routing loads and is without effect here.
+    pub warnings: Vec<FileError>,
     /// How rules are evaluated.
     pub evaluation: EvaluationOptions,
     /// Where people look at graphs.

@@ -11,6 +11,7 @@
 //! - [`evaluation`]: the due ticks of all rules, a chunk at a time; each tick is one step of the
 //!   [`state_machine`];
 //! - [`notify`]: from alerts to notifications that are owed, and their text;
+//! - [`server`]: whether what is asked answers at all;
 //! - [`state`]: the document that is kept from run to run.
 //!
 //! [`config`] is what a run is configured with; [`alertmanager`] reads the part of it that says
@@ -33,6 +34,7 @@ mod presence;
 pub mod promql;
 pub mod query;
 pub mod rules;
+pub mod server;
 mod side_by_side;
 pub mod source;
 pub mod state;

@@ -100,7 +100,7 @@ fn ask(
                 series.insert(question, at_tick);
             }
             Some(Err(failure)) if failure.kind == FailureKind::Transient => {
-                return Err(Stop::Unanswered(failure.message.clone()));
+                return Err(Stop::Unanswered(failure.clone()));
             }
             Some(Err(_)) => {}
         }

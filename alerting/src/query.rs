@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::histogram::{Histogram, Histograms};
 use crate::labels::Labels;
+use crate::server::ServerFailure;
 use crate::timestamp::Timestamp;
 
 /// One question to the Prometheus HTTP API.
@@ -116,6 +117,8 @@ pub struct QueryFailure {
     pub kind: FailureKind,
     /// What the server or the connection said, fit to be shown.
     pub message: String,
+    /// What it says of the server as a whole, if anything.
+    pub server: Option<Box<ServerFailure>>,
 }
 
 /// What a [`QueryFailure`] means for the ticks that waited for it.

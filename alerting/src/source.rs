@@ -1,7 +1,7 @@
 //! Files that a user wrote: their text, the places in it, and what is wrong there.
 
 use serde::de::DeserializeOwned;
-use serde_saphyr::{Location, from_str_with_options};
+use serde_saphyr::{Location, MergeKeyPolicy, from_str_with_options};
 
 /// A file's name and text.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -154,14 +154,29 @@ pub struct FileError {
 }
 
 /// Reads the first document of a YAML text and leaves the others alone, as Prometheus and
-/// Alertmanager do; None if there is nothing in it.
+/// Alertmanager do; None if there is nothing in it. Merge keys (`<<`) are resolved as YAML says.
 pub(crate) fn read_yaml<T: DeserializeOwned>(
     text: &str,
+) -> Result<Option<T>, (Option<Location>, String)> {
+    read_yaml_with(text, MergeKeyPolicy::Merge)
+}
+
+/// The same, but merge keys reach `T` as keys: what they mean is for its visitor to say.
+pub(crate) fn read_yaml_with_merge_keys<T: DeserializeOwned>(
+    text: &str,
+) -> Result<Option<T>, (Option<Location>, String)> {
+    read_yaml_with(text, MergeKeyPolicy::AsOrdinary)
+}
+
+fn read_yaml_with<T: DeserializeOwned>(
+    text: &str,
+    merge_keys: MergeKeyPolicy,
 ) -> Result<Option<T>, (Option<Location>, String)> {
     // Bounded, but far beyond what the parser has by itself: ten thousand rules are a file that
     // Prometheus takes, and so is one anchor that all of them refer to.
     let options = serde_saphyr::options! {
         with_snippet: false,
+        merge_keys: merge_keys,
         budget: serde_saphyr::budget! {
             max_events: 10_000_000,
             max_nodes: 5_000_000,

@@ -10,6 +10,7 @@ use crate::clock_step::ClockStep;
 use crate::labels::Labels;
 use crate::notify::NotifyState;
 use crate::rules::{RuleId, RuleKey};
+use crate::server::{ServerDown, ServerTrouble};
 use crate::timestamp::Timestamp;
 
 /// The version of the document's form that this release writes.
@@ -26,6 +27,9 @@ pub struct State {
     /// The name under which the last good configuration is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,
+    /// Set while the server that is asked does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerDown>,
     /// The last time that state was found which a clock that was ahead had written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_step: Option<ClockStep>,
@@ -40,6 +44,7 @@ impl Default for State {
         Self {
             format: FORMAT,
             config: None,
+            server: None,
             clock_step: None,
             rules: BTreeMap::new(),
             notify: NotifyState::default(),
@@ -111,6 +116,9 @@ pub struct Failure {
     pub refused: bool,
     /// What went wrong last.
     pub error: String,
+    /// What kept the server from answering, if it was that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerTrouble>,
 }
 
 /// Ticks that were never evaluated.

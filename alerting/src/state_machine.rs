@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::alert::{Alert, AlertState, End, Hold};
 use crate::histogram::Histogram;
 use crate::labels::{ALERT_NAME, Labels, METRIC_NAME};
-use crate::query::{Ask, SampleValue};
+use crate::query::{Ask, QueryFailure, SampleValue};
 use crate::rules::{AlertingRule, RuleGroup};
 use crate::side_by_side::side_by_side;
 use crate::template::{self, Allowance, AnswerFn, Data, Template};
@@ -83,7 +83,7 @@ pub(crate) enum Stop {
     /// These questions must be answered first.
     Needs(BTreeSet<Ask>),
     /// A question that the tick depends on cannot be answered now.
-    Unanswered(String),
+    Unanswered(QueryFailure),
     /// The evaluation fails, at this tick, for good.
     Failed(String),
 }

@@ -213,9 +213,9 @@ impl Amp {
                 return Err(self.failed(&doing, reason(&error)));
             }
         };
-        let Some(namespace) = described.rule_groups_namespace() else {
-            return Ok(None);
-        };
+        let namespace = described
+            .rule_groups_namespace()
+            .ok_or_else(|| self.empty_answer(&format!("the namespace {name}")))?;
         let file = format!("{}/{name}", self.workspace);
         let text = text(namespace.data(), || format!("the rule file {file}"))?;
         Ok(Some(SourceFile { name: file, text }))
@@ -237,9 +237,9 @@ impl Amp {
                 return Err(self.failed("DescribeAlertManagerDefinition", reason(&error)));
             }
         };
-        let Some(definition) = described.alert_manager_definition() else {
-            return Ok(None);
-        };
+        let definition = described
+            .alert_manager_definition()
+            .ok_or_else(|| self.empty_answer("the alert manager definition"))?;
         let name = format!("{}/alertmanager.yml", self.workspace);
         let text = text(definition.data(), || {
             format!("the alert manager definition of {}", self.workspace)
@@ -251,6 +251,14 @@ impl Amp {
         AmpError::NoSuchWorkspace {
             workspace: self.workspace.clone(),
             region: self.region.clone(),
+        }
+    }
+
+    /// Only an error says that something is not there.
+    fn empty_answer(&self, what: &str) -> AmpError {
+        AmpError::Unreadable {
+            what: format!("{what} of the workspace {}", self.workspace),
+            problem: "was answered without its content".to_owned(),
         }
     }
 

@@ -97,7 +97,7 @@ pub struct Covered {
 #[derive(Debug, thiserror::Error)]
 pub enum BacktestError {
     /// The server does not answer, and was asked as often as patience allows.
-    #[error("history was read up to {until} only: {failure} (the question: {})", ask.expr)]
+    #[error("the backtest stopped at {until}, and nothing is known of what follows: {failure}")]
     Unanswered {
         /// What was told in full.
         until: Timestamp,

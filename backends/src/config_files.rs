@@ -4,9 +4,12 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use alerting::config::ConfigFiles;
 use alerting::rules::SourceFile;
+
+use crate::files;
 
 /// The name by which Alertmanager's configuration is known among rule files.
 const ALERTMANAGER: [&str; 2] = ["alertmanager.yml", "alertmanager.yaml"];
@@ -14,6 +17,18 @@ const ALERTMANAGER: [&str; 2] = ["alertmanager.yml", "alertmanager.yaml"];
 const RULES: &str = "rules";
 /// The folder of template files beside Alertmanager's configuration, and what they end in.
 const TEMPLATES: (&str, &str) = ("templates", "tmpl");
+/// What rule files end in, in upper or lower case.
+const RULE_FILES: [&str; 3] = ["yml", "yaml", "rules"];
+/// What files end in that nobody takes for rule files.
+const NO_RULE_FILES: [&str; 3] = ["md", "txt", "tmpl"];
+/// The most bytes of one file. A hundred rules have some 50 KiB.
+const MAX_FILE: u64 = 16 << 20;
+/// The most bytes of all files together.
+const MAX_ALL: u64 = 64 << 20;
+/// For how long a file must not have changed before it counts.
+const SETTLED: Duration = Duration::from_secs(2);
+/// How often files that are still changing are read.
+const MAX_READS: usize = 5;
 
 /// Why there are no configuration files.
 #[derive(Debug, thiserror::Error)]
@@ -27,11 +42,20 @@ pub enum ConfigFilesError {
         error: io::Error,
     },
     /// A folder without rule files.
-    #[error("{} holds no .yml or .yaml file; folders in it are not looked into", .0.display())]
+    #[error(
+        "{} holds no .yml, .yaml or .rules file (subdirectories are not searched)",
+        .0.display()
+    )]
     NoRules(PathBuf),
     /// There is more than one Alertmanager configuration.
     #[error("{} and {}: only one Alertmanager configuration can hold", .0.display(), .1.display())]
     TwoAlertmanagers(PathBuf, PathBuf),
+    /// The files change while they are read.
+    #[error("{} is still being written: it is read again at the next run", .0.display())]
+    Changing(PathBuf),
+    /// There is more than anybody writes.
+    #[error("the files up to {} are larger than {} MiB together", .0.display(), MAX_ALL >> 20)]
+    TooMuch(PathBuf),
 }
 
 /// Reads a configuration folder: the rule files directly in its `rules`, by name, and its
@@ -46,26 +70,108 @@ pub fn read_folder(folder: &Path) -> Result<ConfigFiles, ConfigFilesError> {
 }
 
 /// Reads what is at `paths`: a configuration folder as [`read_folder`] does, of any other folder
-/// every `.yml` and `.yaml` directly in it, by name, and files as they are. A file that is called
+/// every `.yml`, `.yaml` and `.rules` directly in it, by name, and files as they are. A file that is called
 /// `alertmanager.yml` is Alertmanager's, wherever it is; all others are rule files.
 ///
 /// # Errors
 /// Where a file cannot be read, where a folder has no rule file, and where there are two
 /// Alertmanager configurations.
 pub fn read(paths: &[PathBuf]) -> Result<ConfigFiles, ConfigFilesError> {
-    let mut found = Paths::default();
-    for path in paths {
-        if path.is_dir() {
-            if path.join(RULES).is_dir() {
-                found.configuration(path)?;
-            } else {
-                found.files_in(path)?;
+    Paths::find(paths)?.read()
+}
+
+/// The same. What changed within the last seconds is read again before it counts, so that a file that
+/// is being written never takes effect half. `known` are the files that are in force already.
+///
+/// # Errors
+/// The same, and where the files do not stop changing.
+pub async fn read_settled(
+    paths: &[PathBuf],
+    known: Option<&ConfigFiles>,
+) -> Result<ConfigFiles, ConfigFilesError> {
+    let mut before = None;
+    let mut changing = PathBuf::new();
+    for _ in 0..MAX_READS {
+        let found = match Paths::find(paths).and_then(|found| Ok((found.read()?, found.newest()))) {
+            Ok(found) => found,
+            // Whoever replaces files may have removed the old one first.
+            Err(_) if known.is_some() && before.is_none() => {
+                before = Some(None);
+                tokio::time::sleep(SETTLED).await;
+                continue;
             }
-        } else {
-            found.file(path.clone())?;
+            Err(error) => return Err(error),
+        };
+        let (files, newest) = found;
+        let is_known = known == Some(&files) || before.as_ref() == Some(&Some(files.clone()));
+        let Some((newest, age)) = newest.filter(|_| !is_known) else {
+            return Ok(files);
+        };
+        let Some(wait) = SETTLED.checked_sub(age).filter(|wait| !wait.is_zero()) else {
+            return Ok(files);
+        };
+        before = Some(Some(files));
+        changing = newest;
+        tokio::time::sleep(wait).await;
+    }
+    Err(ConfigFilesError::Changing(changing))
+}
+
+/// Files in the folders of `paths` that look like rule files or Alertmanager configurations and are
+/// not read, by name: a warning should name them.
+pub fn passed_over(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in paths {
+        let is_folder = |path: &Path| files::is_folder(path).unwrap_or(false);
+        if is_folder(&path.join(RULES)) {
+            let beside = names_in(path).into_iter().filter(|path| is_rule_file(path));
+            found.extend(beside.filter(|path| !is_alertmanager(path)));
+            let inside = names_in(&path.join(RULES)).into_iter();
+            found.extend(inside.filter(|path| is_odd(path)));
+        } else if is_folder(path) {
+            found.extend(names_in(path).into_iter().filter(|path| is_odd(path)));
         }
     }
-    found.read()
+    found
+}
+
+/// The files in a folder, by name; none where it cannot be read, which reading it says.
+fn names_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| !files::is_folder(path).unwrap_or(false))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Whether a file in a folder of rule files is none by its name, and not one that is there for
+/// another purpose.
+fn is_odd(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy());
+    let is_hidden = name.is_none_or(|name| name.starts_with('.'));
+    !is_hidden && !is_rule_file(path) && !ends_in(path, &NO_RULE_FILES)
+}
+
+/// Whether a file in a folder is one of rules, or Alertmanager's, by its name. An editor's lock
+/// (`.#a.yml`) is not.
+fn is_rule_file(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy());
+    let is_lock = name.is_none_or(|name| name.starts_with(".#"));
+    !is_lock && ends_in(path, &RULE_FILES)
+}
+
+fn ends_in(path: &Path, endings: &[&str]) -> bool {
+    let extension = path.extension();
+    extension.is_some_and(|found| endings.iter().any(|it| found.eq_ignore_ascii_case(it)))
+}
+
+fn is_alertmanager(path: &Path) -> bool {
+    let name = path.file_name();
+    ALERTMANAGER
+        .iter()
+        .any(|it| name.is_some_and(|name| name == *it))
 }
 
 /// Reads the Alertmanager configuration at `path`, whatever it is called, or that of a
@@ -74,20 +180,15 @@ pub fn read(paths: &[PathBuf]) -> Result<ConfigFiles, ConfigFilesError> {
 /// # Errors
 /// Where a file cannot be read.
 pub fn read_alertmanager(path: &Path) -> Result<ConfigFiles, ConfigFilesError> {
-    let mut candidates = ALERTMANAGER.iter().map(|name| path.join(name));
-    let alertmanager = if !path.is_dir() {
-        Some(path.to_owned())
-    } else if let Some(found) = candidates.find(|path| path.is_file()) {
-        Some(found)
-    } else if path.join(RULES).is_dir() {
-        None
+    let mut paths = Paths::default();
+    if is_folder(path)? {
+        paths.alertmanager_in(path)?;
+        if paths.alertmanager.is_none() && !is_folder(&path.join(RULES))? {
+            paths.alertmanager = Some(path.join("alertmanager.yml"));
+        }
     } else {
-        Some(path.join("alertmanager.yml"))
-    };
-    let paths = Paths {
-        rules: Vec::new(),
-        alertmanager,
-    };
+        paths.alertmanager = Some(path.to_owned());
+    }
     paths.read()
 }
 
@@ -95,14 +196,35 @@ pub fn read_alertmanager(path: &Path) -> Result<ConfigFiles, ConfigFilesError> {
 struct Paths {
     rules: Vec<PathBuf>,
     alertmanager: Option<PathBuf>,
+    /// The folders that were searched.
+    folders: Vec<PathBuf>,
 }
 
 impl Paths {
+    fn find(paths: &[PathBuf]) -> Result<Self, ConfigFilesError> {
+        let mut found = Self::default();
+        for path in paths {
+            if !is_folder(path)? {
+                found.file(path.clone())?;
+            } else if is_folder(&path.join(RULES))? {
+                found.configuration(path)?;
+            } else {
+                found.files_in(path)?;
+            }
+        }
+        Ok(found)
+    }
+
     fn configuration(&mut self, folder: &Path) -> Result<(), ConfigFilesError> {
         self.files_in(&folder.join(RULES))?;
+        self.alertmanager_in(folder)
+    }
+
+    fn alertmanager_in(&mut self, folder: &Path) -> Result<(), ConfigFilesError> {
         for name in ALERTMANAGER {
             let path = folder.join(name);
-            if path.try_exists().map_err(|error| failed(&path, error))? {
+            let kind = files::kind(&path).map_err(|error| failed(&path, error))?;
+            if kind.is_some() {
                 self.file(path)?;
             }
         }
@@ -113,13 +235,11 @@ impl Paths {
         let mut inside = Vec::new();
         for entry in fs::read_dir(folder).map_err(|error| failed(folder, error))? {
             let path = entry.map_err(|error| failed(folder, error))?.path();
-            let is_yaml = path
-                .extension()
-                .is_some_and(|extension| extension == "yml" || extension == "yaml");
-            if is_yaml && path.is_file() {
+            if is_rule_file(&path) {
                 inside.push(path);
             }
         }
+        self.folders.push(folder.to_owned());
         if inside.is_empty() {
             return Err(ConfigFilesError::NoRules(folder.to_owned()));
         }
@@ -128,10 +248,7 @@ impl Paths {
     }
 
     fn file(&mut self, path: PathBuf) -> Result<(), ConfigFilesError> {
-        let is_alertmanager = ALERTMANAGER
-            .iter()
-            .any(|name| path.file_name().is_some_and(|file| file == *name));
-        if !is_alertmanager {
+        if !is_alertmanager(&path) {
             self.rules.push(path);
             return Ok(());
         }
@@ -156,12 +273,13 @@ impl Paths {
         let (folder, extension) = TEMPLATES;
         let mut found = Vec::new();
         for folder in [beside.to_owned(), beside.join(folder)] {
-            if !folder.is_dir() {
+            let kind = files::kind(&folder).map_err(|error| failed(&folder, error))?;
+            if kind.is_none() {
                 continue;
             }
             for entry in fs::read_dir(&folder).map_err(|error| failed(&folder, error))? {
                 let path = entry.map_err(|error| failed(&folder, error))?.path();
-                if path.extension().is_some_and(|it| it == extension) && path.is_file() {
+                if ends_in(&path, &[extension]) {
                     found.push(path);
                 }
             }
@@ -170,31 +288,55 @@ impl Paths {
         Ok(found)
     }
 
-    fn read(self) -> Result<ConfigFiles, ConfigFilesError> {
+    fn read(&self) -> Result<ConfigFiles, ConfigFilesError> {
         let templates = self.templates()?;
+        let mut left = MAX_ALL;
+        let mut read_one = |path: &PathBuf| {
+            let text = files::read_text(path, MAX_FILE).map_err(|error| failed(path, error))?;
+            let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+            left = left
+                .checked_sub(length)
+                .ok_or_else(|| ConfigFilesError::TooMuch(path.clone()))?;
+            Ok(SourceFile {
+                name: path.display().to_string(),
+                text,
+            })
+        };
         Ok(ConfigFiles {
             templates: templates
                 .iter()
-                .map(|path| read_one(path))
+                .map(&mut read_one)
                 .collect::<Result<_, _>>()?,
             rules: self
                 .rules
                 .iter()
-                .map(|path| read_one(path))
+                .map(&mut read_one)
                 .collect::<Result<_, _>>()?,
-            alertmanager: self.alertmanager.as_deref().map(read_one).transpose()?,
+            alertmanager: self.alertmanager.as_ref().map(read_one).transpose()?,
         })
+    }
+
+    /// What changed last of all files and folders, and how long ago. A time that is far ahead is
+    /// another clock's, and says nothing.
+    fn newest(&self) -> Option<(PathBuf, Duration)> {
+        let now = SystemTime::now();
+        let all = self.rules.iter().chain(&self.alertmanager);
+        let all = all.chain(&self.folders);
+        all.filter_map(|path| {
+            let changed = fs::metadata(path).ok()?.modified().ok()?;
+            let age = match now.duration_since(changed) {
+                Ok(age) => age,
+                Err(ahead) if ahead.duration() < SETTLED => Duration::ZERO,
+                Err(_) => SETTLED,
+            };
+            Some((path.clone(), age))
+        })
+        .min_by_key(|(_, age)| *age)
     }
 }
 
-fn read_one(path: &Path) -> Result<SourceFile, ConfigFilesError> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(SourceFile {
-            name: path.display().to_string(),
-            text,
-        }),
-        Err(error) => Err(failed(path, error)),
-    }
+fn is_folder(path: &Path) -> Result<bool, ConfigFilesError> {
+    files::is_folder(path).map_err(|error| failed(path, error))
 }
 
 fn failed(path: &Path, error: io::Error) -> ConfigFilesError {

@@ -11,6 +11,8 @@ pub mod aws_time;
 pub mod backtest;
 pub mod clock;
 pub mod config_files;
+mod emptied;
+mod files;
 pub mod http;
 mod last_good;
 pub mod line;

@@ -1,6 +1,7 @@
 //! The second half of a run: what it claimed it publishes, and strikes off.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use alerting::config::Config;
 use alerting::notify::{
@@ -8,6 +9,8 @@ use alerting::notify::{
 };
 use alerting::state::State;
 use alerting::timestamp::Timestamp;
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::Mutex;
 
 use crate::clock::Clock;
 use crate::notify::{Notifier, PublishError};
@@ -17,6 +20,9 @@ use crate::state::{CommitError, StateStore};
 /// After how many failures a channel is left alone for the rest of a run, so that one that does not
 /// answer takes no other's time.
 const MAX_FAILURES: usize = 2;
+
+/// How many targets are published to side by side.
+const MAX_TARGETS: usize = 16;
 
 /// How often a strike-off is tried again that another run's commit got in the way of.
 const MAX_RACES: usize = 20;
@@ -32,15 +38,28 @@ pub struct Published {
     pub refused: Vec<String>,
 }
 
-/// A run's publishing as far as it has come.
+impl Published {
+    fn add(&mut self, other: Self) {
+        self.delivered += other.delivered;
+        self.postponed.extend(other.postponed);
+        self.refused.extend(other.refused);
+    }
+}
+
+/// What a run publishes with.
 struct Publishing<'a> {
     run_id: &'a str,
     config: &'a Config,
     state: &'a State,
     deadline: Timestamp,
-    /// How often each target failed.
-    failures: BTreeMap<String, usize>,
-    published: Published,
+    /// Held while an outcome is stored: the targets of one run do not race each other for that.
+    settling: Mutex<()>,
+}
+
+/// One message to a target, and the notifications that it strikes off.
+struct Message<'a> {
+    notification: Cow<'a, Notification>,
+    ids: Vec<&'a str>,
 }
 
 /// The topic that a notification goes to.
@@ -60,9 +79,38 @@ fn target(config: &Config, notification: &Notification) -> String {
     )
 }
 
+/// The messages that a target is sent: each notification by itself, or of a flood the first ones,
+/// and the rest in one. A terminal takes whatever comes.
+fn messages<'a>(config: &Config, of: &[&'a Notification], now: Timestamp) -> Vec<Message<'a>> {
+    let is_topic = of.first().is_some_and(|one| topic(config, one).is_some());
+    let singly = if is_topic && of.len() > MAX_MESSAGES {
+        MAX_MESSAGES.saturating_sub(1)
+    } else {
+        of.len()
+    };
+    let (first, rest) = of.split_at(singly.min(of.len()));
+    let mut messages: Vec<Message<'a>> = first
+        .iter()
+        .map(|one| Message {
+            notification: Cow::Borrowed(*one),
+            ids: vec![&one.id],
+        })
+        .collect();
+    if let Some(digest) = notify::digest(rest, now) {
+        messages.push(Message {
+            notification: Cow::Owned(digest),
+            ids: rest.iter().map(|one| one.id.as_str()).collect(),
+        });
+    }
+    messages
+}
+
 impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
     /// Publishes what the state says `run_id` has claimed. Of more than a few for one topic the
     /// first ones go out each by itself, and the rest in one message.
+    ///
+    /// Targets are published to side by side, so that one that does not answer takes none of the
+    /// others' time.
     pub(crate) async fn publish(
         &self,
         run_id: &str,
@@ -70,55 +118,61 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
         state: &State,
         deadline: Timestamp,
     ) -> Published {
-        let mut publishing = Publishing {
+        let publishing = Publishing {
             run_id,
             config,
             state,
             deadline,
-            failures: BTreeMap::new(),
-            published: Published::default(),
+            settling: Mutex::new(()),
         };
-        let mut flooded: BTreeMap<String, Vec<&Notification>> = BTreeMap::new();
         let claimed: Vec<&Notification> = state
             .notify
             .outbox
             .claimed_by(run_id, self.clock.now())
             .collect();
-        let mut owed: BTreeMap<String, usize> = BTreeMap::new();
-        for notification in &claimed {
-            // A terminal takes whatever comes.
-            if topic(config, notification).is_some() {
-                *owed.entry(target(config, notification)).or_default() += 1;
-            }
-        }
-        let mut sent: BTreeMap<String, usize> = BTreeMap::new();
+        let mut targets: Vec<(String, Vec<&Notification>)> = Vec::new();
         for notification in claimed {
             let target = target(config, notification);
-            let is_flood = owed.get(&target).is_some_and(|owed| *owed > MAX_MESSAGES);
-            let sent = sent.entry(target.clone()).or_default();
-            if is_flood && *sent + 1 >= MAX_MESSAGES {
-                flooded.entry(target).or_default().push(notification);
-            } else {
-                *sent += 1;
-                self.publish_one(&mut publishing, notification, &[&notification.id])
-                    .await;
+            match targets.iter_mut().find(|(known, _)| *known == target) {
+                Some((_, of)) => of.push(notification),
+                None => targets.push((target, vec![notification])),
             }
         }
-        for of in flooded.values() {
-            let ids: Vec<&str> = of.iter().map(|one| one.id.as_str()).collect();
-            if let Some(digest) = notify::digest(of, self.clock.now()) {
-                self.publish_one(&mut publishing, &digest, &ids).await;
-            }
+        let publishing = &publishing;
+        let targets = targets.into_iter().map(|(_, of)| {
+            let messages = messages(config, &of, self.clock.now());
+            self.publish_all(publishing, messages)
+        });
+        let mut published = Published::default();
+        let mut done = stream::iter(targets).buffered(MAX_TARGETS);
+        while let Some(of_target) = done.next().await {
+            published.add(of_target);
         }
-        publishing.published
+        published
+    }
+
+    /// Publishes the messages of one target, one after the other.
+    async fn publish_all(
+        &self,
+        publishing: &Publishing<'_>,
+        messages: Vec<Message<'_>>,
+    ) -> Published {
+        let mut published = Published::default();
+        let mut failures = 0;
+        for message in &messages {
+            self.publish_one(publishing, message, &mut failures, &mut published)
+                .await;
+        }
+        published
     }
 
     /// Publishes one message, which tells of the owed notifications `ids`, and strikes them off.
     async fn publish_one(
         &self,
-        publishing: &mut Publishing<'_>,
-        notification: &Notification,
-        ids: &[&str],
+        publishing: &Publishing<'_>,
+        Message { notification, ids }: &Message<'_>,
+        failures: &mut usize,
+        published: &mut Published,
     ) {
         let Publishing {
             run_id,
@@ -127,10 +181,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
             deadline,
             ..
         } = *publishing;
-        let published = &mut publishing.published;
         let id = &notification.id;
-        let failures = publishing.failures.entry(target(config, notification));
-        let failures = failures.or_default();
         let outcome = if *failures >= MAX_FAILURES {
             Err(PublishError::Transient(format!(
                 "{} of {} fails, and is left alone until the next run",
@@ -162,6 +213,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
                 "the run's time is used up".to_owned(),
             ))
         };
+        let settling = publishing.settling.lock().await;
         let settled = match &outcome {
             Ok(()) => {
                 published.delivered += ids.len();
@@ -193,6 +245,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
                 .await
             }
         };
+        drop(settling);
         if let Err(error) = settled {
             // The claim expires, and the notification comes again with the same id.
             published
@@ -209,6 +262,10 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
         deadline: Timestamp,
     ) -> Details {
         let mut details = Details::of(notification, config, state);
+        // A server that does not answer would take the time in which others are notified.
+        if state.server.is_some() {
+            return details;
+        }
         let asks = details.asks().cloned().collect();
         for (ask, answer) in self.fetch(asks, deadline).await {
             if let Ok(answer) = answer {

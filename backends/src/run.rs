@@ -7,24 +7,31 @@
 mod clock_check;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use alerting::config::{Config, ConfigFiles, Settings};
 use alerting::evaluation::{Evaluation, Progress};
-use alerting::notify::{self, Silence, Trouble, silence};
+use alerting::notify::{self, Silence, Trouble, Undelivered, silence, subscribers};
 use alerting::query::{Answer, Ask, At, FailureKind, QueryFailure};
 use alerting::rules::RuleKey;
+use alerting::server::{Queried, ServerDown, ServerFailure, ServerTrouble};
 use alerting::state::{State, StateError};
 use alerting::timestamp::Timestamp;
 use futures_util::{Stream, StreamExt, stream};
 
 use self::clock_check::off_by;
 use crate::clock::Clock;
+use crate::emptied::{self, Last};
 use crate::last_good;
 use crate::notify::Notifier;
 use crate::publish::Published;
 use crate::server_time::ServerTime;
 use crate::state::{CommitError, StateStore, StoreError, Version};
+
+/// How long the topics' subscribers are looked up at most, once an hour: notifications wait for it.
+const SUBSCRIBERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// Answers the core's questions.
 pub trait Querier {
@@ -34,6 +41,20 @@ pub trait Querier {
         ask: &Ask,
         deadline: Timestamp,
     ) -> impl Future<Output = Result<Answer, QueryFailure>>;
+
+    /// The host that it asks, as a message names it.
+    fn host(&self) -> String {
+        "the server".to_owned()
+    }
+
+    /// Asks whether the server answers queries at all; why not, if it does not.
+    fn probe(
+        &self,
+        _now: Timestamp,
+        _deadline: Timestamp,
+    ) -> impl Future<Output = Option<QueryFailure>> {
+        async { None }
+    }
 
     /// The silences that are kept where it asks, or why they cannot be read; None where there
     /// are none to be honoured.
@@ -60,6 +81,10 @@ pub struct RunOptions {
     pub claim: Duration,
     /// How many questions are under way at once.
     pub concurrency: usize,
+    /// Whether rule files without alerting rules, and the loss of what was there, are intended.
+    pub allow_empty: bool,
+    /// What the user sets for that, as a message names it.
+    pub allow_empty_name: &'static str,
 }
 
 impl Default for RunOptions {
@@ -68,6 +93,8 @@ impl Default for RunOptions {
             budget: Duration::from_secs(40),
             claim: Duration::from_secs(120),
             concurrency: 4,
+            allow_empty: false,
+            allow_empty_name: "--allow-empty",
         }
     }
 }
@@ -102,8 +129,16 @@ pub struct RunReport {
     /// Why the silences of the workspace's alert manager could not be read, if so: the last known
     /// ones hold.
     pub silences_unread: Option<String>,
-    /// Rules with what they fail of.
+    /// Rules with what they fail of, where it is not the server.
     pub failing: Vec<String>,
+    /// The server, if it does not answer.
+    pub server: Option<ServerDown>,
+    /// How many rules are not evaluated because of that.
+    pub without_answer: usize,
+    /// How many alerting rules there are.
+    pub rules: usize,
+    /// What is published and reaches nobody.
+    pub undelivered: Undelivered,
     /// How many notifications stay owed.
     pub owed: usize,
     /// For how long the oldest tick has been due that is not evaluated; zero if none is.
@@ -118,6 +153,31 @@ pub struct RunReport {
     pub server_clock_off_ms: Option<i64>,
     /// Where the time went.
     pub took: Timings,
+}
+
+impl RunReport {
+    /// How many due ticks failed: for good, or until the server answers.
+    pub fn failed(&self) -> usize {
+        let unevaluated = self.evaluated.due.saturating_sub(self.evaluated.evaluated);
+        self.evaluated.failed + unevaluated
+    }
+
+    /// Whether the run evaluated nothing of what was due, or could not have.
+    pub fn evaluated_nothing(&self) -> bool {
+        self.evaluated.evaluated == 0 && (self.evaluated.due > 0 || self.server.is_some())
+    }
+
+    /// Whether all that was due was done: each rule evaluated, by the configuration that is given,
+    /// and each notification delivered.
+    pub fn is_success(&self) -> bool {
+        self.failed() == 0
+            && self.lag.is_zero()
+            && self.failing.is_empty()
+            && self.server.is_none()
+            && self.config_refused.is_none()
+            && self.published.postponed.is_empty()
+            && self.published.refused.is_empty()
+    }
 }
 
 /// Where a run's time went, by its own clock.
@@ -255,6 +315,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
             .collect();
 
         let mut stopped = BTreeSet::new();
+        let mut queried = Queried::default();
         loop {
             let began = self.clock.now();
             let more = self
@@ -263,7 +324,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
                     &mut state,
                     now,
                     evaluate_until,
-                    &mut stopped,
+                    (&mut stopped, &mut queried),
                     &mut report,
                 )
                 .await;
@@ -277,13 +338,26 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
             report.took.commit += self.since(evaluated);
         }
         report.took.evaluate = report.took.evaluate.saturating_sub(report.took.query);
-        report.failing = failing(&state);
+        self.ask_whether_it_answers(&mut state, (queried, report.first), now, deadline)
+            .await;
+        report.failing = state.failing_rules();
+        report.without_answer = state.rules_without_answer(&config);
+        report.server = state.server.clone();
+        report.rules = config.groups.iter().map(|group| group.rules.len()).sum();
         report.lag = lag(&state, &config, now);
 
         if let Some(read) = self.querier.silences(deadline).await {
             report.silences_unread = read.as_ref().err().cloned();
             silence::take_workspace(&mut state.notify, read, now);
         }
+        let due = subscribers::due(&state.notify, &config, now);
+        let found = if due.is_empty() || self.clock.now() >= evaluate_until {
+            Vec::new()
+        } else {
+            self.notifier.subscribers(&due, SUBSCRIBERS_WITHIN).await
+        };
+        subscribers::take(&mut state.notify, &config, found, now);
+        report.undelivered = subscribers::undelivered(&state.notify, now);
         let began = self.clock.now();
         notify::plan(&mut state, &config, &troubles, now);
         let claimed_at = self.clock.now();
@@ -323,15 +397,25 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
             })?;
             Ok((files, config))
         });
-        match loaded {
+        let accepted = match loaded {
             Ok((files, config)) => {
                 let (name, packed) = last_good::pack(&files)?;
-                if state.config.as_deref() != Some(&name) {
-                    self.store.put_config(&name, &packed).await?;
-                    state.config = Some(name);
+                let is_new = state.config.as_deref() != Some(&name);
+                match self.emptied(state, &files, &config, is_new).await? {
+                    Some(error) => Err(error),
+                    None => {
+                        if is_new {
+                            self.store.put_config(&name, &packed).await?;
+                            state.config = Some(name);
+                        }
+                        Ok(config)
+                    }
                 }
-                Ok(config)
             }
+            Err(error) => Err(error),
+        };
+        match accepted {
+            Ok(config) => Ok(config),
             Err(error) => {
                 let refused = || RunError::NoConfig(error.clone());
                 let name = state.config.as_deref().ok_or_else(refused)?;
@@ -344,6 +428,31 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
         }
     }
 
+    /// Why the configuration is refused for what it lost, if so.
+    async fn emptied(
+        &self,
+        state: &State,
+        files: &ConfigFiles,
+        config: &Config,
+        is_new: bool,
+    ) -> Result<Option<String>, RunError> {
+        if self.options.allow_empty {
+            return Ok(None);
+        }
+        let last = match &state.config {
+            Some(name) if is_new => self.store.get_config(name).await?,
+            _ => None,
+        };
+        // One that is damaged has nothing that could be held on to.
+        let last = last.and_then(|packed| {
+            let files = last_good::unpack(&packed).ok()?;
+            let config = self.settings.load(&files).ok();
+            Some(Last { files, config })
+        });
+        let allow = self.options.allow_empty_name;
+        Ok(emptied::refusal(files, config, last.as_ref(), allow))
+    }
+
     /// Evaluates one chunk of what is due. Whether there is more that can be evaluated now.
     async fn evaluate(
         &self,
@@ -351,7 +460,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
         state: &mut State,
         now: Timestamp,
         deadline: Timestamp,
-        stopped: &mut BTreeSet<RuleKey>,
+        (stopped, queried): (&mut BTreeSet<RuleKey>, &mut Queried),
         report: &mut RunReport,
     ) -> bool {
         let mut chunk = Evaluation::plan(
@@ -368,6 +477,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
             }
             let began = self.clock.now();
             for (ask, answer) in self.fetch(asks, deadline).await {
+                queried.note(&answer);
                 chunk.answer(ask, answer);
             }
             report.took.query += self.since(began);
@@ -376,6 +486,23 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
         let more = progress.more;
         report.evaluated.add(&progress);
         more
+    }
+
+    /// Takes down whether the server answers. It is asked where nothing else was, and it is not
+    /// known to answer: on the first run, and while it does not.
+    async fn ask_whether_it_answers(
+        &self,
+        state: &mut State,
+        (mut queried, is_first): (Queried, bool),
+        now: Timestamp,
+        deadline: Timestamp,
+    ) {
+        let is_unknown = is_first || state.server.is_some();
+        if queried.is_empty() && is_unknown {
+            let failure = self.querier.probe(now, deadline).await;
+            queried.note(&failure.map_or(Ok(()), Err));
+        }
+        state.server = queried.judge(state.server.take(), &self.querier.host(), now);
     }
 
     /// Asks all of `asks`, some at a time.
@@ -427,30 +554,73 @@ pub(crate) fn answers(
         At::Instant(at) => at,
         At::Range { start, .. } => start,
     });
+    let server = Arc::new(Server::default());
     stream::iter(asks)
-        .map(move |ask| async move {
-            let answer = if clock.now() < deadline {
-                querier.query(&ask, deadline).await
-            } else {
-                Err(QueryFailure {
-                    kind: FailureKind::Transient,
-                    message: "the run's time is used up".to_owned(),
-                })
-            };
-            (ask, answer)
+        .map(move |ask| {
+            let server = Arc::clone(&server);
+            async move {
+                let answer = if let Some(failure) = server.known_failure() {
+                    Err(failure)
+                } else if clock.now() < deadline {
+                    querier.query(&ask, deadline).await
+                } else {
+                    Err(time_is_used_up())
+                };
+                server.note(&answer);
+                (ask, answer)
+            }
         })
         .buffer_unordered(concurrency.max(1))
 }
 
-fn failing(state: &State) -> Vec<String> {
-    state
-        .rules
-        .values()
-        .filter_map(|rule| {
-            let failure = rule.health.failure.as_ref()?;
-            Some(format!("{}: {}", rule.id.alert, failure.error))
-        })
-        .collect()
+fn time_is_used_up() -> QueryFailure {
+    let message = "the run's time is used up".to_owned();
+    QueryFailure {
+        kind: FailureKind::Transient,
+        server: Some(Box::new(ServerFailure {
+            trouble: ServerTrouble::Slow,
+            is_certain: true,
+            cause: message.clone(),
+        })),
+        message,
+    }
+}
+
+/// What is known of the server while it is asked: where it has answered nothing, and there is no
+/// connection to it, the other questions are not sent. Each would take its attempts, and all of
+/// them the time in which people are notified. Any other failure may be one query's alone: a proxy may
+/// refuse some of them, and the rules behind those come first because they are the oldest.
+#[derive(Default)]
+struct Server {
+    has_answered: AtomicBool,
+    failure: Mutex<Option<QueryFailure>>,
+}
+
+impl Server {
+    fn known_failure(&self) -> Option<QueryFailure> {
+        match self.has_answered.load(Ordering::Relaxed) {
+            true => None,
+            false => self.failure().clone(),
+        }
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<QueryFailure>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, answer: &Result<Answer, QueryFailure>) {
+        match answer {
+            Err(failure) if failure.kind == FailureKind::Transient => {
+                let is_gone = failure.server.as_ref().is_some_and(|server| {
+                    server.is_certain && server.trouble == ServerTrouble::Unreachable
+                });
+                if is_gone {
+                    *self.failure() = Some(failure.clone());
+                }
+            }
+            _ => self.has_answered.store(true, Ordering::Relaxed),
+        }
+    }
 }
 
 fn lag(state: &State, config: &Config, now: Timestamp) -> Duration {

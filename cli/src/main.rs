@@ -11,8 +11,9 @@ mod run;
 mod scenario;
 mod server;
 mod silence;
+mod stop;
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -46,9 +47,22 @@ enum Command {
     Silence(silence::Command),
 }
 
+/// What a shell shows for a program that SIGPIPE ended.
+const BROKEN_PIPE: u8 = 141;
+
+/// Whether the program that reads our output has ended.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        let json = cause.downcast_ref::<serde_json::Error>();
+        let kind = io.or_else(|| json.and_then(serde_json::Error::io_error_kind));
+        kind == Some(io::ErrorKind::BrokenPipe)
+    })
+}
+
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
         .with_target(false)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env()
@@ -67,11 +81,15 @@ fn main() -> ExitCode {
         Command::Silence(command) => silence::silence(&command),
     };
     done.unwrap_or_else(|error| {
+        if is_broken_pipe(&error) {
+            // The reader has what it wanted: `dnswatch … | head`.
+            return ExitCode::from(BROKEN_PIPE);
+        }
         if is_logged {
             tracing::error!("{error:#}");
         } else {
             // Where nobody reads it there is nothing more to be said.
-            writeln!(std::io::stderr(), "error: {error:#}").ok();
+            writeln!(io::stderr(), "error: {error:#}").ok();
         }
         ExitCode::FAILURE
     })

@@ -92,7 +92,7 @@ fn config(args: &Args) -> Result<Result<Config, Vec<alerting::source::FileError>
     settings.receivers = vec![Receiver {
         name: settings.route.receiver.clone(),
         sns: vec![SnsConfig::of(TOPIC.parse().context("the topic")?)],
-        terminal: false,
+        ..Receiver::default()
     }];
     settings.evaluation.external.labels = [("cluster", "prod")].into_iter().collect();
     let mut files = match &args.config {

@@ -1,12 +1,13 @@
 //! `dnswatch routes`: where an alert goes, as `amtool config routes test` tells it.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use alerting::config::Settings;
 use alerting::labels::Labels;
-use alerting::matchers::{MatchOp, Matchers};
+use alerting::matchers::{MatchOp, Matcher};
 use anyhow::{Result, bail};
 use backends::config_files;
 
@@ -31,6 +32,15 @@ pub(crate) fn routes(args: &Args) -> Result<ExitCode> {
             let routes = config.route.matching(&labels);
             let receivers: Vec<&str> = routes.iter().map(|it| it.receiver.as_str()).collect();
             writeln!(out, "{}", receivers.join(","))?;
+            for name in receivers {
+                let receiver = config.receiver(name);
+                for kind in receiver.iter().flat_map(|receiver| &receiver.undelivered) {
+                    writeln!(
+                        std::io::stderr(),
+                        "the receiver {name}: {kind} is not delivered by dnswatch"
+                    )?;
+                }
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(errors) => {
@@ -42,16 +52,16 @@ pub(crate) fn routes(args: &Args) -> Result<ExitCode> {
     }
 }
 
-/// Labels in the syntax of matchers, so that what is quoted there can be quoted here.
+/// Labels in the syntax of a matcher, so that what is quoted there can be quoted here. Of two of
+/// one name the later counts.
 fn labels(texts: &[String]) -> Result<Labels> {
-    let mut pairs = Vec::new();
+    let mut pairs = BTreeMap::new();
     for text in texts {
-        for matcher in Matchers::parse(text)?.iter() {
-            if matcher.op() != MatchOp::Equal {
-                bail!("{text}: a label has one value: write it as NAME=VALUE");
-            }
-            pairs.push((matcher.name().to_owned(), matcher.value().to_owned()));
+        let matcher = Matcher::parse(text)?;
+        if matcher.op() != MatchOp::Equal {
+            bail!("{text}: a label has one value: write it as NAME=VALUE");
         }
+        pairs.insert(matcher.name().to_owned(), matcher.value().to_owned());
     }
     Ok(pairs.into_iter().collect())
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,15 +11,16 @@ use alerting::duration;
 use anyhow::{Context, Result};
 use backends::clock::SystemClock;
 use backends::config_files;
+use backends::line::chain;
 use backends::notify::Terminal;
 use backends::prometheus::PrometheusQuerier;
 use backends::run::{Ruler, RunError, RunOptions, RunReport};
 use backends::state::FileStore;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
 use crate::ruling::Ruling;
 use crate::server::Access;
+use crate::stop::{GRACE, Stop};
 
 /// What `dnswatch run` takes.
 #[derive(clap::Args)]
@@ -26,15 +28,21 @@ pub(crate) struct Args {
     /// The Prometheus, or the AMP workspace (…/workspaces/ws-…), to query.
     #[arg(long, env = "DNSWATCH_URL")]
     url: String,
-    /// Rule files, or folders of them. They are read again at every run.
+    /// Rule files, or folders of them. Reloaded on every run.
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     rules: Vec<PathBuf>,
     /// Where the state is kept from run to run.
     #[arg(long, default_value = "dnswatch-state.json", value_name = "FILE")]
     state: PathBuf,
-    /// Run once and exit. On an empty state this only sets where the next run goes on from.
+    /// Run once and exit, with 1 if a due rule was not evaluated, the rule files were refused or a
+    /// notification was not delivered. On an empty state this records the start time and asks the
+    /// server whether it answers.
     #[arg(long)]
     once: bool,
+    /// Accept rule files without alerting rules. Otherwise they are refused, and the last good ones
+    /// stay in force.
+    #[arg(long)]
+    allow_empty: bool,
     /// After an outage, how far back missed evaluations are made up for.
     #[arg(long, default_value = "1h", value_parser = duration::parse, value_name = "DURATION")]
     max_catch_up: Duration,
@@ -47,14 +55,15 @@ pub(crate) struct Args {
 type LocalRuler =
     Ruler<SystemClock, PrometheusQuerier<SystemClock>, FileStore, Terminal<io::Stdout>>;
 
-/// Runs until it is told to stop, or once.
+/// Runs until it is asked to stop, or once.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let ruler = ruler(args)?;
+    let stop = Stop::listen(stopped_code(args))?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("starting the runtime")?
-        .block_on(schedule(args, &ruler))
+        .block_on(schedule(args, &ruler, stop))
 }
 
 fn ruler(args: &Args) -> Result<LocalRuler> {
@@ -74,67 +83,103 @@ fn ruler(args: &Args) -> Result<LocalRuler> {
             budget,
             // Nothing is begun after the budget; what was begun before it ends well within this.
             claim: budget + Duration::from_secs(15),
+            allow_empty: args.allow_empty,
             ..defaults
         },
     })
 }
 
-/// The rule files as they are now.
-fn files(args: &Args) -> Result<ConfigFiles, String> {
-    let files = config_files::read(&args.rules).map_err(|error| error.to_string())?;
+/// The rule files as they are now. `known` are those that the last run had.
+async fn files(args: &Args, known: Option<&ConfigFiles>) -> Result<ConfigFiles, String> {
+    let files = config_files::read_settled(&args.rules, known).await;
+    let files = files.map_err(|error| error.to_string())?;
     match &files.alertmanager {
         // Without effect it would only seem to be in force.
         Some(file) => Err(format!(
-            "{}: `dnswatch run` tells in its terminal and reads no Alertmanager configuration; \
-             name the rule files alone",
+            "{}: `dnswatch run` prints notifications and reads no Alertmanager configuration; name \
+             the rule files alone",
             file.name
         )),
         None => Ok(files),
     }
 }
 
-async fn schedule(args: &Args, ruler: &LocalRuler) -> Result<ExitCode> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("listening for Ctrl-C")?;
-    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+async fn schedule(args: &Args, ruler: &LocalRuler, mut stop: Stop) -> Result<ExitCode> {
     let mut due = tokio::time::interval(args.ruling.interval.max(Duration::from_millis(100)));
     due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut known = None;
+    let mut passed_over = Vec::new();
     loop {
         tokio::select! {
+            biased;
+            () = stop.asked() => return Ok(stopped(args)),
             _ = due.tick() => {}
-            _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
-            _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
         }
-        let files = files(args);
+        warn_of_passed_over(&args.rules, &mut passed_over);
         let run_id = format!("{:016x}", fastrand::u64(..));
-        let result = ruler.run(&run_id, files).await;
+        let (result, read) = {
+            let mut run = pin!(async {
+                let files = files(args, known.as_ref()).await;
+                let read = files.as_ref().ok().cloned();
+                (ruler.run(&run_id, files).await, read)
+            });
+            let done = tokio::select! {
+                done = &mut run => Some(done),
+                () = stop.asked() => tokio::time::timeout(GRACE, &mut run).await.ok(),
+            };
+            match done {
+                Some(done) => done,
+                None => {
+                    info!("stopped during a run; the next run does its work");
+                    return Ok(stopped(args));
+                }
+            }
+        };
+        known = read;
         match &result {
-            Ok(report) => tell(report),
+            Ok(report) => log(report),
             Err(RunError::LostRace) => info!("another run was faster and did the work"),
-            Err(error) => error!("the run failed: {:#}", chain(error)),
+            Err(error) => error!("the run failed: {}", chain(error)),
         }
         if args.once {
-            return match result {
+            let success = match &result {
                 // Nothing is due where the state is from the future: that is no health.
-                Ok(report) if !report.state_ahead.is_zero() => Ok(ExitCode::FAILURE),
-                Ok(_) | Err(RunError::LostRace) => Ok(ExitCode::SUCCESS),
-                Err(_) => Ok(ExitCode::FAILURE),
+                Ok(report) => report.is_success() && report.state_ahead.is_zero(),
+                Err(RunError::LostRace) => true,
+                Err(_) => false,
             };
+            return Ok(match success {
+                true => ExitCode::SUCCESS,
+                false => ExitCode::FAILURE,
+            });
         }
-        // Without any configuration there is nothing to go on with.
+        // Without any configuration no run can do anything.
         if let Err(RunError::NoConfig(_)) = result {
             return Ok(ExitCode::FAILURE);
         }
     }
 }
 
-fn chain(error: &RunError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text.push_str(&format!(": {error}"));
-        source = error.source();
+/// The exit status of a process that was asked to stop: one run alone was not finished, while a
+/// schedule ends like this.
+fn stopped(args: &Args) -> ExitCode {
+    ExitCode::from(stopped_code(args))
+}
+
+fn stopped_code(args: &Args) -> u8 {
+    u8::from(args.once)
+}
+
+/// Names files that look like rule files and are not read, once.
+fn warn_of_passed_over(paths: &[PathBuf], known: &mut Vec<PathBuf>) {
+    let found = config_files::passed_over(paths);
+    for path in found.iter().filter(|path| !known.contains(path)) {
+        warn!(
+            "{} is not read: rule files end in .yml, .yaml or .rules",
+            path.display()
+        );
     }
-    text
+    *known = found;
 }
 
 /// What is wrong with the clocks.
@@ -158,19 +203,31 @@ fn warn_of_clocks(report: &RunReport) {
     }
 }
 
-fn tell(report: &RunReport) {
+fn log(report: &RunReport) {
     warn_of_clocks(report);
     if report.first {
         info!(
-            "no state yet: this run only sets where to go on from; the first evaluation comes at \
-             each group's next tick"
+            "first run: recording the start time; rules are evaluated from each group's next tick"
         );
     }
     if let Some(error) = &report.config_refused {
         warn!("the rule files were refused, the last good ones stay in force: {error}");
     }
+    if let Some(server) = &report.server {
+        let stopped = match report.without_answer {
+            0 => String::new(),
+            some => format!("; {some} of {} rules are not evaluated", report.rules),
+        };
+        warn!("{}{stopped}. {}", server.line(), server.trouble.advice());
+    }
     for failing in &report.failing {
         warn!("failing: {failing}");
+    }
+    if report.evaluated.skipped > 0 {
+        warn!(
+            "{} evaluations were skipped: they are older than --max-catch-up",
+            report.evaluated.skipped
+        );
     }
     let published = &report.published;
     for problem in published.postponed.iter().chain(&published.refused) {
@@ -179,8 +236,8 @@ fn tell(report: &RunReport) {
     info!(
         due = report.evaluated.due,
         evaluated = report.evaluated.evaluated,
-        failed = report.evaluated.failed,
-        told = published.delivered,
+        failed = report.failed(),
+        notifications = published.delivered,
         "run"
     );
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use alerting::duration;
-use alerting::matchers::Matchers;
+use alerting::matchers::{Matcher, Matchers};
 use alerting::notify::silence::{self as silences, SilenceError};
 use alerting::notify::{NotifyState, Silence, SilenceState};
 use alerting::state::State;
@@ -69,6 +69,13 @@ pub(crate) struct Add {
     /// Why.
     #[arg(long, short, value_name = "TEXT")]
     comment: String,
+    /// A note on it, kept with it; may be given several times.
+    #[arg(long, value_parser = annotation, value_name = "NAME=TEXT")]
+    annotation: Vec<(String, String)>,
+    /// A further set of matchers, separated by commas: alerts that have all of them are silenced,
+    /// too; may be given several times.
+    #[arg(long = "or", value_name = "MATCHERS")]
+    or: Vec<String>,
     /// What alerts must have, as in `node=~"a|b"`; a word alone is the alert's name.
     #[arg(required = true, value_name = "MATCHER")]
     matchers: Vec<String>,
@@ -90,6 +97,13 @@ pub(crate) struct Expire {
     /// The silences, by their ids.
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
+}
+
+fn annotation(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=TEXT".to_owned()),
+    }
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {
@@ -172,18 +186,26 @@ fn added(add: &Add, now: Timestamp) -> Result<Silence> {
         let is_word = text.chars().all(|c| c.is_alphanumeric() || c == '_');
         let parsed = match is_word {
             true => Matchers::parse(&format!("alertname={text:?}")),
-            false => Matchers::parse(text),
+            // As amtool has it, a comma may be part of a value: `zone=a,b`.
+            false => Matchers::parse(text).or_else(|error| {
+                Matcher::parse(text)
+                    .map(|one| Matchers::from_iter([one]))
+                    .or(Err(error))
+            }),
         };
         matchers.extend(parsed?.iter().cloned());
     }
+    let or_matchers = add.or.iter().map(|set| Matchers::parse(set));
     let starts_at = add.start.unwrap_or(now).max(now);
     Ok(Silence {
         id: id(),
         matchers,
+        or_matchers: or_matchers.collect::<Result<_, _>>()?,
         starts_at,
         ends_at: add.end.unwrap_or(starts_at.plus(add.duration)),
         created_by: add.author.clone(),
         comment: add.comment.clone(),
+        annotations: add.annotation.iter().cloned().collect(),
     })
 }
 
@@ -253,7 +275,7 @@ fn write_list(
             silence.id,
             seconds(silence.starts_at),
             seconds(silence.ends_at),
-            shown(&silence.matchers.to_string()),
+            shown(&matchers(silence)),
         )?;
         writeln!(
             out,
@@ -262,6 +284,9 @@ fn write_list(
             shown(&silence.created_by),
             shown(&silence.comment)
         )?;
+        for (name, text) in &silence.annotations {
+            writeln!(out, "{:36}  {}: {}", "", shown(name), shown(text))?;
+        }
     }
     if let Some((since, error)) = workspace.and_then(|known| known.failing.as_ref()) {
         writeln!(
@@ -272,6 +297,16 @@ fn write_list(
         )?;
     }
     Ok(())
+}
+
+/// The sets of matchers; one without any is silencing nothing, whatever it looks like.
+fn matchers(silence: &Silence) -> String {
+    let sets = silence.matcher_sets().filter(|set| !set.is_empty());
+    let sets: Vec<String> = sets.map(ToString::to_string).collect();
+    match sets.as_slice() {
+        [] => "{} (silences nothing)".to_owned(),
+        sets => sets.join(" or "),
+    }
 }
 
 /// A moment without its milliseconds.

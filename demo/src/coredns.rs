@@ -1,12 +1,15 @@
 //! One CoreDNS pod, with EKS's default Corefile (`kubernetes`, `cache`,
 //! `forward . /etc/resolv.conf`, one upstream).
 //!
-//! What it does when packets are dropped follows CoreDNS 1.11 and later
-//! (plugin/forward/forward.go, plugin/pkg/proxy): an upstream query is given up
-//! after 2 s and not observed in the upstream's histogram; it is tried at most
-//! twice, or once while the upstream counts as down; then the server itself
-//! answers SERVFAIL. A failed query starts health checks, two a second, which
-//! leave by the same interface.
+//! What it does when packets are dropped follows CoreDNS 1.11 to 1.14
+//! (plugin/forward/forward.go, plugin/pkg/proxy), as it was measured on a real
+//! one (docs/incident.md): an upstream query is given up after 2 s and not
+//! observed in the upstream's histogram; it is tried at most twice, or once
+//! while the upstream counts as down; then the server itself answers SERVFAIL.
+//! A failed query starts health checks, which leave by the same interface.
+//!
+//! CoreDNS 1.15 keeps such an answer in its cache for 5 s, so that a client that
+//! asks again at once sends nothing more upstream. The model does not.
 
 use std::collections::VecDeque;
 
@@ -15,8 +18,8 @@ use crate::scenario::{Load, PodSpec};
 
 /// CoreDNS's read timeout of an upstream query, in seconds.
 const READ_TIMEOUT: u64 = 2;
-/// Failed health checks in a row that make an upstream count as down
-/// (`max_fails`).
+/// An upstream counts as down after more failed health checks in a row than
+/// this (`max_fails`).
 const MAX_FAILS: u64 = 2;
 /// Health checks per second of an upstream that failed (every 0.5 s).
 const PROBES_PER_SECOND: u64 = 2;
@@ -265,7 +268,7 @@ impl CoreDns {
 
     fn forward(&mut self, rcode: Rcode, count: u64, asked_again: bool) {
         self.counters.in_flight += count;
-        let last = self.fails >= MAX_FAILS;
+        let last = self.fails > MAX_FAILS;
         self.attempt(Batch {
             count,
             rcode,
@@ -279,7 +282,7 @@ impl CoreDns {
         if batch.count == 0 {
             return;
         }
-        if self.fails >= MAX_FAILS {
+        if self.fails > MAX_FAILS {
             self.counters.healthcheck_broken += batch.count;
         }
         self.sending.push(batch);

@@ -273,3 +273,53 @@ fn a_pod_must_be_somewhere() {
         })
     );
 }
+
+/// What a real CoreDNS did for a minute (docs/incident.md, without its cache of failures), by lookups
+/// a second: packets sent to the resolver, those of them dropped, queries, and those answered SERVFAIL.
+const MEASURED: [(u32, [f64; 4]); 3] = [
+    (1200, [123_102.0, 58_513.0, 87_791.0, 23_294.0]),
+    (1500, [203_541.0, 137_878.0, 126_382.0, 60_822.0]),
+    (2000, [303_460.0, 236_596.0, 182_497.0, 115_772.0]),
+];
+
+/// The model is near it: what it sends by a quarter, the shares by a tenth of all.
+#[test]
+fn the_model_is_near_what_was_measured() {
+    for (rate, [sent, dropped, queries, servfails]) in MEASURED {
+        let mut topology = Scenario::dns_storm().topology;
+        topology.nodes.truncate(1);
+        topology.pods.truncate(1);
+        let mut cluster = Cluster::new(topology).expect("a sound topology");
+        // One query a lookup: the model asks for two addresses of a name.
+        let storm = Load {
+            external_lookups: rate / 2,
+            ..Load::default()
+        };
+        for second in 0..75 {
+            cluster.second(&if second < 60 { storm } else { Load::default() });
+        }
+        let ([eni, ..], [pod]) = (cluster.enis(), cluster.pods()) else {
+            panic!("an interface and a pod");
+        };
+        let counters = &pod.counters;
+        let times = eni.offered as f64 / sent;
+        assert!((0.75..1.25).contains(&times), "{rate}: sent {times} times");
+        for (what, modelled, measured) in [
+            (
+                "dropped",
+                eni.dropped as f64 / eni.offered as f64,
+                dropped / sent,
+            ),
+            (
+                "SERVFAIL",
+                counters.servfail as f64 / counters.requests() as f64,
+                servfails / queries,
+            ),
+        ] {
+            assert!(
+                (modelled - measured).abs() < 0.1,
+                "{rate}: {what}: {modelled}, measured {measured}"
+            );
+        }
+    }
+}

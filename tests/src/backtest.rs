@@ -46,8 +46,11 @@ fn backtest(
     command.args(args).arg("--rules");
     command.args(rules.iter().map(AsRef::as_ref));
     let output = output(&mut command);
-    ensure!(output.status.success(), "{}", said(&output));
-    Ok(String::from_utf8(output.stdout)?)
+    let text = String::from_utf8(output.stdout.clone())?;
+    // A history that has no data for some of the rules is a failure that says so.
+    let lacks_data = text.contains("\"no_data\"") || text.contains("NO DATA");
+    ensure!(output.status.success() || lacks_data, "{}", said(&output));
+    Ok(text)
 }
 
 fn lines(text: &str) -> Result<Vec<Value>> {
@@ -439,7 +442,7 @@ async fn a_history_that_cannot_be_read_to_its_end_is_a_failure() -> Result<()> {
         )
     };
     let refused = call("http://127.0.0.1:9", "1700000000");
-    ensure!(!refused.status.success() && said(&refused).contains("history was read up to"));
+    ensure!(!refused.status.success() && said(&refused).contains("the backtest stopped at"));
     let backwards = call(server.url(), "1700000601");
     ensure!(!backwards.status.success() && said(&backwards).contains("is not before"));
     Ok(())

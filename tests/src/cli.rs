@@ -144,6 +144,41 @@ fn an_error_is_one_line_without_a_clock() {
     assert!(said.starts_with("error: reading nowhere: "), "{said}");
 }
 
+/// A definition of AMP that dnswatch cannot deliver all of: `check` and `routes` name what.
+#[test]
+fn what_a_definition_of_amp_has_that_is_not_delivered_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("alertmanager.yml");
+    let text = "alertmanager_config: |\n  event_recorder: {}\n  route: {receiver: ops}\n  receivers:\n  \
+                - name: ops\n    sns_configs: [{topic_arn: 'arn:aws:sns:eu-central-1:123456789012:alerts'}]\n    \
+                pagerduty_configs: [{routing_key: {aws_secrets_manager: {secret_arn: x, secret_key: y}}}]\n";
+    std::fs::write(&file, text).unwrap();
+    let checked = output(dnswatch().arg("check").arg(&file));
+    let said_of_check = said(&checked);
+    assert!(checked.status.success(), "{said_of_check}");
+    for part in [
+        ":2:19: warning: `event_recorder` is not used",
+        ":7:24: warning: `pagerduty_configs` of the receiver \"ops\" is not delivered by dnswatch",
+        "1 route(s), 1 receiver(s), 0 inhibition rule(s).",
+    ] {
+        assert!(said_of_check.contains(part), "{part}\n{said_of_check}");
+    }
+    let strict = output(dnswatch().args(["check", "--strict"]).arg(&file));
+    assert!(!strict.status.success(), "{}", said(&strict));
+    let routed = output(
+        dnswatch()
+            .args(["routes", "--config"])
+            .arg(&file)
+            .arg("a=b,c"),
+    );
+    assert_eq!(String::from_utf8_lossy(&routed.stdout).trim(), "ops");
+    let told = String::from_utf8_lossy(&routed.stderr).into_owned();
+    assert!(
+        told.contains("ops: pagerduty_configs is not delivered"),
+        "{told}"
+    );
+}
+
 #[test]
 fn the_shipped_rules_are_well() {
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules");
@@ -167,11 +202,11 @@ fn run_once(prometheus: &Prometheus, folder: &Path) -> (bool, String) {
 
 /// Runs once a tick until it says what is awaited; each run waits for the server, none sleeps.
 #[track_caller]
-fn run_until(prometheus: &Prometheus, folder: &Path, awaited: &str) -> String {
+fn run_until(prometheus: &Prometheus, folder: &Path, succeeds: bool, awaited: &str) -> String {
     let mut all = String::new();
     for _ in 0..10_000 {
         let (success, said) = run_once(prometheus, folder);
-        assert!(success, "{said}");
+        assert_eq!(success, succeeds, "{said}");
         all.push_str(&said);
         if said.contains(awaited) {
             return all;
@@ -191,18 +226,18 @@ async fn once_on_an_empty_state_only_sets_where_to_begin() -> Result<()> {
 
     let (success, said) = run_once(&prometheus, folder.path());
     assert!(
-        success && said.contains("only sets where to go on from"),
+        success && said.contains("first run: recording the start time"),
         "{said}"
     );
     assert!(!said.contains("FIRING"), "{said}");
 
-    let said = run_until(&prometheus, folder.path(), "FIRING");
+    let said = run_until(&prometheus, folder.path(), true, "FIRING");
     assert!(said.contains("[FIRING:1] Always"), "{said}");
     assert!(said.contains("the answer is 42"), "{said}");
 
     // A file that does not load leaves the last good one in force, and that is told.
     std::fs::write(folder.path().join("rules.yml"), BROKEN)?;
-    let said = run_until(&prometheus, folder.path(), "DnswatchConfigRefused");
+    let said = run_until(&prometheus, folder.path(), false, "DnswatchConfigRefused");
     assert!(said.contains("the last good ones stay in force"), "{said}");
     assert!(
         said.contains("rules.yml:7:5: unknown field `fro`"),
@@ -211,8 +246,11 @@ async fn once_on_an_empty_state_only_sets_where_to_begin() -> Result<()> {
     assert!(!said.contains("RESOLVED"), "{said}");
 
     // Without its rule the alert ends, and is not called resolved.
-    std::fs::write(folder.path().join("rules.yml"), "groups: []")?;
-    let said = run_until(&prometheus, folder.path(), "[ENDED] Always");
+    std::fs::write(
+        folder.path().join("rules.yml"),
+        GOOD.replace("Always", "Another"),
+    )?;
+    let said = run_until(&prometheus, folder.path(), true, "[ENDED] Always");
     assert!(said.contains("RULE REMOVED"), "{said}");
     Ok(())
 }

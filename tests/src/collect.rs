@@ -9,10 +9,11 @@
 //! a Prometheus of the test; and since there is no pod here whose account could be taken, a
 //! kubeconfig names the API server and the token.
 
-mod api_server;
-mod cluster;
+pub(crate) mod api_server;
+pub(crate) mod cluster;
 mod judged;
 mod kept;
-mod manifests;
-mod scraped;
+pub(crate) mod manifests;
+pub(crate) mod scraped;
+mod settings;
 mod ways;

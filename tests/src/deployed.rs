@@ -10,7 +10,7 @@ mod deliveries;
 mod faults;
 mod guided;
 mod ledger;
-mod local_aws;
+pub(crate) mod local_aws;
 mod runs;
 mod sandbox;
 mod way;

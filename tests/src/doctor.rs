@@ -481,3 +481,119 @@ fn a_workspace_is_known_by_its_arn_alone() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("needs --sigv4-region"), "{text}");
 }
+
+/// Samples of a local Prometheus never carry its external labels: it adds them to what it sends.
+#[tokio::test]
+async fn external_labels_are_read_from_the_servers_configuration() -> Result<()> {
+    let Some(tools) = parts::prometheus() else {
+        return Ok(());
+    };
+    let mut planted = healthy();
+    for series in &mut planted {
+        series.labels.remove("cluster");
+    }
+    let now = SystemClock.now().align_down(Duration::from_secs(1));
+    let server = tools
+        .server()
+        .config("global: {external_labels: {cluster: prod, region: eu-west-1}}\n")
+        .samples(written(&planted, now))
+        .start()
+        .await?;
+    let output = output(dnswatch().args(["doctor", "--format=json", "--url", server.url()]));
+    let document: Value = serde_json::from_slice(&output.stdout)?;
+    check_document(&document, &[], &["external label cluster=prod"]);
+    assert_eq!(output.status.code(), Some(0), "{document:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn auto_mode_without_coredns_is_no_fault() -> Result<()> {
+    let mut planted = healthy();
+    planted.retain(|series| !series.is_of(":9153"));
+    let Some((code, document)) = diagnosis(&planted, &["--auto-mode"]).await? else {
+        return Ok(());
+    };
+    check_document(&document, &["no-coredns"], &["right on EKS Auto Mode"]);
+    assert_eq!(code, 0, "{document:#}");
+    // Nodes that are named as Auto Mode names them need no flag.
+    for series in &mut planted {
+        let node = format!("i-0{}", &series.labels["instance"].replace([':', '.'], "0"));
+        series.set("node", &node);
+    }
+    let (code, document) = diagnosis(&planted, &[]).await?.expect("the same part");
+    check_document(&document, &["no-coredns"], &["instance id"]);
+    assert_eq!(code, 0, "{document:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn other_statistics_without_the_counter_are_named() -> Result<()> {
+    check(
+        |all| {
+            for series in all
+                .iter_mut()
+                .filter(|series| series.is("node_net_ethtool"))
+            {
+                let kind = match series.labels["type"].as_str() {
+                    "linklocal_allowance_exceeded" => "rx_packets",
+                    _ => "tx_packets",
+                };
+                series.set("type", kind);
+            }
+        },
+        &["counter-absent"],
+        &["rx_packets", "no allowance of ENA"],
+    )
+    .await
+}
+
+/// The counter by the names of AWS's own exporters is as good as ours.
+#[tokio::test]
+async fn the_counter_is_known_by_each_exporters_name() -> Result<()> {
+    for (name, device) in [
+        ("node_ethtool_linklocal_allowance_exceeded", "device"),
+        ("ethtool_linklocal_allowance_exceeded", "interface"),
+        ("linklocal_allowance_exceeded", "eni"),
+    ] {
+        check(
+            |all| {
+                all.retain(|series| !series.is("node_net_ethtool") || series.is_counter());
+                for series in all
+                    .iter_mut()
+                    .filter(|series| series.is("node_net_ethtool"))
+                {
+                    series.labels.remove("type");
+                    let interface = series.labels.remove("device").expect("a device");
+                    series.set(device, &interface);
+                    series.set("__name__", name);
+                }
+            },
+            &[],
+            &[],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_scrapers_of_network_flow_monitor() -> Result<()> {
+    check(
+        |all| {
+            let mut seconds = Vec::new();
+            all.retain(|series| !series.is("node_net_ethtool") || series.is_counter());
+            for series in all.iter_mut().filter(|series| series.is_counter()) {
+                series.set("eni", "eni-0a1b2c3d");
+                series.set("__name__", "linklocal_allowance_exceeded");
+                series.labels.remove("type");
+                let mut second = series.clone();
+                second.set("job", "another");
+                seconds.push(second);
+            }
+            all.extend(seconds);
+        },
+        &["split-by-scrapers"],
+        &["eni-0a1b2c3d"],
+    )
+    .await
+}

@@ -12,10 +12,10 @@
 
 mod abuse;
 mod addresses;
-mod ena;
+pub(crate) mod ena;
 mod image;
-mod namespace;
+pub(crate) mod namespace;
 mod page;
-mod program;
+pub(crate) mod program;
 mod real_devices;
 mod scraped;

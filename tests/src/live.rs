@@ -33,8 +33,8 @@ global:
 rule_files: [live.yml]
 ";
 
-/// The rule file: what the rule `Fires` says, its threshold, and a label of `Keeps`.
-fn rules(says: &str, threshold: u8, team: &str) -> String {
+/// The rule file: what the rule `Fires` says, its threshold, its `for`, and a label of `Keeps`.
+fn rules(says: &str, threshold: u8, hold_for: &str, team: &str) -> String {
     format!(
         r#"
 groups:
@@ -44,7 +44,7 @@ groups:
   rules:
   - alert: Fires
     expr: live_m > {threshold}
-    for: 2s
+    for: {hold_for}
     labels: {{level: '{{{{ if gt $value 6.0 }}}}high{{{{ end }}}}'}}
     annotations:
       says: '{says} {{{{ $value }}}} on {{{{ $labels.node }}}} of {{{{ $externalLabels.cluster }}}}'
@@ -74,12 +74,13 @@ struct Live {
 type Told = (Labels, AlertState, Vec<(String, String)>);
 
 impl Live {
-    /// Goes on, with these samples, until both have the same alerts, `count` of them, all firing.
+    /// Goes on, with these samples, until both have the same alerts, `firing` and `pending` of them.
     /// Since when each is active, by both.
     async fn until(
         &mut self,
         samples: &[remote_write::NamedSample<'_>],
-        count: usize,
+        firing: usize,
+        pending: usize,
     ) -> Result<Vec<(Labels, Timestamp, Timestamp)>> {
         let began = SystemClock.now();
         let mut beat = tokio::time::interval(Duration::from_millis(200));
@@ -91,10 +92,9 @@ impl Live {
             let (ours, our_since) = self.ours().await?;
             let (theirs, their_since) = self.theirs().await?;
             self.slowest = self.slowest.max(SystemClock.now().since(now));
-            let all_fire = ours
-                .iter()
-                .all(|(_, state, _)| *state == AlertState::Firing);
-            if ours == theirs && ours.len() == count && all_fire {
+            let fire = ours.iter().filter(|told| told.1 == AlertState::Firing);
+            let fire = fire.count();
+            if ours == theirs && fire == firing && ours.len() == firing + pending {
                 self.steps += 1;
                 let both = our_since.into_iter().zip(their_since);
                 return Ok(both
@@ -103,7 +103,7 @@ impl Live {
             }
             ensure!(
                 now.since(began) < PATIENCE,
-                "{count} are to fire; ours: {ours:#?}\nPrometheus's: {theirs:#?}"
+                "{firing} are to fire, {pending} to be pending; ours: {ours:#?}\nPrometheus's: {theirs:#?}"
             );
         }
     }
@@ -168,7 +168,7 @@ async fn a_running_prometheus_has_the_same_alerts_at_the_same_time() -> Result<(
     let Some(tools) = parts::prometheus3() else {
         return Ok(());
     };
-    let text = rules("first", 5, "one");
+    let text = rules("first", 5, "2s", "one");
     let prometheus = tools
         .server()
         .config(CONFIG)
@@ -194,7 +194,7 @@ async fn a_running_prometheus_has_the_same_alerts_at_the_same_time() -> Result<(
     );
 
     let burning = [("live_m", a, 7.0), ("live_m", b, 1.0), ("live_i", one, 1.0)];
-    let began = live.until(&burning, 3).await?;
+    let began = live.until(&burning, 3, 0).await?;
     for (labels, ours, theirs) in &began {
         ensure!(
             ours.since(*theirs).max(theirs.since(*ours)) <= APART + live.slowest,
@@ -207,7 +207,7 @@ async fn a_running_prometheus_has_the_same_alerts_at_the_same_time() -> Result<(
     let ambiguous = [burning[0], burning[1], burning[2], ("live_i", two, 1.0)];
     let deadline = SystemClock.now().plus(PATIENCE);
     loop {
-        let still = live.until(&ambiguous, 3).await?;
+        let still = live.until(&ambiguous, 3, 0).await?;
         ensure!(still == began, "{still:?} {began:?}");
         let (ours, theirs) = live.failure().await?;
         let fails = |error: &str| error.contains("found duplicate series for the match group");
@@ -218,8 +218,8 @@ async fn a_running_prometheus_has_the_same_alerts_at_the_same_time() -> Result<(
     }
 
     // Expression and annotations change under the alert `Fires`; `Keeps` is another rule now.
-    live.change(rules("second", 4, "two")).await?;
-    let changed = live.until(&ambiguous, 3).await?;
+    live.change(rules("second", 4, "2s", "two")).await?;
+    let changed = live.until(&ambiguous, 3, 0).await?;
     for ((labels, ours, theirs), (before, our_before, their_before)) in changed.iter().zip(&began) {
         let is_same = labels == before;
         ensure!(is_same == (labels.get("alertname") != "Keeps"), "{labels}");
@@ -233,6 +233,20 @@ async fn a_running_prometheus_has_the_same_alerts_at_the_same_time() -> Result<(
         );
     }
 
+    // A firing alert whose `for` was raised is pending again (Prometheus 3.11), active since it was,
+    // and fires again once it is lowered.
+    live.change(rules("second", 4, "3h", "two")).await?;
+    let fires = changed
+        .iter()
+        .filter(|one| one.0.get("alertname") == "Fires");
+    let (fires, all) = (fires.count(), changed.len());
+    ensure!(fires > 0 && fires < all, "{fires} of {all}");
+    let raised = live.until(&ambiguous, all - fires, fires).await?;
+    ensure!(raised == changed, "{raised:?} {changed:?}");
+    live.change(rules("second", 4, "2s", "two")).await?;
+    let lowered = live.until(&ambiguous, all, 0).await?;
+    ensure!(lowered == changed, "{lowered:?} {changed:?}");
+
     // All is well again: the ambiguity ends (its series by its value), `keep_firing_for` is over.
     let over = [
         ("live_m", a, 1.0),
@@ -240,7 +254,7 @@ async fn a_running_prometheus_has_the_same_alerts_at_the_same_time() -> Result<(
         ("live_i", one, 1.0),
         ("live_i", two, f64::from_bits(0x7ff0_0000_0000_0002)),
     ];
-    live.until(&over, 0).await?;
+    live.until(&over, 0, 0).await?;
     ensure!(live.failure().await? == (String::new(), String::new()));
     eprintln!("{} looks by Prometheus {}", live.steps, tools.version()?);
     Ok(())

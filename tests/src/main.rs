@@ -25,8 +25,11 @@
 //! - [`docs`]: each guarantee names a test, each link leads somewhere
 //! - [`doctor`]: each fault of a workspace is found where it is planted, and no other
 //! - [`dynamodb`]: the state in DynamoDB is the old document or the new one, whatever happens
+//! - [`emptied`]: files that became empty, are half written or cannot be read are never "no rules"
 //! - [`exporter`]: the exporter and its image on real network devices, under a real Prometheus and
 //!   under abuse; ENA's statistics as its driver's documentation has them
+//! - [`incident`]: packets that are really dropped, from a real CoreDNS to a message in Slack
+//! - [`no_data`]: a server that cannot be queried or has no samples never looks well
 //! - [`outage`]: an outage of the backend loses no tick, and is no all-clear
 //! - [`planner`], [`failing`]: the same alerts as promtool at every tick, for the starter rules and
 //!   for rules that are hard to evaluate, one tick a run or many; the same failures
@@ -54,6 +57,10 @@
 //!   refuses is told apart from what may work later
 //! - [`stack`]: the template keeps the linters' rules, and allows what the code calls and no more
 //! - [`state_file`]: the state file under `kill -9`, and under two rulers at once
+//! - [`stopping`]: `dnswatch run` ends soon after it is asked to
+//! - [`unreachable`]: a server that does not answer is one line, one alert, and a failed run
+//! - [`subscribers`]: a topic that nobody hears, and a queue that loses notifications, are found and
+//!   reported another way; [`dead_topics`]: topics that do not answer take no other topic's time
 //! - [`telemetry`]: telemetry that stops holds an alert, and nobody is told that it is over
 //! - [`slack`], [`pagerduty`]: messages keep the service's rules whatever they hold, and each is
 //!   sent, once, in its group's order
@@ -80,12 +87,14 @@ mod bad_answers;
 mod catalogue;
 mod cli;
 mod collect;
+mod dead_topics;
 mod delivery;
 mod deployed;
 mod dnswatch;
 mod docs;
 mod doctor;
 mod dynamodb;
+mod emptied;
 mod exporter;
 mod expressions;
 mod failing;
@@ -94,11 +103,13 @@ mod fuzzed;
 mod histograms;
 mod history;
 mod hostile_templates;
+mod incident;
 mod leash;
 mod live;
 mod many_rules;
 mod mutated;
 mod nasty;
+mod no_data;
 mod outage;
 mod pagerduty;
 mod parts;
@@ -118,7 +129,11 @@ mod slack;
 mod sns;
 mod stack;
 mod state_file;
+mod stopping;
+mod subscribers;
 mod switches;
 mod telemetry;
+mod templates;
 mod timelines;
+mod unreachable;
 mod weather;

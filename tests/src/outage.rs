@@ -175,9 +175,9 @@ async fn an_outage_of_twenty_minutes_loses_no_tick() -> Result<()> {
             == [
                 "13 [FIRING:1] Around (n1 Around), first notification",
                 "13 [FIRING:1] EndsInside (n1 EndsInside), first notification",
-                "25 [FIRING:4] DnswatchRuleFailing (storms storms warning), first notification",
+                "25 [FIRING:1] DnswatchQueriesFailing (warning), first notification",
                 "40 [FIRING:1] BeginsInside (n1 BeginsInside), first notification",
-                "40 [RESOLVED] DnswatchRuleFailing (storms storms warning), all alerts resolved",
+                "40 [RESOLVED] DnswatchQueriesFailing (warning), all alerts resolved",
                 "40 [PAST] Inside (n1 Inside), ended unseen",
                 "43 [RESOLVED] EndsInside (n1 EndsInside), all alerts resolved",
                 "53 [RESOLVED] Around (n1 Around), all alerts resolved",

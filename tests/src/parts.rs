@@ -115,6 +115,40 @@ pub(crate) fn network_namespaces() -> Option<()> {
     None
 }
 
+/// CoreDNS. `None` is a skip, and has been told: the test ends there.
+#[track_caller]
+pub(crate) fn coredns() -> Option<PathBuf> {
+    Some(part("coredns", Location::caller())?.join("coredns"))
+}
+
+/// An OpenTelemetry collector of the components that deploy/kubernetes/adot uses.
+#[track_caller]
+pub(crate) fn otelcol() -> Option<PathBuf> {
+    Some(part("otelcol", Location::caller())?.join("otelcol"))
+}
+
+/// A DNS load generator and an upstream for it (`tests/parts/go/dns`).
+#[track_caller]
+pub(crate) fn dns() -> Option<PathBuf> {
+    Some(part("dns", Location::caller())?.join("dns"))
+}
+
+/// Whether packets can be counted and dropped here. `None` is a skip, and has been told: the test
+/// ends there.
+#[track_caller]
+pub(crate) fn nftables() -> Option<()> {
+    let listed = Command::new("unshare")
+        .args(["--net", "nft", "list", "tables"])
+        .output();
+    let reason = match listed {
+        Ok(output) if output.status.success() => return Some(()),
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    missing("root and nftables", &reason, Location::caller());
+    None
+}
+
 /// kubectl, with a Python beside it that reads YAML, and Kubernetes's schemas.
 #[track_caller]
 pub(crate) fn kubectl() -> Option<PathBuf> {

@@ -38,7 +38,7 @@ impl PrometheusTools {
             .with_context(|| format!("running {}", promtool.display()))
     }
 
-    /// What promtool says that it is: `3.5.3`, for example.
+    /// What promtool says that it is: `3.16.0`, for example.
     pub(crate) fn version(&self) -> Result<String> {
         let said = self.promtool(["--version"])?;
         let text = String::from_utf8_lossy(&said.stdout) + String::from_utf8_lossy(&said.stderr);

@@ -70,11 +70,12 @@ impl Restored {
         let Some((down_at, since)) = written else {
             return Self::Anew;
         };
-        if fate == Fate::AwayForTooLong || hold_for < GRACE {
+        if fate == Fate::AwayForTooLong {
             return Self::Anew;
         }
         match hold_for.checked_sub(down_at.since(since)) {
             None | Some(Duration::ZERO) => Self::AsItWas,
+            Some(_) if hold_for < GRACE => Self::Anew,
             Some(remaining) if remaining < GRACE => Self::ForTheGracePeriod,
             Some(_) => Self::LaterByTheOutage,
         }
@@ -199,10 +200,10 @@ async fn play(tools: &PrometheusTools, slowest: &Cell<Duration>) -> Result<()> {
     let of = |what: &str| compared.get(what).copied().unwrap_or_default();
     for fate in [Fate::StoppedInOrder, Fate::Killed] {
         for (kind, floor) in [
-            (Restored::AsItWas, 2),
+            (Restored::AsItWas, 3),
             (Restored::ForTheGracePeriod, 1),
             (Restored::LaterByTheOutage, 2),
-            (Restored::Anew, 2),
+            (Restored::Anew, 1),
         ] {
             let what = format!("{fate:?}: {kind:?}");
             ensure!(of(&what) >= floor, "{what}: {compared:?}");

@@ -266,6 +266,7 @@ async fn a_test_notification_tells_what_became_of_it() -> Result<()> {
     let answer = with(&function, &json!({"action": "test-notification"})).await?;
     let outcome = &answer["topics"][0];
     assert_eq!(outcome["published"], true, "{answer}");
+    assert_eq!(outcome["subscription"], "confirmed", "{answer}");
     assert_eq!(outcome["topic"], ground.topic.as_str());
     assert_eq!(outcome["subscribers"][0]["confirmed"], false, "{answer}");
     assert_eq!(
@@ -285,6 +286,29 @@ async fn a_test_notification_tells_what_became_of_it() -> Result<()> {
     let alert = &webhook["alerts"][0];
     assert_eq!(alert["labels"]["alertname"], "DnswatchTestNotification");
     assert_eq!(webhook["notificationId"], outcome["notification_id"]);
+    // The alarm topic is tested, too: nobody hears it, unless that is on purpose.
+    let alarms = sns.create_topic().name("alarms").send().await?;
+    let alarms = alarms.topic_arn().context("a topic")?;
+    for (on_purpose, level, note) in [
+        ("", "WARN", "this topic has no subscription: nobody"),
+        (alarms, "INFO", "this topic has no subscription, on purpose"),
+    ] {
+        let before = ground.log().len();
+        let function = ground.function(&[
+            ("ALARM_TOPIC_ARN", alarms),
+            ("UNSUBSCRIBED_TOPIC_ARNS", on_purpose),
+        ])?;
+        let answer = with(&function, &json!({"action": "test-notification"})).await?;
+        let outcomes = answer["topics"].as_array().context("topics")?;
+        assert_eq!(outcomes.len(), 2, "{answer}");
+        let words: Vec<&Value> = outcomes.iter().map(|it| &it["subscription"]).collect();
+        assert_eq!(words, ["confirmed", "none"], "{answer}");
+        assert_eq!(outcomes[1]["topic"], alarms, "{answer}");
+        let said = outcomes[1]["notes"][0].as_str().context("a note")?;
+        ensure!(said.starts_with(note), "{said}");
+        assert_eq!(ground.lines_since(before)[0]["level"], level);
+        while ground.message().await?.is_some() {}
+    }
     // It is no alert: no state knows of it.
     ensure!(ground.state(ground.prometheus.url()).await?.is_none());
 

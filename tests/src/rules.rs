@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 
 use crate::dnswatch::{dnswatch, output, said};
 use crate::parts;
+use crate::prometheus::PrometheusTools;
 
 /// The files of a folder and its folders that are `kind` of YAML, told by their top-level key:
 /// a rule file has `groups`, a promtool test has `tests`.
@@ -34,22 +35,26 @@ fn yaml_files(folder: &Path, kind: &str) -> Result<Vec<PathBuf>> {
 /// Has promtool judge every file of a kind, and checks that there is one at all.
 #[track_caller]
 fn check(verb: [&str; 2], kind: &str) -> Result<()> {
-    let Some(tools) = parts::prometheus() else {
+    let (Some(older), Some(current)) = (parts::prometheus(), parts::prometheus3()) else {
         return Ok(());
     };
     let catalogue = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules");
     let files = yaml_files(&catalogue, kind)?;
     assert!(!files.is_empty(), "{}: no {kind}", catalogue.display());
-    let said = tools.promtool(
-        verb.map(OsStr::new)
-            .into_iter()
-            .chain(files.iter().map(|file| file.as_os_str())),
-    )?;
-    let (out, err) = (
-        String::from_utf8_lossy(&said.stdout),
-        String::from_utf8_lossy(&said.stderr),
-    );
-    assert!(said.status.success(), "{out}{err}");
+    for tools in [older, current] {
+        let output = tools.promtool(
+            verb.map(OsStr::new)
+                .into_iter()
+                .chain(files.iter().map(|file| file.as_os_str())),
+        )?;
+        let version = tools.version()?;
+        assert!(
+            output.status.success(),
+            "promtool {version}: {}",
+            said(&output)
+        );
+        eprintln!("{} files with {kind} pass promtool {version}", files.len());
+    }
     Ok(())
 }
 
@@ -81,10 +86,10 @@ fn refused<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeSet<usize> {
 }
 
 /// Has promtool and `dnswatch check` judge the same expressions. Both name each that they refuse.
-fn judged_by_both(expressions: &[&str]) -> Result<Option<(BTreeSet<usize>, BTreeSet<usize>)>> {
-    let Some(tools) = parts::prometheus() else {
-        return Ok(None);
-    };
+fn judged_by_both(
+    tools: &PrometheusTools,
+    expressions: &[&str],
+) -> Result<(BTreeSet<usize>, BTreeSet<usize>)> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("rules.yml");
     let rules = expressions
@@ -109,7 +114,7 @@ fn judged_by_both(expressions: &[&str]) -> Result<Option<(BTreeSet<usize>, BTree
             lines.push(text[usize::try_from(line)? - 1]);
         }
     }
-    Ok(Some((theirs, refused(lines.into_iter()))))
+    Ok((theirs, refused(lines.into_iter())))
 }
 
 #[test]
@@ -117,24 +122,30 @@ fn check_refuses_the_expressions_that_promtool_refuses() -> Result<()> {
     let good = expressions(include_str!("../data/expressions.txt"));
     let bad = expressions(include_str!("../data/refused.txt"));
     let all: Vec<&str> = good.iter().chain(&bad).copied().collect();
-    let Some((theirs, ours)) = judged_by_both(&all)? else {
+    let (Some(older), Some(current)) = (parts::prometheus(), parts::prometheus3()) else {
         return Ok(());
     };
-    let shown = |numbers: Vec<&usize>| -> Vec<&str> {
-        numbers.into_iter().map(|number| all[*number]).collect()
-    };
-    let only_theirs = shown(theirs.difference(&ours).collect());
-    let only_ours = shown(ours.difference(&theirs).collect());
-    assert!(
-        only_theirs.is_empty() && only_ours.is_empty(),
-        "only promtool refuses {only_theirs:#?}; only we refuse {only_ours:#?}"
-    );
-    assert!(
-        theirs.len() >= bad.len(),
-        "{} of {}",
-        theirs.len(),
-        bad.len()
-    );
+    for tools in [older, current] {
+        let (theirs, ours) = judged_by_both(&tools, &all)?;
+        let version = tools.version()?;
+        let shown = |numbers: Vec<&usize>| -> Vec<&str> {
+            numbers.into_iter().map(|number| all[*number]).collect()
+        };
+        let only_theirs = shown(theirs.difference(&ours).collect());
+        let only_ours = shown(ours.difference(&theirs).collect());
+        assert!(
+            only_theirs.is_empty() && only_ours.is_empty(),
+            "only promtool {version} refuses {only_theirs:#?}; only we refuse {only_ours:#?}"
+        );
+        assert!(
+            theirs.len() >= bad.len(),
+            "promtool {version}: {} of {}",
+            theirs.len(),
+            bad.len()
+        );
+        let (all, refused) = (all.len(), theirs.len());
+        eprintln!("{all} expressions, {refused} of them refused, by promtool {version}");
+    }
     Ok(())
 }
 
@@ -185,28 +196,33 @@ const FILES: [&str; 41] = [
 
 #[test]
 fn check_refuses_the_files_that_promtool_refuses() -> Result<()> {
-    let Some(tools) = parts::prometheus() else {
+    let (Some(older), Some(current)) = (parts::prometheus(), parts::prometheus3()) else {
         return Ok(());
     };
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("rules.yml");
-    let mut refused = 0;
-    for text in FILES {
-        std::fs::write(&path, text)?;
-        // Its own lint, of duplicates, is none of a file that does not load.
-        let arguments = ["check", "rules", "--lint=none"].map(OsStr::new);
-        let theirs = tools.promtool(arguments.into_iter().chain([path.as_os_str()]))?;
-        let ours = output(dnswatch().arg("check").arg(&path));
-        assert_eq!(
-            ours.status.success(),
-            theirs.status.success(),
-            "{text}\n{}\n{}",
-            said(&ours),
-            said(&theirs)
-        );
-        refused += usize::from(!theirs.status.success());
+    for tools in [older, current] {
+        let version = tools.version()?;
+        let mut refused = 0;
+        for text in FILES {
+            std::fs::write(&path, text)?;
+            // Its own lint, of duplicates, is none of a file that does not load.
+            let arguments = ["check", "rules", "--lint=none"].map(OsStr::new);
+            let theirs = tools.promtool(arguments.into_iter().chain([path.as_os_str()]))?;
+            let ours = output(dnswatch().arg("check").arg(&path));
+            assert_eq!(
+                ours.status.success(),
+                theirs.status.success(),
+                "{text}\n{}\npromtool {version}: {}",
+                said(&ours),
+                said(&theirs)
+            );
+            refused += usize::from(!theirs.status.success());
+        }
+        assert!(refused >= 18, "{refused}");
+        let all = FILES.len();
+        eprintln!("{all} rule files, {refused} of them refused, by promtool {version}");
     }
-    assert!(refused >= 18, "{refused}");
     Ok(())
 }
 

@@ -159,7 +159,7 @@ fn config(topic: &str) -> Result<Config> {
         receivers: vec![Receiver {
             name: defaults.route.receiver.clone(),
             sns: vec![SnsConfig::of(topic_arn(topic).parse()?)],
-            terminal: false,
+            ..Receiver::default()
         }],
         ..defaults
     };

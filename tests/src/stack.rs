@@ -1,5 +1,11 @@
 //! `template.yaml`: by the judges that CloudFormation's people use, and against the code that it
-//! deploys.
+//! deploys: [`alarms`], [`policies`] and [`numbers`] say what does not agree, and are themselves
+//! tested by the faults in [`planted`].
+
+mod alarms;
+mod numbers;
+mod planted;
+mod policies;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -170,6 +176,34 @@ impl Stack {
 
     fn properties(&self, resource: &str) -> &Value {
         &self.template["Resources"][resource]["Properties"]
+    }
+
+    /// The resources of a type, by their names.
+    fn of_type(&self, kind: &str) -> Vec<(&str, &Value)> {
+        let all = self.template["Resources"].as_object();
+        let all = all.into_iter().flatten();
+        all.filter(|(_, resource)| resource["Type"] == kind)
+            .map(|(name, resource)| (name.as_str(), resource))
+            .collect()
+    }
+
+    /// The number at a place in `Resources`; it may be written as text.
+    fn number(&self, path: &str) -> f64 {
+        match self.template.pointer(&format!("/Resources/{path}")) {
+            Some(Value::String(text)) => text.parse().unwrap_or(f64::NAN),
+            Some(value) => value.as_f64().unwrap_or(f64::NAN),
+            None => f64::NAN,
+        }
+    }
+
+    /// How long a record of a queue waits after each try that fails, in seconds.
+    fn tries(&self, queue: &str) -> Vec<f64> {
+        let count = self.number(&format!("{queue}/Properties/RedrivePolicy/maxReceiveCount"));
+        (1_u32..)
+            .map(|at| (at, delivery::queue::back_off(at).as_secs_f64()))
+            .take_while(|(at, _)| f64::from(*at) < count)
+            .map(|(_, wait)| wait)
+            .collect()
     }
 
     /// What the policies of a role allow, whatever the parameters are.

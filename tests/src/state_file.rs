@@ -13,7 +13,7 @@ use alerting::state::State;
 use alerting::timestamp::Timestamp;
 use anyhow::Result;
 
-use crate::dnswatch::dnswatch;
+use crate::dnswatch::{dnswatch, output, said};
 use crate::leash::Leash;
 use crate::parts;
 use crate::prometheus::Prometheus;
@@ -184,5 +184,127 @@ async fn of_two_rulers_on_one_file_each_thing_is_told_by_one() -> Result<()> {
     }
     assert!(all.len() >= 5, "hardly anything was told: {all:?}");
     assert!(all.values().all(|count| *count == 1), "{all:?}");
+    Ok(())
+}
+
+/// One `run --once` with the state at `state`; whether it succeeded, and what it said.
+#[track_caller]
+fn once(prometheus: &Prometheus, folder: &Path, state: &str) -> (bool, String) {
+    let output = output(
+        dnswatch()
+            .args(["run", "--once", "--rules=rules.yml"])
+            .arg(format!("--state={state}"))
+            .arg(format!("--url={}", prometheus.url()))
+            .current_dir(folder),
+    );
+    (output.status.success(), said(&output))
+}
+
+/// README's command: the folder is not there yet.
+#[tokio::test]
+async fn the_folder_of_the_state_is_made() -> Result<()> {
+    let Some(tools) = parts::prometheus() else {
+        return Ok(());
+    };
+    let prometheus = tools.server().start().await?;
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path();
+    std::fs::write(folder.join("rules.yml"), RULES)?;
+    let (success, said) = once(&prometheus, folder, "var/lib/dnswatch/state.json");
+    assert!(success, "{said}");
+    assert!(look(&folder.join("var/lib/dnswatch")).is_some());
+    let (_, said) = once(&prometheus, folder, "var/lib/dnswatch/state.json");
+    assert!(!said.contains("first run"), "{said}");
+    Ok(())
+}
+
+/// A link is followed, the file itself is locked: two rulers by two names exclude each other.
+#[tokio::test]
+async fn a_linked_state_is_the_file_that_it_leads_to() -> Result<()> {
+    let Some(tools) = parts::prometheus() else {
+        return Ok(());
+    };
+    let prometheus = tools.server().start().await?;
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path();
+    std::fs::write(folder.join("rules.yml"), RULES)?;
+    std::fs::create_dir(folder.join("real"))?;
+    // Before the first write it leads nowhere: that is the first run.
+    std::os::unix::fs::symlink("real/state.json", folder.join("link.json"))?;
+    std::os::unix::fs::symlink("link.json", folder.join("other.json"))?;
+    let (success, said) = once(&prometheus, folder, "other.json");
+    assert!(success && said.contains("first run"), "{said}");
+    let real = folder.join("real");
+    assert!(look(&real).is_some());
+    for name in ["link.json", "other.json"] {
+        assert!(folder.join(name).is_symlink(), "{name}");
+    }
+    let beside: Vec<_> = std::fs::read_dir(folder)?
+        .map(|it| it.unwrap().file_name())
+        .collect();
+    assert_eq!(beside.len(), 4, "{beside:?}");
+
+    let start = |state: &str| {
+        Leash::start(
+            dnswatch()
+                .args(["run", "--rules=rules.yml"])
+                .arg(format!("--state={state}"))
+                .args(["--interval=100ms", "--group-wait=0s", "--group-interval=0s"])
+                .arg(format!("--url={}", prometheus.url()))
+                .env("RUST_LOG", "error")
+                .current_dir(folder),
+        )
+    };
+    let rulers = [start("link.json")?, start("real/state.json")?];
+    wait_for(&real, |_, state| sequence(state) >= 8);
+    let mut all = BTreeMap::new();
+    for ruler in rulers {
+        told(&ruler.log(), &mut all);
+    }
+    assert!(all.len() >= 3, "hardly anything was told: {all:?}");
+    assert!(all.values().all(|count| *count == 1), "{all:?}");
+    assert!(folder.join("link.json").is_symlink());
+    Ok(())
+}
+
+/// What is no state file is named, at once and within bounds; nothing of it is changed.
+#[tokio::test]
+async fn what_cannot_be_a_state_file_is_named() -> Result<()> {
+    let Some(tools) = parts::prometheus() else {
+        return Ok(());
+    };
+    let prometheus = tools.server().start().await?;
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path();
+    std::fs::write(folder.join("rules.yml"), RULES)?;
+    std::fs::create_dir(folder.join("folder"))?;
+    let pipe = folder.join("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, 0o600.into())?;
+    std::fs::File::create(folder.join("sparse"))?.set_len(10 << 30)?;
+    std::fs::write(folder.join("empty"), "")?;
+    std::os::unix::fs::symlink("not-mounted/state.json", folder.join("unmounted"))?;
+    std::os::unix::fs::symlink("loop", folder.join("loop"))?;
+    for (state, expected) in [
+        ("/dev/full", "it is a device, not a regular file"),
+        ("/dev/zero", "it is a device, not a regular file"),
+        ("folder", "it is a folder, not a regular file"),
+        ("pipe", "it is a named pipe, not a regular file"),
+        ("sparse", "it is larger than 256 MiB"),
+        ("empty", "it does not begin with a version"),
+        ("rules.yml", "it does not begin with a version"),
+        ("rules.yml/state.json", "Not a directory"),
+        ("unmounted", "whose folder cannot be read"),
+        ("loop", "too many links"),
+    ] {
+        let (success, said) = once(&prometheus, folder, state);
+        assert!(!success, "{state}: {said}");
+        assert!(said.contains(expected), "{state}: {said}");
+        assert!(
+            said.contains(state.split('/').next_back().unwrap()),
+            "{state}: {said}"
+        );
+    }
+    assert_eq!(std::fs::read_to_string(folder.join("rules.yml"))?, RULES);
+    assert_eq!(std::fs::metadata(folder.join("empty"))?.len(), 0);
     Ok(())
 }

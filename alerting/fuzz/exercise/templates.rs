@@ -138,6 +138,7 @@ fn message(text: &str) {
         common_labels: &labels,
         common_annotations: &annotations,
         external_url: "http://localhost:9093",
+        route_labels: BTreeMap::new(),
         reason: "first notification".to_owned(),
         now: Timestamp::from_secs(1_435_069_060),
     };

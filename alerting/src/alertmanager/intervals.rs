@@ -166,14 +166,15 @@ fn weekdays(from: &str, to: &str) -> Result<(i8, i8), String> {
         position(&WEEKDAYS, name)
             .ok_or_else(|| format!("{name:?} is no day of the week: write for example `monday`"))
     };
-    ordered(day(from)?, day(to)?)
+    // One that ends before it begins goes on past Saturday.
+    Ok((day(from)?, day(to)?))
 }
 
 fn months(from: &str, to: &str) -> Result<(i64, i64), String> {
     let month = |name: &str| {
         let named = position::<i64>(&MONTHS, name).map(|at| at + 1);
         named
-            .or_else(|| number(name))
+            .or_else(|| number(name).filter(|month| (1..=12).contains(month)))
             .ok_or_else(|| format!("{name:?} is no month: write for example `march` or `3`"))
     };
     ordered(month(from)?, month(to)?)

@@ -1,5 +1,5 @@
 //! What Alertmanager knows and dnswatch does not read, so that it is refused by its name and
-//! for its reason (`config/config.go` and `config/notifiers.go` of Alertmanager 0.28).
+//! for its reason (`config/config.go` and `notify/*/config.go` of Alertmanager 0.35).
 
 /// A mapping of the file, as it is called in error messages, with what Alertmanager knows there
 /// beyond what is read.
@@ -14,8 +14,82 @@ pub(super) struct Known {
 pub(super) const FILE: Known = Known {
     what: "an Alertmanager configuration",
     read: "`global`, `route`, `receivers`, `inhibit_rules`, `time_intervals`, `templates`",
-    later: &[("tracing", "without meaning here")],
+    later: &[],
 };
+
+pub(super) const TRACING: Known = Known {
+    what: "`tracing`",
+    read: "`client_type`, `endpoint`, `compression`, `timeout`",
+    later: &[],
+};
+
+/// What of `tracing` is left to Alertmanager to check.
+pub(super) const HARMLESS_TRACING: &[&str] =
+    &["sampling_fraction", "insecure", "tls_config", "headers"];
+
+pub(super) const EVENT_RECORDER: Known = Known {
+    what: "`event_recorder`",
+    read: "`file_outputs`, `webhook_outputs`, `kafka_outputs`, `stdout_outputs`",
+    later: &[],
+};
+
+/// Fields of the outputs of `event_recorder`, by their kind, that are left to Alertmanager.
+pub(super) const EVENT_OUTPUTS: [(&str, &[&str]); 4] = [
+    ("file", &["name", "path"]),
+    (
+        "webhook",
+        &[
+            "name",
+            "url",
+            "http_config",
+            "timeout",
+            "workers",
+            "max_retries",
+            "retry_backoff",
+            "batch",
+            "batch_max_events",
+            "batch_max_bytes",
+            "batch_flush_interval",
+        ],
+    ),
+    (
+        "kafka",
+        &[
+            "name",
+            "brokers",
+            "topic",
+            "client_id",
+            "format",
+            "acks",
+            "compression",
+            "buffer_size",
+            "tls_config",
+        ],
+    ),
+    ("stdout", &["name"]),
+];
+
+/// Of these in `global` at most one may be set.
+pub(super) const EITHER_GLOBAL: &[(&[&str], &[&str])] = &[
+    (&["slack_app_token"], &["slack_app_token_file"]),
+    (&["slack_api_url"], &["slack_api_url_file"]),
+    (
+        &["slack_app_token", "slack_app_token_file"],
+        &["slack_api_url", "slack_api_url_file"],
+    ),
+    (&["opsgenie_api_key"], &["opsgenie_api_key_file"]),
+    (&["victorops_api_key"], &["victorops_api_key_file"]),
+    (&["telegram_bot_token"], &["telegram_bot_token_file"]),
+    (&["smtp_auth_password"], &["smtp_auth_password_file"]),
+    (&["rocketchat_token"], &["rocketchat_token_file"]),
+    (&["rocketchat_token_id"], &["rocketchat_token_id_file"]),
+    (&["smtp_auth_secret"], &["smtp_auth_secret_file"]),
+    (&["wechat_api_secret"], &["wechat_api_secret_file"]),
+    (
+        &["mattermost_webhook_url"],
+        &["mattermost_webhook_url_file"],
+    ),
+];
 
 /// Defaults for receivers of other kinds, which there are none of: without effect, and without
 /// harm.
@@ -73,13 +147,13 @@ pub(super) const ROUTE: Known = Known {
     what: "a route",
     read: "`receiver`, `matchers`, `match`, `match_re`, `continue`, `group_by`, `group_wait`, \
            `group_interval`, `repeat_interval`, `mute_time_intervals`, `active_time_intervals`, \
-           `routes`",
-    later: &[("labels", "of a later Alertmanager, and not supported")],
+           `labels`, `routes`",
+    later: &[],
 };
 
 pub(super) const INHIBIT_RULE: Known = Known {
     what: "an inhibition rule",
-    read: "`source_matchers`, `source_match`, `source_match_re`, `target_matchers`, \
+    read: "`name`, `source_matchers`, `source_match`, `source_match_re`, `target_matchers`, \
            `target_match`, `target_match_re`, `equal`",
     later: &[],
 };
@@ -107,7 +181,7 @@ const BY_SNS: &str = "not supported: dnswatch sends by `sns_configs`, and whatev
 
 pub(super) const RECEIVER: Known = Known {
     what: "a receiver",
-    read: "`name`, `sns_configs`",
+    read: "`name`, `labels`, `sns_configs`",
     later: &[
         ("discord_configs", BY_SNS),
         ("email_configs", BY_SNS),
@@ -145,7 +219,6 @@ pub(super) const SNS: Known = Known {
         ),
         ("phone_number", TOPICS_ONLY),
         ("target_arn", TOPICS_ONLY),
-        ("use_aws_http_client", "without meaning here"),
     ],
 };
 
@@ -164,6 +237,11 @@ pub(super) const SIGV4: Known = Known {
 };
 
 impl Known {
+    /// Whether Alertmanager knows `key`, though it is not read here.
+    pub(super) fn knows(&self, key: &str) -> bool {
+        self.later.iter().any(|(name, _)| *name == key)
+    }
+
     /// Why `key` is refused.
     pub(super) fn refusal(&self, key: &str) -> String {
         match self.later.iter().find(|(name, _)| *name == key) {

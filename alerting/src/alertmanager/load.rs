@@ -3,18 +3,16 @@
 //! What is refused is what Alertmanager refuses (`config/config.go`), what is not supported here,
 //! and a topic that cannot be one.
 
-use std::collections::BTreeSet;
-
 use serde_saphyr::{Location, Spanned};
 
 use super::definition::Origin;
-use super::file::{self, File, Mapping};
+use super::file::{self, File, Mapping, Texts};
 use super::known::{self, Known};
 use super::routes::Named;
 use super::templates::TemplateFile;
 use crate::matchers::MatchOp;
 use crate::notify::{InhibitRule, Receiver, Route, SnsConfig, TimeIntervals, TopicArn};
-use crate::source::{FileError, Place, SourceFile, read_yaml};
+use crate::source::{FileError, Place, SourceFile, read_yaml_with_merge_keys};
 use crate::template::notification::NamedTemplates;
 
 /// What an Alertmanager configuration says.
@@ -30,6 +28,8 @@ pub struct AlertmanagerConfig {
     pub time_intervals: TimeIntervals,
     /// The templates that messages may call.
     pub templates: NamedTemplates,
+    /// What loads and is without effect here, in the order of lines.
+    pub warnings: Vec<FileError>,
 }
 
 /// Validates an `alertmanager.yml`, bare or wrapped as a definition of AMP, or says everything
@@ -43,10 +43,15 @@ pub fn load(
         origin: Origin::Bare,
         templates: templates.iter().map(TemplateFile::beside).collect(),
         errors: Vec::new(),
+        warnings: Vec::new(),
     };
     let config = loader.outer(source);
     match config {
-        Some(config) if loader.errors.is_empty() => Ok(config),
+        Some(mut config) if loader.errors.is_empty() => {
+            loader.warnings.sort();
+            config.warnings = loader.warnings;
+            Ok(config)
+        }
         _ => {
             loader.errors.sort();
             Err(loader.errors)
@@ -59,19 +64,37 @@ pub(super) struct Loader<'a> {
     origin: Origin,
     pub(super) templates: Vec<TemplateFile>,
     pub(super) errors: Vec<FileError>,
+    pub(super) warnings: Vec<FileError>,
 }
 
 impl Loader<'_> {
     pub(super) fn error(&mut self, at: Option<Location>, message: impl AsRef<str>) {
+        let error = self.placed(at, message.as_ref());
+        self.errors.push(error);
+    }
+
+    /// What loads all the same, and should be known.
+    pub(super) fn warning(&mut self, at: Option<Location>, message: impl AsRef<str>) {
+        let warning = self.placed(at, message.as_ref());
+        self.warnings.push(warning);
+    }
+
+    fn placed(&self, at: Option<Location>, message: &str) -> FileError {
         let (place, inside) = self.origin.place(Place::of(self.file, at));
-        self.errors.push(FileError {
+        FileError {
             place,
-            message: format!("{inside}{}", message.as_ref()),
-        });
+            message: format!("{inside}{message}"),
+        }
+    }
+
+    /// Whether the configuration is that of AMP's own alert manager, which sends to what it may
+    /// name and dnswatch does not.
+    pub(super) fn is_of_amp(&self) -> bool {
+        !matches!(self.origin, Origin::Bare)
     }
 
     fn read(&mut self, text: &str) -> Option<Mapping<File>> {
-        match read_yaml(text) {
+        match read_yaml_with_merge_keys(text) {
             Ok(file) => Some(file.unwrap_or_default()),
             Err((at, message)) => {
                 self.error(at, message);
@@ -143,15 +166,17 @@ impl Loader<'_> {
         self.refuse(&config.others, &known::FILE);
         let config = config.fields;
         if let Some(mut global) = config.global {
+            self.either_global(&global.others);
             let is_harmless =
                 |name: &Spanned<String>| known::HARMLESS_GLOBALS.contains(&name.value.as_str());
             global.others.retain(|name| !is_harmless(name));
             self.refuse(&global.others, &known::GLOBAL);
             self.duration(global.fields.resolve_timeout);
         }
+        self.not_used(config.tracing, config.event_recorder);
         let templates = self.named_templates(&config.templates.unwrap_or_default());
         let time_intervals = self.intervals([config.time_intervals, config.mute_time_intervals]);
-        let receivers = self.receivers(config.receivers.unwrap_or_default());
+        let receivers = self.receivers(config.receivers);
         let inhibit_rules = config.inhibit_rules.unwrap_or_default().into_iter();
         let inhibit_rules = inhibit_rules
             .map(|rule| self.inhibit_rule(rule.value.unwrap_or_default()))
@@ -164,25 +189,32 @@ impl Loader<'_> {
             receivers: &receivers,
             intervals: &time_intervals,
         };
-        let route = self.root(route, &named);
+        let mut route = self.root(route, &named);
+        self.reach_somebody(&mut route, &receivers);
+        route.name_nodes();
         Some(AlertmanagerConfig {
             route,
             receivers,
             inhibit_rules,
             time_intervals,
             templates,
+            warnings: Vec::new(),
         })
     }
 
     fn inhibit_rule(&mut self, typed: Mapping<file::InhibitRule>) -> InhibitRule {
         self.refuse(&typed.others, &known::INHIBIT_RULE);
         let typed = typed.fields;
+        let first = |texts: &Texts| Some(texts.as_ref()?.first()?.defined);
+        let (source_at, target_at) = (first(&typed.source_matchers), first(&typed.target_matchers));
         let mut source = self.matchers(typed.source_matchers);
         source.extend(self.old_matchers(MatchOp::Equal, typed.source_match));
         source.extend(self.old_matchers(MatchOp::Regexp, typed.source_match_re));
         let mut target = self.matchers(typed.target_matchers);
         target.extend(self.old_matchers(MatchOp::Equal, typed.target_match));
         target.extend(self.old_matchers(MatchOp::Regexp, typed.target_match_re));
+        self.must_match(&source, source_at, "the sources of an inhibition rule");
+        self.must_match(&target, target_at, "the targets of an inhibition rule");
         let equal = typed.equal.unwrap_or_default();
         if let Some(empty) = equal.iter().find(|name| name.value.is_empty()) {
             self.error(
@@ -191,6 +223,7 @@ impl Loader<'_> {
             );
         }
         InhibitRule {
+            name: typed.name.map(|name| name.value).unwrap_or_default(),
             source,
             target,
             equal: equal.into_iter().map(|name| name.value).collect(),
@@ -203,45 +236,13 @@ impl Loader<'_> {
         }
     }
 
-    fn receivers(&mut self, typed: Vec<Spanned<Option<Mapping<file::Receiver>>>>) -> Vec<Receiver> {
-        let mut names = BTreeSet::new();
-        let mut receivers = Vec::new();
-        for receiver in typed {
-            let at = receiver.defined;
-            let receiver = receiver.value.unwrap_or_default();
-            self.refuse(&receiver.others, &known::RECEIVER);
-            let name = match receiver.fields.name {
-                Some(name) if !name.value.is_empty() => {
-                    if !names.insert(name.value.clone()) {
-                        self.error(
-                            Some(name.defined),
-                            format!("two receivers are named {:?}", name.value),
-                        );
-                    }
-                    name.value
-                }
-                _ => {
-                    self.error(Some(at), "a receiver needs a `name`");
-                    String::new()
-                }
-            };
-            let sns = receiver.fields.sns_configs.unwrap_or_default();
-            let sns = sns.into_iter().filter_map(|sns| self.sns(sns)).collect();
-            receivers.push(Receiver {
-                name,
-                sns,
-                terminal: false,
-            });
-        }
-        receivers
-    }
-
-    fn sns(&mut self, typed: Spanned<Option<Mapping<file::Sns>>>) -> Option<SnsConfig> {
+    pub(super) fn sns(&mut self, typed: Spanned<Option<Mapping<file::Sns>>>) -> Option<SnsConfig> {
         let at = typed.defined;
         let typed = typed.value.unwrap_or_default();
         self.refuse(&typed.others, &known::SNS);
-        let sigv4 = typed.fields.sigv4.unwrap_or_default();
+        let mut sigv4 = typed.fields.sigv4.unwrap_or_default();
         self.refuse(&sigv4.others, &known::SIGV4);
+        self.not_used_in_sns(typed.fields.use_aws_http_client, &mut sigv4.fields);
         let said_otherwise = |other: &Spanned<String>| {
             ["target_arn", "phone_number"].contains(&other.value.as_str())
         };

@@ -9,7 +9,8 @@ use super::known;
 use super::load::Loader;
 use crate::duration;
 use crate::matchers::{MatchOp, Matcher, Matchers};
-use crate::notify::{GROUP_BY_ALL, Receiver, Route, TimeIntervals};
+use crate::notify::{GROUP_BY_ALL, Receiver, Route, RouteLabels, TimeIntervals};
+use crate::template::notification::NotificationTemplate;
 
 /// What routes refer to.
 pub(super) struct Named<'a> {
@@ -93,14 +94,17 @@ impl Loader<'_> {
             group_by: Vec::new(),
             ..Route::default()
         };
-        let mut root = self.route(typed, &above, named);
-        root.name_nodes();
-        root
+        self.route(typed, &above, named)
     }
 
     fn route(&mut self, typed: Mapping<file::Route>, above: &Route, named: &Named<'_>) -> Route {
         self.refuse(&typed.others, &known::ROUTE);
         let typed = typed.fields;
+        let matchers_at = [
+            typed.matchers.as_ref().map(|it| it.defined),
+            typed.match_equal.as_ref().map(|it| it.defined),
+            typed.match_re.as_ref().map(|it| it.defined),
+        ];
         let receiver = typed.receiver.filter(|name| !name.value.is_empty());
         if let Some(name) = &receiver
             && named.receivers.iter().all(|known| known.name != name.value)
@@ -115,7 +119,10 @@ impl Loader<'_> {
         matchers.extend(self.old_matchers(MatchOp::Equal, equal));
         let regexp = typed.match_re.and_then(|it| it.value);
         matchers.extend(self.old_matchers(MatchOp::Regexp, regexp));
-        let group_by = self.group_by(typed.group_by.unwrap_or_default());
+        let at = matchers_at.into_iter().flatten().next();
+        self.must_match(&matchers, at, "the matchers of a route");
+        // An empty list is one: it takes the place of the parent's.
+        let group_by = typed.group_by.map(|typed| self.group_by(typed));
         let intervals = |names: Option<Spanned<Option<Vec<Spanned<String>>>>>| {
             names.and_then(|names| names.value).unwrap_or_default()
         };
@@ -123,11 +130,7 @@ impl Loader<'_> {
         let active = intervals(typed.active_time_intervals);
         let mut route = Route {
             receiver: receiver.map_or_else(|| above.receiver.clone(), |name| name.value),
-            group_by: if group_by.is_empty() {
-                above.group_by.clone()
-            } else {
-                group_by
-            },
+            group_by: group_by.unwrap_or_else(|| above.group_by.clone()),
             group_wait: self.duration(typed.group_wait).unwrap_or(above.group_wait),
             group_interval: self
                 .interval("group_interval", typed.group_interval)
@@ -139,6 +142,7 @@ impl Loader<'_> {
             goes_on: typed.goes_on.is_some_and(|goes_on| goes_on.value),
             mute_time_intervals: self.interval_names(mute, named.intervals),
             active_time_intervals: self.interval_names(active, named.intervals),
+            labels: self.route_labels(typed.labels, &above.labels),
             routes: Vec::new(),
             key: String::new(),
         };
@@ -154,6 +158,35 @@ impl Loader<'_> {
             route.routes.push(below);
         }
         route
+    }
+
+    /// `labels`, over those of the parent.
+    fn route_labels(&mut self, typed: Option<Pairs>, above: &RouteLabels) -> RouteLabels {
+        let mut labels = above.clone();
+        for (name, value) in typed.unwrap_or_default().0 {
+            if name.value.is_empty() {
+                self.error(
+                    Some(name.defined),
+                    "an empty text in `labels` is no label name",
+                );
+            }
+            match NotificationTemplate::parse(&value.value) {
+                Ok(template) => {
+                    labels.insert(name.value, template);
+                }
+                Err(error) => {
+                    // Alertmanager loads it, and logs at each notification that it is none.
+                    self.error(
+                        Some(value.defined),
+                        format!(
+                            "the label `{}` is no template: in its line and column {error}",
+                            name.value
+                        ),
+                    );
+                }
+            }
+        }
+        labels
     }
 
     fn interval_names(
@@ -207,11 +240,12 @@ impl Loader<'_> {
 
     fn group_by(&mut self, typed: Vec<Spanned<String>>) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
-        let count = typed.len();
+        let is_all = |name: &Spanned<String>| name.value == GROUP_BY_ALL;
+        let is_mixed = typed.iter().any(is_all) && !typed.iter().all(is_all);
         for name in typed {
             let at = Some(name.defined);
             if name.value == GROUP_BY_ALL {
-                if count > 1 {
+                if is_mixed {
                     self.error(
                         at,
                         "`...` groups by all labels: it stands alone in `group_by`",
@@ -223,6 +257,9 @@ impl Loader<'_> {
                 self.error(at, format!("`{}` is in `group_by` twice", name.value));
             }
             names.push(name.value);
+        }
+        if !is_mixed && names.iter().any(|name| name == GROUP_BY_ALL) {
+            names.truncate(1);
         }
         names
     }

@@ -10,7 +10,7 @@ use super::{Answers, EvaluationOptions, Event, Happened, event};
 use crate::alert::{Alert, AlertState};
 use crate::labels::Labels;
 use crate::presence;
-use crate::query::{Answer, Ask, At, FailureKind, ResultType, SampleValue};
+use crate::query::{Answer, Ask, At, FailureKind, QueryFailure, ResultType, SampleValue};
 use crate::rules::{AlertingRule, RuleGroup};
 use crate::state::{Failure, Health, RuleState, Skipped};
 use crate::state_machine::{self, Stop, Tick};
@@ -171,9 +171,15 @@ impl<'a> RuleRun<'a> {
                     outcome.error
                 }
                 Err(Stop::Failed(message)) => Some(message),
-                Err(Stop::Unanswered(message)) => {
+                Err(Stop::Unanswered(unanswered)) => {
                     self.stopped = true;
-                    state.health.failure = Some(failure(&state.health, tick, false, message));
+                    let QueryFailure {
+                        message, server, ..
+                    } = unanswered;
+                    state.health.failure = Some(Failure {
+                        server: server.map(|server| server.trouble),
+                        ..failure(&state.health, tick, false, message)
+                    });
                     continue;
                 }
                 Err(Stop::Needs(asks)) => {
@@ -261,7 +267,7 @@ impl<'a> RuleRun<'a> {
             Ok(answer) => Some(Ok(template_vector(answer))),
             Err(failure) => {
                 if failure.kind == FailureKind::Transient {
-                    unanswered.replace(Some(failure.message.clone()));
+                    unanswered.replace(Some(failure.clone()));
                 }
                 Some(Err(engine_words(&failure.message).to_owned()))
             }
@@ -296,7 +302,7 @@ impl<'a> RuleRun<'a> {
             &options.semantics,
         )?;
         match unanswered.take() {
-            Some(message) => Err(Stop::Unanswered(message)),
+            Some(failure) => Err(Stop::Unanswered(failure)),
             None => Ok(outcome),
         }
     }
@@ -321,7 +327,7 @@ impl<'a> RuleRun<'a> {
                     });
                 }
                 Some(Err(failure)) if failure.kind == FailureKind::Transient => {
-                    return Err(Stop::Unanswered(failure.message.clone()));
+                    return Err(Stop::Unanswered(failure.clone()));
                 }
                 // Perhaps the expression fails at one of the ticks only.
                 Some(Err(_)) => self.instants = true,
@@ -337,7 +343,7 @@ impl<'a> RuleRun<'a> {
                 )),
             },
             Some(Err(failure)) => Err(match failure.kind {
-                FailureKind::Transient => Stop::Unanswered(failure.message.clone()),
+                FailureKind::Transient => Stop::Unanswered(failure.clone()),
                 FailureKind::Refused => Stop::Failed(failure.message.clone()),
             }),
         }
@@ -417,5 +423,6 @@ fn failure(health: &Health, tick: Timestamp, refused: bool, error: String) -> Fa
         since: since.unwrap_or(tick),
         refused,
         error,
+        server: None,
     }
 }

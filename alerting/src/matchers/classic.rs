@@ -30,6 +30,11 @@ pub(super) fn parse(text: &str) -> Result<Vec<Triple>, String> {
     tokens.iter().map(|token| one(token)).collect()
 }
 
+/// Reads one matcher; commas are part of its value.
+pub(super) fn parse_one(text: &str) -> Result<Triple, String> {
+    one(text)
+}
+
 /// `\s` of Go's regular expressions.
 fn is_space(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\u{c}' | '\r' | ' ')

@@ -1,7 +1,8 @@
 //! Label matchers: `severity="critical"`, `node=~"a|b"`, as Alertmanager reads, sorts, matches
-//! and writes them (`pkg/labels` and `matcher` of Alertmanager 0.28).
+//! and writes them (`pkg/labels` and `matcher` of Alertmanager 0.35).
 
 mod classic;
+mod contradiction;
 mod utf8;
 
 use std::cmp::Ordering;
@@ -85,6 +86,27 @@ impl Matcher {
         })
     }
 
+    /// Reads one matcher, without braces, in either syntax: a comma in its value is part of it.
+    /// Where both take a text and disagree, the classic meaning counts, as in Alertmanager.
+    ///
+    /// # Errors
+    /// Where neither syntax takes it.
+    pub fn parse(text: &str) -> Result<Self, MatcherError> {
+        if text.starts_with('{') || text.ends_with('}') {
+            let brace = "a brace belongs to a list of matchers";
+            return Err(MatcherError(format!("{text}: {brace}")));
+        }
+        let newer = || -> Option<Self> {
+            let mut read = utf8::parse(text).ok()?;
+            let (name, op, value) = read.pop().filter(|_| read.is_empty())?;
+            Self::new(name, op, value).ok()
+        };
+        let classic = classic::parse_one(text).map_err(MatcherError);
+        classic
+            .and_then(|(name, op, value)| Self::new(name, op, value))
+            .or_else(|error| newer().ok_or(error))
+    }
+
     /// The label's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -111,6 +133,15 @@ impl Matcher {
             MatchOp::NotEqual => value != self.value,
             MatchOp::Regexp => fits(&self.pattern),
             MatchOp::NotRegexp => !fits(&self.pattern),
+        }
+    }
+
+    /// Whether it asks for nothing more than an absent or empty label has (`matchesEmpty` in
+    /// `silence/validation.go`): `!=` and `!~` always ask for something.
+    pub fn matches_empty(&self) -> bool {
+        match self.op {
+            MatchOp::Equal | MatchOp::Regexp => self.matches(""),
+            MatchOp::NotEqual | MatchOp::NotRegexp => false,
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::fallback::Fallback;
 use super::{AlertEntry, NotifyState, Route};
 use crate::fingerprint::Fingerprint;
 use crate::labels::Labels;
@@ -73,6 +74,7 @@ struct Members<'a> {
 pub(super) fn assign<'a>(
     notify: &mut NotifyState,
     root: &'a Route,
+    fallback: Option<&'a Fallback>,
     now: Timestamp,
 ) -> Membership<'a> {
     let mut membership = Membership::default();
@@ -86,6 +88,9 @@ pub(super) fn assign<'a>(
     for entry in notify.alerts.values() {
         routes.clear();
         root.collect(&entry.labels, &mut routes);
+        if let Some(fallback) = fallback {
+            fallback.collect(&entry.labels, &old, &mut routes);
+        }
         for route in &routes {
             let last = last_of.get(route.key.as_str()).copied();
             let is_here = |at: &usize| {

@@ -10,6 +10,8 @@ use crate::matchers::Matchers;
 /// One of `inhibit_rules`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InhibitRule {
+    /// What it is called, or empty.
+    pub name: String,
     /// The alerts that inhibit.
     pub source: Matchers,
     /// The alerts that are inhibited.

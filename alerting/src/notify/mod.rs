@@ -11,6 +11,7 @@ mod dedup;
 mod detail;
 mod email;
 mod explore;
+mod fallback;
 mod flood;
 mod group;
 mod inhibit;
@@ -22,6 +23,7 @@ mod plain;
 pub mod quiet;
 mod receiver;
 mod route;
+mod route_labels;
 mod ruler_alerts;
 pub mod silence;
 mod size;
@@ -29,6 +31,7 @@ mod sms;
 mod sparkline;
 mod standing;
 mod subject;
+pub mod subscribers;
 mod text;
 mod time_interval;
 mod webhook;
@@ -51,15 +54,17 @@ pub use outgoing::Outgoing;
 pub use receiver::{
     Integration, PublishRole, Receiver, SnsConfig, SnsText, TopicArn, TopicArnError,
 };
-pub use route::{GROUP_BY_ALL, Route};
+pub use route::{GROUP_BY_ALL, Route, RouteLabels};
 pub use ruler_alerts::Trouble;
 pub use silence::{Silence, SilenceState, WorkspaceSilences};
 pub use size::SnsMessage;
 pub use sparkline::sparkline;
+pub use subscribers::{Found, QueueFault, Subscribers, TopicCheck, Undelivered};
 pub use text::Message;
 pub use time_interval::{TimeInterval, location};
 pub use webhook::{Number, Webhook, WebhookAlert, WebhookHold};
 
+use self::fallback::Fallback;
 use self::inhibit::Inhibitor;
 use crate::config::Config;
 use crate::labels::Labels;
@@ -94,6 +99,9 @@ pub struct NotifyState {
     /// Those of the workspace's own alert manager, as they were last read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace_silences: Option<WorkspaceSilences>,
+    /// What is known of the topics' subscribers, by the topic's ARN.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub subscribers: BTreeMap<String, TopicCheck>,
 }
 
 /// Plans notifications: takes the news of the rules that are up to date, and puts into the
@@ -107,7 +115,8 @@ pub fn plan(state: &mut State, config: &Config, troubles: &[Trouble], now: Times
     alerts::collect(state, config, own, now);
     let notify = &mut state.notify;
     silence::forget_old(notify, now);
-    let mut membership = group::assign(notify, &config.route, now);
+    let fallback = Fallback::of(notify, config);
+    let mut membership = group::assign(notify, &config.route, Some(&fallback), now);
     let inhibitor = Inhibitor::new(&config.inhibit_rules, &notify.alerts);
     let mut owed = Vec::new();
     for flushed in group::flush(notify, &mut membership, now) {

@@ -18,33 +18,64 @@ const CUT: &str = "\n… cut here: the whole is too long for one message.\n";
 /// How much of a message attributes may take, in bytes.
 const MAX_ATTRIBUTES: usize = 64 * 1024;
 
+/// What has to outlive the data that templates see.
+struct Shared {
+    receiver: String,
+    labels: Labels,
+    annotations: BTreeMap<String, String>,
+}
+
+impl Shared {
+    fn new(outgoing: &Outgoing<'_>) -> Self {
+        let notification = outgoing.notification;
+        Self {
+            receiver: super::webhook::quoted_meta(&notification.receiver),
+            labels: common::labels(notification),
+            annotations: common::annotations(notification),
+        }
+    }
+
+    /// The notification as templates see it, with the labels of its route.
+    fn data<'a>(&'a self, outgoing: &Outgoing<'a>) -> NotificationData<'a> {
+        let notification = outgoing.notification;
+        let mut alerts: Vec<&AlertEntry> = notification.alerts.iter().collect();
+        alerts.sort_by(|a, b| order(&a.labels, &b.labels));
+        let alerts = alerts.into_iter().map(|alert| AlertData {
+            labels: &alert.labels,
+            annotations: &alert.annotations,
+            starts_at: alert.starts_at,
+            ends_at: alert.ends_at,
+            generator_url: outgoing.generator_url(alert),
+        });
+        let mut data = NotificationData {
+            receiver: &self.receiver,
+            alerts: alerts.collect(),
+            group_labels: &notification.group_labels,
+            common_labels: &self.labels,
+            common_annotations: &self.annotations,
+            external_url: outgoing.external_url(),
+            reason: notification.reason.to_string(),
+            route_labels: BTreeMap::new(),
+            now: outgoing.now,
+        };
+        data.route_labels = outgoing.expanded_route_labels(&data);
+        data
+    }
+}
+
+/// The labels of the notification's route, expanded.
+pub(super) fn route_labels(outgoing: &Outgoing<'_>) -> BTreeMap<String, String> {
+    if outgoing.route_labels().is_none() {
+        return BTreeMap::new();
+    }
+    Shared::new(outgoing).data(outgoing).route_labels
+}
+
 /// Renders a notification by the user's templates.
 pub(super) fn message(outgoing: &Outgoing<'_>, text: &SnsText) -> SnsMessage {
-    let notification = outgoing.notification;
-    let mut alerts: Vec<&AlertEntry> = notification.alerts.iter().collect();
-    alerts.sort_by(|a, b| order(&a.labels, &b.labels));
-    let alerts = alerts.into_iter().map(|alert| AlertData {
-        labels: &alert.labels,
-        annotations: &alert.annotations,
-        starts_at: alert.starts_at,
-        ends_at: alert.ends_at,
-        generator_url: outgoing.generator_url(alert),
-    });
-    let receiver = super::webhook::quoted_meta(&notification.receiver);
-    let (common_labels, common_annotations) = (
-        common::labels(notification),
-        common::annotations(notification),
-    );
-    let dot = Dot::new(&NotificationData {
-        receiver: &receiver,
-        alerts: alerts.collect(),
-        group_labels: &notification.group_labels,
-        common_labels: &common_labels,
-        common_annotations: &common_annotations,
-        external_url: outgoing.external_url(),
-        reason: notification.reason.to_string(),
-        now: outgoing.now,
-    });
+    let shared = Shared::new(outgoing);
+    let data = shared.data(outgoing);
+    let dot = Dot::new(&data);
     let expand =
         |template: &NotificationTemplate| template.expand(&outgoing.config.templates, &dot);
     let mut attributes = BTreeMap::new();

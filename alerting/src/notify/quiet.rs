@@ -42,7 +42,7 @@ fn last_flush(group: &AggrGroup, route: &Route) -> Timestamp {
 /// Does the first thing that a run which has nothing to tell does: forgets the groups that are empty
 /// since the run before it planned. `now` is its time.
 pub fn forget_empty(notify: &mut NotifyState, route: &Route, now: Timestamp) {
-    group::assign(notify, route, now);
+    group::assign(notify, route, None, now);
 }
 
 /// Does the rest of what runs before `until` do that have nothing to tell: sets the next deadlines of

@@ -7,15 +7,19 @@ use std::str::FromStr;
 use crate::template::notification::NotificationTemplate;
 
 /// A receiver, with Alertmanager's words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Receiver {
     /// The name that routes know it by.
     pub name: String,
+    /// What Alertmanager's API knows it by beside its name.
+    pub labels: BTreeMap<String, String>,
     /// The topics that it is told by. A receiver without any channel is told nothing, which is
     /// how Alertmanager's users silence a route.
     pub sns: Vec<SnsConfig>,
     /// Whether it is told as text where the ruler runs.
     pub terminal: bool,
+    /// What its definition in AMP names and dnswatch does not deliver to: `pagerduty_configs`.
+    pub undelivered: Vec<String>,
 }
 
 /// One topic of a receiver.
@@ -77,8 +81,10 @@ impl Receiver {
     pub fn terminal(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            labels: BTreeMap::new(),
             sns: Vec::new(),
             terminal: true,
+            undelivered: Vec::new(),
         }
     }
 

@@ -5,9 +5,14 @@ use std::time::Duration;
 
 use crate::labels::Labels;
 use crate::matchers::Matchers;
+use crate::template::notification::NotificationTemplate;
 
 /// What stands in [`Route::group_by`], alone, where alerts are grouped by all their labels.
 pub const GROUP_BY_ALL: &str = "...";
+
+/// The labels of a route, which notifications' templates see; their values may be templates
+/// themselves, expanded with the data of the group.
+pub type RouteLabels = BTreeMap<String, NotificationTemplate>;
 
 /// A node of the routing tree, with what it has from its parent already in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +35,8 @@ pub struct Route {
     pub mute_time_intervals: Vec<String>,
     /// The time intervals in which alone it is told; empty: always.
     pub active_time_intervals: Vec<String>,
+    /// Its labels, those of its parents among them.
+    pub labels: RouteLabels,
     /// The nodes below, in the order in which they are tried.
     pub routes: Vec<Route>,
     /// What the keys of its groups begin with: the matchers from the root to here, as
@@ -50,6 +57,7 @@ impl Default for Route {
             goes_on: false,
             mute_time_intervals: Vec::new(),
             active_time_intervals: Vec::new(),
+            labels: RouteLabels::new(),
             routes: Vec::new(),
             key: "{}".to_owned(),
         }
@@ -98,6 +106,12 @@ impl Route {
             found.push(self);
         }
         true
+    }
+
+    /// The node that a group is of, if there still is one.
+    pub(super) fn of_group(&self, group_key: &str, group_labels: &Labels) -> Option<&Self> {
+        let mut nodes = self.nodes().into_iter();
+        nodes.find(|node| node.group_key(group_labels) == group_key)
     }
 
     /// The node and all below it.

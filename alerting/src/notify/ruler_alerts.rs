@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use super::AlertEntry;
 use super::DeadLetter;
+use super::subscribers;
 use super::text::clock;
 use crate::alert::{Alert, AlertState, End};
 use crate::clock_step::ClockStep;
 use crate::config::Config;
+use crate::duration;
 use crate::labels::{ALERT_NAME, Labels};
 use crate::rules::{RuleId, RuleKey};
 use crate::state::{RuleState, State};
@@ -24,6 +26,7 @@ const SILENCES_UNREAD_FOR: Duration = Duration::from_secs(15 * 60);
 /// For how long it is told that ticks were skipped or a notification was refused.
 const TOLD_FOR: Duration = Duration::from_secs(15 * 60);
 
+/// The alert of the telemetry that stopped.
 const TELEMETRY_STOPPED: &str = "DnswatchTelemetryStopped";
 
 /// Something that only the shell can know.
@@ -53,6 +56,7 @@ pub(super) fn of(
             format!("{error}. Correct it and deploy again; `dnswatch check` says the same."),
         ));
     }
+    alerts.extend(queries_failing(state, config, now));
     if let Some(step) = state.clock_step
         && now.since(step.at) < TOLD_FOR
     {
@@ -63,6 +67,7 @@ pub(super) fn of(
             continue;
         };
         if let Some(failure) = &rule.health.failure
+            && !state.is_the_servers(failure)
             && (failure.refused || now.since(failure.since) >= FAILING_FOR)
         {
             alerts.push(alert(
@@ -127,6 +132,31 @@ pub(super) fn of(
             ),
         ));
     }
+    let nodes = config.route.nodes();
+    for receiver in &config.receivers {
+        let is_used = nodes.iter().any(|node| node.receiver == receiver.name);
+        if receiver.undelivered.is_empty() || !is_used {
+            continue;
+        }
+        let kinds = receiver.undelivered.join(", ");
+        let rest = match receiver.integrations().count() {
+            0 => "nothing that is routed to it is delivered".to_owned(),
+            count => format!("its {count} topic(s) get all that is routed to it"),
+        };
+        let mut alert = alert(
+            "DnswatchReceiverNotDelivered",
+            None,
+            now,
+            "A receiver is not delivered to as its definition says",
+            format!(
+                "The receiver {} has {kinds}, which dnswatch does not deliver to; {rest}. Add a \
+                 topic to it, and subscribe to that what is missing.",
+                receiver.name
+            ),
+        );
+        alert.labels = alert.labels.with([("receiver", receiver.name.as_str())]);
+        alerts.push(alert);
+    }
     let dead = state.notify.outbox.dead_letters();
     let recent = dead.iter().filter(|dead| now.since(dead.at) < TOLD_FOR);
     let mut by_receiver: BTreeMap<&str, (usize, &DeadLetter, Timestamp)> = BTreeMap::new();
@@ -151,7 +181,44 @@ pub(super) fn of(
         alert.labels = alert.labels.with([("receiver", receiver)]);
         alerts.push(alert);
     }
+    alerts.extend(subscribers::alerts(&state.notify, now));
     alerts
+}
+
+/// One alert for a server that does not answer, however many rules that stops.
+fn queries_failing(state: &State, config: &Config, now: Timestamp) -> Option<Alert> {
+    let down = state.server.as_ref()?;
+    if now.since(down.since) < FAILING_FOR {
+        return None;
+    }
+    let all: usize = config.groups.iter().map(|group| group.rules.len()).sum();
+    let stopped = state.rules_without_answer(config);
+    let which = match stopped {
+        0 => "No rule is due before it answers".to_owned(),
+        _ => format!("{stopped} of {all} rules are not evaluated; their alerts stay as they are"),
+    };
+    let most = config.evaluation.max_catch_up;
+    let later = match most.is_zero() {
+        true => String::new(),
+        false => format!(
+            " Missed evaluations of the last {} are made up for when it answers.",
+            duration::format(most)
+        ),
+    };
+    Some(alert(
+        "DnswatchQueriesFailing",
+        None,
+        down.since,
+        &format!("Prometheus at {} is {}", down.host, down.trouble.as_str()),
+        format!(
+            "Prometheus at {} {} since {}: {}. {which}. {}{later}",
+            down.host,
+            down.trouble.as_str(),
+            clock(down.since),
+            down.cause.trim_end_matches('.'),
+            down.trouble.advice(),
+        ),
+    ))
 }
 
 /// State was written under a clock that was ahead.
@@ -197,7 +264,8 @@ pub(super) fn how_it_ended(entry: &AlertEntry, rules: &BTreeMap<RuleKey, RuleSta
     }
 }
 
-fn alert(
+/// An alert of the ruler's own, about a rule if there is one.
+pub(super) fn alert(
     name: &str,
     rule: Option<&RuleId>,
     since: Timestamp,

@@ -2,13 +2,14 @@
 //! Alertmanager). They are kept in the state; those of a workspace's own alert manager beside
 //! them, as they were last read.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::NotifyState;
 use crate::labels::Labels;
-use crate::matchers::Matchers;
+use crate::matchers::{Matcher, Matchers};
 use crate::timestamp::Timestamp;
 
 /// How long a silence is kept once it has ended (`--data.retention` in Alertmanager).
@@ -22,14 +23,21 @@ const MAX_WORKSPACE: usize = 2000;
 const MAX_OWN: usize = 2000;
 /// How long text of people is kept, in bytes.
 const MAX_TEXT: usize = 1000;
+/// How many annotations a silence has.
+const MAX_ANNOTATIONS: usize = 32;
+/// How many sets of matchers a silence has.
+const MAX_SETS: usize = 32;
 
 /// A silence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Silence {
     /// What it is called.
     pub id: String,
-    /// The alerts that it is about.
+    /// The alerts that it is about: those that meet all of these.
     pub matchers: Matchers,
+    /// Further sets of matchers: an alert that meets all of one is silenced, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub or_matchers: Vec<Matchers>,
     /// From when.
     pub starts_at: Timestamp,
     /// Until when.
@@ -40,6 +48,9 @@ pub struct Silence {
     /// Why.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub comment: String,
+    /// What else is noted of it, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// Where a silence stands.
@@ -67,8 +78,17 @@ impl std::fmt::Display for SilenceState {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SilenceError {
     /// It would silence whatever comes.
-    #[error("at least one matcher must not match a label that is missing")]
+    #[error("at least one matcher must ask for something that an alert without the label has not")]
     MatchesEverything,
+    /// It would silence nothing.
+    #[error("it can never match: {0}")]
+    NeverMatches(String),
+    /// More is noted of it than is kept.
+    #[error("it has more than {MAX_ANNOTATIONS} annotations")]
+    TooManyAnnotations,
+    /// It has more sets of matchers than are kept.
+    #[error("it has more than {MAX_SETS} sets of matchers")]
+    TooManySets,
     /// It ends before it begins.
     #[error("it ends before it begins")]
     EndsBeforeItBegins,
@@ -100,8 +120,35 @@ impl Silence {
         }
     }
 
+    /// Its sets of matchers, each of which is enough.
+    pub fn matcher_sets(&self) -> impl Iterator<Item = &Matchers> {
+        std::iter::once(&self.matchers).chain(&self.or_matchers)
+    }
+
+    /// A set without matchers silences nothing, as in Alertmanager: it is none.
     fn mutes(&self, alert: &Labels, now: Timestamp) -> bool {
-        self.state(now) == SilenceState::Active && self.matchers.matches(alert)
+        let mut sets = self.matcher_sets();
+        self.state(now) == SilenceState::Active
+            && sets.any(|set| !set.is_empty() && set.matches(alert))
+    }
+
+    /// Cuts what people wrote to what is kept.
+    fn shorten(&mut self) {
+        let cut = |text: &mut String| text.truncate(text.floor_char_boundary(MAX_TEXT));
+        cut(&mut self.created_by);
+        cut(&mut self.comment);
+        while self.annotations.len() > MAX_ANNOTATIONS {
+            self.annotations.pop_last();
+        }
+        let annotations = std::mem::take(&mut self.annotations);
+        self.annotations = annotations
+            .into_iter()
+            .map(|(mut name, mut text)| {
+                cut(&mut name);
+                cut(&mut text);
+                (name, text)
+            })
+            .collect();
     }
 }
 
@@ -121,14 +168,25 @@ pub struct WorkspaceSilences {
 /// Takes a new silence.
 ///
 /// # Errors
-/// What Alertmanager refuses, and more than 2000 of them.
+/// What Alertmanager refuses, what can never match, and more than 2000 of them.
 pub fn add(
     notify: &mut NotifyState,
     mut silence: Silence,
     now: Timestamp,
 ) -> Result<(), SilenceError> {
-    if silence.matchers.iter().all(|matcher| matcher.matches("")) {
-        return Err(SilenceError::MatchesEverything);
+    for set in silence.matcher_sets() {
+        if set.iter().all(Matcher::matches_empty) {
+            return Err(SilenceError::MatchesEverything);
+        }
+        if let Some(why) = set.contradiction() {
+            return Err(SilenceError::NeverMatches(why));
+        }
+    }
+    if silence.or_matchers.len() >= MAX_SETS {
+        return Err(SilenceError::TooManySets);
+    }
+    if silence.annotations.len() > MAX_ANNOTATIONS {
+        return Err(SilenceError::TooManyAnnotations);
     }
     if silence.ends_at <= silence.starts_at {
         return Err(SilenceError::EndsBeforeItBegins);
@@ -139,9 +197,7 @@ pub fn add(
     if notify.silences.len() >= MAX_OWN {
         return Err(SilenceError::TooMany);
     }
-    for text in [&mut silence.created_by, &mut silence.comment] {
-        text.truncate(text.floor_char_boundary(MAX_TEXT));
-    }
+    silence.shorten();
     notify.silences.push(silence);
     Ok(())
 }
@@ -173,11 +229,7 @@ pub fn take_workspace(
         Ok(mut silences) => {
             silences.retain(|silence| silence.ends_at > now);
             silences.truncate(MAX_WORKSPACE);
-            for silence in &mut silences {
-                for text in [&mut silence.created_by, &mut silence.comment] {
-                    text.truncate(text.floor_char_boundary(MAX_TEXT));
-                }
-            }
+            silences.iter_mut().for_each(Silence::shorten);
             notify.workspace_silences = Some(WorkspaceSilences {
                 read_at: now,
                 silences,
@@ -195,6 +247,10 @@ pub fn take_workspace(
 /// Reads silences as Alertmanager's API writes them (`GET /api/v2/silences`). One that cannot be
 /// understood fails all: nobody can tell what it would silence.
 ///
+/// Alertmanager 0.35 keeps several sets of matchers a silence and has no words for them here: its
+/// API fails as a whole while there is such a silence, and so the last known ones stay in force.
+/// `matcherSets`, as its storage calls them, is read should a later one write it.
+///
 /// # Errors
 /// What is wrong with the text.
 pub fn of_api(json: &[u8]) -> Result<Vec<Silence>, String> {
@@ -202,13 +258,22 @@ pub fn of_api(json: &[u8]) -> Result<Vec<Silence>, String> {
     #[serde(rename_all = "camelCase")]
     struct Written {
         id: String,
+        #[serde(default)]
         matchers: Matchers,
+        #[serde(default)]
+        matcher_sets: Vec<WrittenSet>,
         starts_at: String,
         ends_at: String,
         #[serde(default)]
         created_by: String,
         #[serde(default)]
         comment: String,
+        #[serde(default)]
+        annotations: Option<BTreeMap<String, String>>,
+    }
+    #[derive(Deserialize)]
+    struct WrittenSet {
+        matchers: Matchers,
     }
     let written: Vec<Written> = serde_json::from_slice(json)
         .map_err(|error| format!("the silences cannot be read: {error}"))?;
@@ -217,13 +282,22 @@ pub fn of_api(json: &[u8]) -> Result<Vec<Silence>, String> {
             .map_err(|error| format!("the silences cannot be read: {error}"))
     };
     let silences = written.into_iter().map(|silence| {
+        let mut sets: Vec<Matchers> = silence
+            .matcher_sets
+            .into_iter()
+            .map(|it| it.matchers)
+            .collect();
+        // The first set stands under both names.
+        sets.retain(|set| *set != silence.matchers);
         Ok(Silence {
             id: silence.id,
             matchers: silence.matchers,
+            or_matchers: sets,
             starts_at: moment(&silence.starts_at)?,
             ends_at: moment(&silence.ends_at)?,
             created_by: silence.created_by,
             comment: silence.comment,
+            annotations: silence.annotations.unwrap_or_default(),
         })
     });
     silences.collect()

@@ -24,7 +24,8 @@ static ZONES: LazyLock<Vec<u8>> = LazyLock::new(|| {
 pub struct TimeInterval {
     /// Times of day, in minutes since midnight, the end exclusive.
     pub times: Vec<(u16, u16)>,
-    /// Days of the week, Sunday being 0.
+    /// Days of the week, Sunday being 0; a range that ends before it begins wraps around the
+    /// week's end.
     pub weekdays: Vec<(i8, i8)>,
     /// Days of the month; negative ones count from its end.
     pub days_of_month: Vec<(i8, i8)>,
@@ -57,17 +58,17 @@ impl TimeInterval {
         let local = at.to_zoned(self.location.clone().unwrap_or(TimeZone::UTC));
         let minute = i64::from(local.hour()) * 60 + i64::from(local.minute());
         let weekday = local.weekday().since(Weekday::Sunday);
+        let is_in_week = |(from, to): &(i8, i8)| match from <= to {
+            true => (*from..=*to).contains(&weekday),
+            false => weekday >= *from || weekday <= *to,
+        };
         let is_in_time =
             |(from, to): &(u16, u16)| minute >= (*from).into() && minute < (*to).into();
         let is_in = |of: &[(i64, i64)], it: i64| {
             of.is_empty() || of.iter().any(|(from, to)| (*from..=*to).contains(&it))
         };
         (self.times.is_empty() || self.times.iter().any(is_in_time))
-            && (self.weekdays.is_empty()
-                || self
-                    .weekdays
-                    .iter()
-                    .any(|(from, to)| (*from..=*to).contains(&weekday)))
+            && (self.weekdays.is_empty() || self.weekdays.iter().any(is_in_week))
             && (self.days_of_month.is_empty()
                 || self
                     .days_of_month
@@ -98,6 +99,39 @@ mod tests {
     }
 
     #[test]
+    fn the_week_may_wrap() {
+        let weekend = TimeInterval {
+            weekdays: vec![(5, 1)],
+            ..TimeInterval::default()
+        };
+        // A Thursday to a Tuesday.
+        for (day, expected) in [
+            (19, false),
+            (20, true),
+            (21, true),
+            (22, true),
+            (23, true),
+            (24, false),
+        ] {
+            check(&weekend, &format!("2026-11-{day}T12:00:00Z"), expected);
+        }
+    }
+
+    /// The clocks of Berlin change on 29 March: a day of that month has 23 hours.
+    #[test]
+    fn days_are_counted_by_the_calendar() {
+        let last = TimeInterval {
+            days_of_month: vec![(-1, -1)],
+            location: location("Europe/Berlin"),
+            ..TimeInterval::default()
+        };
+        check(&last, "2026-03-30T21:59:59Z", false);
+        check(&last, "2026-03-30T22:00:00Z", true);
+        check(&last, "2026-03-31T21:59:59Z", true);
+        check(&last, "2026-03-31T22:00:00Z", false);
+    }
+
+    #[test]
     fn the_clock_is_that_of_the_location() {
         let business = TimeInterval {
             times: vec![(9 * 60, 17 * 60)],
@@ -113,6 +147,39 @@ mod tests {
         check(&business, "2026-11-22T12:00:00Z", false);
         assert_eq!(location("europe/berlin"), None);
         assert_eq!(location("Mars/Olympus"), None);
+    }
+
+    /// Around midnight it is another day there than in UTC: weekday, day, month and year are the
+    /// location's.
+    #[test]
+    fn the_day_is_that_of_the_location() {
+        let at = |zone: &str| TimeInterval {
+            location: location(zone),
+            ..TimeInterval::default()
+        };
+        let monday = |zone| TimeInterval {
+            weekdays: vec![(1, 1)],
+            ..at(zone)
+        };
+        // 2026-11-23 is a Monday. Tokyo is 9 hours ahead of UTC, New York 5 behind.
+        check(&monday("Asia/Tokyo"), "2026-11-22T14:59:59Z", false);
+        check(&monday("Asia/Tokyo"), "2026-11-22T15:00:00Z", true);
+        check(&monday("Asia/Tokyo"), "2026-11-23T14:59:59Z", true);
+        check(&monday("Asia/Tokyo"), "2026-11-23T15:00:00Z", false);
+        check(&monday("America/New_York"), "2026-11-23T04:59:59Z", false);
+        check(&monday("America/New_York"), "2026-11-23T05:00:00Z", true);
+        check(&monday("America/New_York"), "2026-11-24T04:59:59Z", true);
+        check(&monday("America/New_York"), "2026-11-24T05:00:00Z", false);
+        let new_year = TimeInterval {
+            days_of_month: vec![(1, 1)],
+            months: vec![(1, 1)],
+            years: vec![(2027, 2027)],
+            ..at("Asia/Tokyo")
+        };
+        check(&new_year, "2026-12-31T14:59:59Z", false);
+        check(&new_year, "2026-12-31T15:00:00Z", true);
+        check(&new_year, "2027-01-01T14:59:59Z", true);
+        check(&new_year, "2027-01-01T15:00:00Z", false);
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub struct Webhook {
     pub common_labels: Labels,
     /// The annotations that all alerts share.
     pub common_annotations: BTreeMap<String, String>,
+    /// The labels of the group's route, expanded.
+    #[serde(default)]
+    pub route_labels: BTreeMap<String, String>,
     /// Where the product is reached, or empty.
     #[serde(rename = "externalURL")]
     pub external_url: String,
@@ -112,6 +115,7 @@ impl Webhook {
             group_labels: notification.group_labels.clone(),
             common_labels: common::labels(notification),
             common_annotations: common::annotations(notification),
+            route_labels: super::plain::route_labels(outgoing),
             external_url: outgoing.external_url().to_owned(),
             version: "4".to_owned(),
             group_key: notification.group_key.clone(),
@@ -127,6 +131,7 @@ impl Webhook {
     pub(super) fn shortened(mut self, bytes: usize) -> Self {
         self.common_labels = Labels::default();
         self.common_annotations = BTreeMap::new();
+        self.route_labels = BTreeMap::new();
         self.group_labels = short_labels(&self.group_labels, bytes);
         for text in [
             &mut self.receiver,

@@ -21,8 +21,16 @@ pub(super) enum Purpose {
 }
 
 impl Carried {
-    /// All labels of the result. Most operations drop the name, so it is never followed.
+    /// All labels of the result but for the name, type and unit of a metric: most operations drop
+    /// them, and none matches by them (with `type-and-unit-labels`, by Prometheus 3.16).
     pub(super) fn all() -> Self {
+        Self::Except(Names::from(
+            [METRIC_NAME, "__type__", "__unit__"].map(str::to_owned),
+        ))
+    }
+
+    /// All labels that a result may have.
+    pub(super) fn any() -> Self {
         Self::Except(Names::from([METRIC_NAME.to_owned()]))
     }
 

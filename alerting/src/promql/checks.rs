@@ -36,6 +36,9 @@ pub(super) fn binary(
         if op.is_set() && matching.group.is_some() {
             return Err("`and`, `or` and `unless` do not group".to_owned());
         }
+        if op.is_set() && fills {
+            return Err("`and`, `or` and `unless` do not fill".to_owned());
+        }
         if let (MatchLabels::On(on), Some(Group::Left(included) | Group::Right(included))) =
             (&matching.labels, &matching.group)
             && let Some(twice) = on.intersection(included).next()
@@ -59,9 +62,16 @@ pub(super) fn call(function: &Function, args: &[Node]) -> Result<(), String> {
         let given = args.len();
         return Err(format!("`{name}` takes {wanted} arguments, {given} given"));
     }
-    if let ("info", Some(Expr::Instant(selector))) = (name, args.get(1).map(|arg| &arg.expr)) {
-        let in_braces = |name| selector.matchers.iter().any(|matcher| matcher.name == name);
-        if selector.name.is_some() && !in_braces(METRIC_NAME) {
+    if let ("info", Some(second)) = (name, args.get(1)) {
+        // The name among the matchers is one of them.
+        let is_matchers = match &second.expr {
+            Expr::Instant(selector) => {
+                let in_braces = |name| selector.matchers.iter().any(|other| other.name == name);
+                selector.name.is_none() || in_braces(METRIC_NAME)
+            }
+            _ => false,
+        };
+        if !is_matchers {
             return Err("`info`: the second argument is label matchers only".to_owned());
         }
     }

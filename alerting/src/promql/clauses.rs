@@ -24,6 +24,11 @@ impl Parser<'_> {
         self.expect_sign("(")?;
         let mut names = Names::new();
         while !self.take_sign(")") {
+            // Words of the language that are no label's name here, though they are in braces.
+            let is_word = self.peek().is_some_and(|token| token.kind == Kind::Number);
+            if is_word || self.is_word(0, "without") {
+                return Err(self.unexpected("a label name"));
+            }
             names.insert(self.label_name()?);
             if !self.take_sign(",") && !self.is_sign(0, ")") {
                 return Err(self.unexpected("`,` or `)`"));
@@ -70,12 +75,14 @@ impl Parser<'_> {
                 matching.group = Some(Group::Right(self.included_names()?));
             }
         }
+        // Each side once: `fill` alone, or `fill_left` and `fill_right` in either order.
         while self.is_sign(1, "(") {
-            if self.take_word("fill") {
+            let (left, right) = (matching.fills_left, matching.fills_right);
+            if !left && !right && self.take_word("fill") {
                 (matching.fills_left, matching.fills_right) = (true, true);
-            } else if self.take_word("fill_left") {
+            } else if !left && self.take_word("fill_left") {
                 matching.fills_left = true;
-            } else if self.take_word("fill_right") {
+            } else if !right && self.take_word("fill_right") {
                 matching.fills_right = true;
             } else {
                 break;

@@ -1,6 +1,6 @@
 //! The functions of PromQL: what they take and give.
 //!
-//! From the table in Prometheus's `promql/parser/functions.go`, 2.42 to 3.x, those behind the
+//! From the table in Prometheus's `promql/parser/functions.go`, 2.42 to 3.16, those behind the
 //! experimental flag among them.
 
 use super::tree::Type;
@@ -110,7 +110,9 @@ static FUNCTIONS: &[Function] = &[
     vector("log10", "v"),
     vector("log2", "v"),
     vector("mad_over_time", "m"),
+    scalar("max_of", "ss"),
     vector("max_over_time", "m"),
+    scalar("min_of", "ss"),
     vector("min_over_time", "m"),
     vector("minute", "v?"),
     vector("month", "v?"),
@@ -133,6 +135,7 @@ static FUNCTIONS: &[Function] = &[
     vector("sort_desc", "v"),
     vector("sqrt", "v"),
     scalar("start", ""),
+    vector("start_timestamp", "v"),
     vector("stddev_over_time", "m"),
     vector("stdvar_over_time", "m"),
     scalar("step", ""),

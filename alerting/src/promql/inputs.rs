@@ -171,10 +171,10 @@ pub(super) fn inputs(text: &str, node: &Node, provenance: &Provenance) -> Inputs
         Expr::Subquery {
             inner,
             suffix,
-            shifted,
+            shifts,
         } => {
             let needed = inputs(text, inner, provenance);
-            if !*shifted {
+            if !shifts.offset && !shifts.at {
                 return needed;
             }
             // At another time than now: only a subquery can ask there.

@@ -24,7 +24,7 @@ fn possible(node: &Node) -> Carried {
                 // What is equal to the empty text is not there.
                 value.as_deref() == Some("")
             });
-            Carried::all().without(&empty.map(|(name, _)| name.clone()).collect())
+            Carried::any().without(&empty.map(|(name, _)| name.clone()).collect())
         }
         Expr::Subquery { inner, .. } | Expr::Negated(inner) | Expr::Paren(inner) => possible(inner),
         Expr::Call { function, args } => call(function.name, args),
@@ -39,7 +39,7 @@ fn possible(node: &Node) -> Carried {
                 Aggregator::Choice | Aggregator::Sample => below,
                 Aggregator::CountValues => match param.as_deref().and_then(rewriting::text) {
                     Some(label) => below.grouped(grouping).or(&only(&label)),
-                    None => Carried::all(),
+                    None => Carried::any(),
                 },
                 Aggregator::Quantile | Aggregator::Plain => below.grouped(grouping),
             }
@@ -70,7 +70,7 @@ fn between(op: Operator, matching: &Matching, lhs: &Carried, rhs: &Carried) -> C
         (Operator::And | Operator::Unless, _) => lhs.clone(),
         (_, None) if matching.fills_left || matching.fills_right => matched(lhs).or(&matched(rhs)),
         (_, None) => matched(lhs),
-        (_, Some(_)) if matching.fills_left || matching.fills_right => Carried::all(),
+        (_, Some(_)) if matching.fills_left || matching.fills_right => Carried::any(),
         (_, Some(Group::Left(included))) => lhs.or(&rhs.within(included)),
         (_, Some(Group::Right(included))) => rhs.or(&lhs.within(included)),
     }
@@ -85,7 +85,7 @@ fn call(name: &str, args: &[Node]) -> Carried {
     };
     match name {
         "vector" | "scalar" => Carried::none(),
-        "info" | "histogram_quantiles" => Carried::all(),
+        "info" | "histogram_quantiles" => Carried::any(),
         "absent" | "absent_over_time" => match &vector.bare().expr {
             Expr::Instant(selector) | Expr::Range(selector) => {
                 let names = selector.equals.iter().map(|(name, _)| name.clone());
@@ -95,7 +95,7 @@ fn call(name: &str, args: &[Node]) -> Carried {
         },
         "label_replace" | "label_join" => match args.get(1).and_then(rewriting::text) {
             Some(label) => possible(vector).or(&only(&label)),
-            None => Carried::all(),
+            None => Carried::any(),
         },
         "histogram_quantile" | "histogram_fraction" => possible(vector).without_label("le"),
         _ => possible(vector),

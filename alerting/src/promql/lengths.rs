@@ -1,5 +1,5 @@
 //! The part of the parser that reads lengths of time: `5m`, `300`, `-1m`, `1m * 2`,
-//! `(1h - step())`.
+//! `(1h - step())`, `max_of(5m, step())`.
 
 use super::ParseError;
 use super::features::Feature;
@@ -8,14 +8,14 @@ use super::parse::Parser;
 use crate::duration;
 
 /// The most seconds that Go's 64-bit nanoseconds hold.
-const MAX_SECONDS: f64 = 9_223_372_036.0;
+const MAX_SECONDS: f64 = 9_223_372_036.854_776;
 
 /// A length of time as it is written.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Length {
-    /// One number or duration, perhaps with signs and parentheses: seconds.
+    /// One number or duration, perhaps with signs: seconds.
     Plain(f64),
-    /// What it is shows at each query only.
+    /// What it is shows at each query only. That is so of one in parentheses, too.
     Calculated,
 }
 
@@ -39,14 +39,32 @@ impl Parser<'_> {
         }
     }
 
-    /// What follows `offset`. A calculation stands in parentheses: `x offset 1m + 1` is a sum of
-    /// `x offset 1m` and 1.
+    /// What follows `offset`. `x offset 1m + 1` is a sum of `x offset 1m` and 1. Behind a
+    /// parenthesis without a sign, or two signs, Prometheus's grammar takes what comes next to the
+    /// length: `x offset (1m) * 2` is two minutes back (`offset_duration_expr` in
+    /// `promql/parser/generated_parser.y`).
     pub(super) fn shift(&mut self) -> Result<(), ParseError> {
-        self.operand(Place::Offset).map(|_| ())
+        let is_signed = |ahead| self.is_sign(ahead, "-") || self.is_sign(ahead, "+");
+        let takes_more = self.is_sign(0, "(") || (is_signed(0) && is_signed(1));
+        let length = self.operand(Place::Offset)?;
+        if takes_more {
+            self.calculated(length, 0, Place::Offset)?;
+        }
+        Ok(())
     }
 
     fn calculation(&mut self, floor: u8, place: Place) -> Result<Length, ParseError> {
-        let mut length = self.nested(|parser| parser.operand(place))?;
+        let length = self.nested(|parser| parser.operand(place))?;
+        self.calculated(length, floor, place)
+    }
+
+    /// What a length becomes by the operators behind it.
+    fn calculated(
+        &mut self,
+        mut length: Length,
+        floor: u8,
+        place: Place,
+    ) -> Result<Length, ParseError> {
         loop {
             let precedence = match self.peek().map(|token| self.slice(token.span)) {
                 Some("+" | "-") => 1,
@@ -83,11 +101,10 @@ impl Parser<'_> {
         let at = self.at;
         let length = if self.take_sign("(") {
             self.uses(Feature::DurationExpression, at);
-            let inner = self.calculation(0, place)?;
+            self.calculation(0, place)?;
             self.expect_sign(")")?;
-            inner
+            Length::Calculated
         } else if self.is_sign(1, "(") {
-            self.uses(Feature::DurationExpression, at);
             self.call_of_lengths(place)?
         } else {
             Length::Plain(self.literal(place)?)
@@ -98,12 +115,26 @@ impl Parser<'_> {
         })
     }
 
-    /// `step()`, `range()`, `min(1m, 2m)`, `max(1m, 2m)`.
+    /// `step()`, `range()`, `min_of(1m, 2m)`, `max_of(1m, 2m)`. The last two were `min` and `max`
+    /// before Prometheus 3.13.
     fn call_of_lengths(&mut self, place: Place) -> Result<Length, ParseError> {
+        let at = self.at;
         if self.take_word("step") || self.take_word("range") {
+            self.uses(Feature::DurationExpression, at);
             self.knows_query = true;
             self.expect_sign("(")?;
-        } else if self.take_word("min") || self.take_word("max") {
+        } else if self.is_word(0, "min_of")
+            || self.is_word(0, "max_of")
+            || self.is_word(0, "min")
+            || self.is_word(0, "max")
+        {
+            let is_old = self.is_word(0, "min") || self.is_word(0, "max");
+            let feature = match is_old {
+                true => Feature::OldDurationFunction,
+                false => Feature::DurationExpression,
+            };
+            self.uses(feature, at);
+            self.advance();
             self.expect_sign("(")?;
             self.calculation(0, place)?;
             self.expect_sign(",")?;

@@ -1,6 +1,7 @@
 //! The tokens of an expression, each with the bytes it stands on.
 
 use super::ParseError;
+use crate::template::is_letter;
 
 /// Where in the text something stands, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +29,9 @@ pub(super) struct Token {
 }
 
 /// Longest first, so that `>=` is not read as `>`.
-const SIGNS: [&str; 24] = [
-    "==", "!=", "=~", "!~", ">=", "<=", "=", ">", "<", "+", "-", "*", "/", "%", "^", "@", "(", ")",
-    "{", "}", "[", "]", ",", ":",
+const SIGNS: [&str; 26] = [
+    "==", "!=", "=~", "!~", ">=", "<=", "</", ">/", "=", ">", "<", "+", "-", "*", "/", "%", "^",
+    "@", "(", ")", "{", "}", "[", "]", ",", ":",
 ];
 
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ParseError> {
@@ -95,16 +96,8 @@ impl<'a> Lexer<'a> {
             '0'..='9' => self.number()?,
             '.' if second.is_some_and(|c| c.is_ascii_digit()) => self.number()?,
             ':' if self.in_brackets => self.sign()?,
-            'a'..='z' | 'A'..='Z' | '_' | ':' => {
-                let in_brackets = self.in_brackets;
-                self.skip(|c| c.is_ascii_alphanumeric() || c == '_' || (c == ':' && !in_brackets));
-                let name = self.text.get(start..self.at).unwrap_or("");
-                if name.eq_ignore_ascii_case("inf") || name.eq_ignore_ascii_case("nan") {
-                    Kind::Number
-                } else {
-                    Kind::Name
-                }
-            }
+            ':' => self.name(),
+            first if is_name_start(first) => self.name(),
             _ => self.sign()?,
         };
         let span = Span {
@@ -112,6 +105,31 @@ impl<'a> Lexer<'a> {
             end: self.at,
         };
         Ok(Some(Token { kind, span }))
+    }
+
+    /// A name, also as `--enable-feature=promql-unquoted-utf8-names` has it: with letters of any
+    /// script, and with points in it.
+    fn name(&mut self) -> Kind {
+        let start = self.at;
+        let in_brackets = self.in_brackets;
+        let is_plain =
+            |c: char| c.is_ascii_alphanumeric() || c == '_' || (c == ':' && !in_brackets);
+        self.skip(is_plain);
+        let name = self.slice_from(start);
+        let is = |word: &str| name.eq_ignore_ascii_case(word);
+        // `offset.5` and `bool.5` are a keyword and a number to every other server.
+        let before_number = is("offset") || is("bool") || is("atan2");
+        let mut behind = self.rest().chars();
+        let is_number =
+            behind.next() == Some('.') && behind.next().is_some_and(|c| c.is_ascii_digit());
+        let is_value = is("inf") || is("nan");
+        if before_number && is_number {
+            return Kind::Name;
+        }
+        if self.skip(|c| is_plain(c) || c == '.' || is_name_start(c)) == 0 && is_value {
+            return Kind::Number;
+        }
+        Kind::Name
     }
 
     fn sign(&mut self) -> Result<Kind, ParseError> {
@@ -206,6 +224,11 @@ impl<'a> Lexer<'a> {
         }
         Ok(kind)
     }
+}
+
+/// Whether a name may begin with it.
+fn is_name_start(c: char) -> bool {
+    c == '_' || is_letter(c)
 }
 
 /// Whether each `_` of a number has a digit, or the `0x`, before it and a digit behind it; `e` is

@@ -31,6 +31,7 @@ mod tests;
 
 pub(crate) use expression::is_number;
 pub use expression::{Expression, Part};
+pub(crate) use features::{Feature, Known};
 pub use inputs::{Given, Input, Inputs};
 pub use narrowing::Narrowing;
 pub use presence::{Answers, Presence};

@@ -34,13 +34,23 @@ pub(super) fn parse(text: &str) -> Result<Parsed, ParseError> {
         let message = format!("longer than {MAX_TEXT} bytes");
         return Err(ParseError::new(text, 0, message));
     }
+    let tokens = lex::tokens(text)?;
+    let is_unquoted = |token: &&Token| {
+        let name = text.get(token.span.start..token.span.end).unwrap_or("");
+        token.kind == Kind::Name && name.contains(|c: char| c == '.' || !c.is_ascii())
+    };
+    let unquoted = tokens.iter().filter(is_unquoted);
+    let features = unquoted
+        .map(|token| (token.span.start, Feature::UnquotedName))
+        .collect();
     let mut parser = Parser {
         text,
-        tokens: lex::tokens(text)?,
+        tokens,
         at: 0,
         nesting: 0,
         knows_query: false,
-        features: Vec::new(),
+        may_select_all: false,
+        features,
     };
     let node = parser.expression(0)?;
     match parser.peek() {
@@ -59,6 +69,8 @@ pub(super) struct Parser<'a> {
     pub(super) at: usize,
     nesting: usize,
     pub(super) knows_query: bool,
+    /// A selector that matches every series is one here, as `info`'s second argument.
+    pub(super) may_select_all: bool,
     features: Vec<(usize, Feature)>,
 }
 
@@ -185,6 +197,9 @@ impl<'a> Parser<'a> {
                 break;
             }
             self.advance();
+            if op == Operator::Trim {
+                self.uses(Feature::Trim, self.at - 1);
+            }
             let returns_bool = self.take_word("bool");
             let matching = self.matching()?;
             // All operators but `^` group from the left.
@@ -271,14 +286,17 @@ impl<'a> Parser<'a> {
         self.selector()
     }
 
-    fn arguments(&mut self) -> Result<Vec<Node>, ParseError> {
+    fn arguments(&mut self, name: &str) -> Result<Vec<Node>, ParseError> {
         self.expect_sign("(")?;
         let mut args = Vec::new();
         if self.take_sign(")") {
             return Ok(args);
         }
         loop {
+            let may_select_all = name == "info" && args.len() == 1;
+            let outside = std::mem::replace(&mut self.may_select_all, may_select_all);
             args.push(self.nested(|parser| parser.expression(0))?);
+            self.may_select_all = outside;
             if self.take_sign(")") {
                 return Ok(args);
             }
@@ -293,7 +311,7 @@ impl<'a> Parser<'a> {
         };
         self.knows_query |= matches!(function.name, "start" | "end" | "step" | "range");
         self.advance();
-        let args = self.arguments()?;
+        let args = self.arguments(name)?;
         checks::call(function, &args).map_err(|message| self.error(start, message))?;
         self.node(start, function.gives, Expr::Call { function, args })
     }
@@ -302,7 +320,7 @@ impl<'a> Parser<'a> {
         let start = self.peek().map_or(0, |token| token.span.start);
         self.advance();
         let before = self.grouping()?;
-        let mut args = self.arguments()?;
+        let mut args = self.arguments("")?;
         let grouping = match before {
             Some(grouping) => grouping,
             None => self

@@ -5,7 +5,7 @@ use super::ParseError;
 use super::features::Feature;
 use super::lex::{self, Kind, Span};
 use super::parse::Parser;
-use super::tree::{Expr, Join, Matcher, Node, Selector, Slot, Type};
+use super::tree::{Expr, Extended, Join, Matcher, Node, Selector, Shifts, Slot, Type};
 use crate::duration;
 use crate::labels::METRIC_NAME;
 
@@ -43,7 +43,7 @@ impl Parser<'_> {
                 join: Join::Braces,
             });
         }
-        if !matchers.selective {
+        if !matchers.selective && !self.may_select_all {
             let message =
                 "a selector needs a name or a matcher that does not match the empty string";
             return Err(self.error(start, message));
@@ -52,7 +52,8 @@ impl Parser<'_> {
             start,
             end: self.end(),
         };
-        let selector = matchers.selector(span);
+        let mut selector = matchers.selector(span);
+        selector.may_be_all = self.may_select_all;
         self.node(start, Type::Vector, Expr::Instant(selector))
     }
 
@@ -158,12 +159,22 @@ impl Parser<'_> {
                     self.moment()?;
                 }
                 self.shifted(&mut node, "@")?;
-            } else if self.take_word("anchored") || self.take_word("smoothed") {
-                self.uses(Feature::ExtendedRangeSelectors, self.at - 1);
-                match node.expr {
-                    Expr::Instant(_) | Expr::Range(_) => node.span.end = self.end(),
-                    _ => return Err(self.error(self.end(), "only selectors take this modifier")),
+            } else if self.is_word(0, "anchored") || self.is_word(0, "smoothed") {
+                let extended = match self.is_word(0, "anchored") {
+                    true => Extended::Anchored,
+                    false => Extended::Smoothed,
+                };
+                self.uses(Feature::ExtendedRangeSelectors, self.at);
+                self.advance();
+                let (Expr::Instant(selector) | Expr::Range(selector)) = &mut node.expr else {
+                    return Err(self.error(self.end(), "only selectors take this modifier"));
+                };
+                if selector.extended.is_some_and(|other| other != extended) {
+                    let message = "`anchored` and `smoothed` exclude each other";
+                    return Err(self.error(self.end(), message));
                 }
+                selector.extended = Some(extended);
+                node.span.end = self.end();
             } else {
                 return Ok(node);
             }
@@ -179,12 +190,13 @@ impl Parser<'_> {
             Expr::Instant(selector) | Expr::Range(selector) => {
                 std::mem::replace(&mut selector.offset, true)
             }
-            Expr::Subquery {
-                suffix, shifted, ..
-            } => {
-                *shifted = true;
+            Expr::Subquery { suffix, shifts, .. } => {
                 suffix.end = end;
-                false
+                let one = match by {
+                    "@" => &mut shifts.at,
+                    _ => &mut shifts.offset,
+                };
+                std::mem::replace(one, true)
             }
             _ => {
                 let message = format!("`{by}` must follow a selector or a subquery");
@@ -238,7 +250,7 @@ impl Parser<'_> {
             let expr = Expr::Subquery {
                 inner: Box::new(node),
                 suffix,
-                shifted: false,
+                shifts: Shifts::default(),
             };
             return self.node(from, Type::Matrix, expr);
         }
@@ -287,6 +299,8 @@ impl Matchers {
             slots: self.slots,
             offset: false,
             at: false,
+            extended: None,
+            may_be_all: false,
         }
     }
 }

@@ -84,8 +84,7 @@ pub(crate) enum Expr {
         inner: Box<Node>,
         /// From `[` to behind the last `offset` or `@`.
         suffix: Span,
-        /// Has an `offset` or `@`.
-        shifted: bool,
+        shifts: Shifts,
     },
     Call {
         function: &'static Function,
@@ -108,6 +107,15 @@ pub(crate) enum Expr {
     },
 }
 
+/// What moves a subquery in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Shifts {
+    /// Has an `offset`.
+    pub(crate) offset: bool,
+    /// Has an `@`.
+    pub(crate) at: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Selector {
     /// The metric's name, where it is given and by itself.
@@ -124,9 +132,23 @@ pub(crate) struct Selector {
     pub(crate) equals: Vec<(String, Option<String>)>,
     /// Where more matchers can be written.
     pub(crate) slots: Vec<Slot>,
-    /// Has an `offset`, `@`, `anchored` or `smoothed`.
+    /// Has an `offset`.
     pub(crate) offset: bool,
+    /// Has an `@`.
     pub(crate) at: bool,
+    /// Which samples at its edges it takes in.
+    pub(crate) extended: Option<Extended>,
+    /// It may match every series: the second argument of `info`.
+    pub(crate) may_be_all: bool,
+}
+
+/// What a selector does at the edges of its range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extended {
+    /// `anchored`: it begins with the last sample before the range.
+    Anchored,
+    /// `smoothed`: it begins and ends with values between two samples.
+    Smoothed,
 }
 
 /// One matcher of a selector.
@@ -198,6 +220,9 @@ pub(crate) enum Operator {
     And,
     Unless,
     Compare,
+    /// `</` and `>/`, which cut observations off a native histogram. They bind as a comparison
+    /// does, and keep labels as a calculation does.
+    Trim,
     Add,
     Multiply,
     Power,
@@ -210,6 +235,7 @@ impl Operator {
             "and" => Self::And,
             "unless" => Self::Unless,
             "==" | "!=" | ">" | "<" | ">=" | "<=" => Self::Compare,
+            "</" | ">/" => Self::Trim,
             "+" | "-" => Self::Add,
             "*" | "/" | "%" | "atan2" => Self::Multiply,
             "^" => Self::Power,
@@ -222,7 +248,7 @@ impl Operator {
         match self {
             Self::Or => 1,
             Self::And | Self::Unless => 2,
-            Self::Compare => 3,
+            Self::Compare | Self::Trim => 3,
             Self::Add => 4,
             Self::Multiply => 5,
             Self::Power => 6,

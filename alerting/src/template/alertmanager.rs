@@ -1,14 +1,22 @@
 //! The functions that Alertmanager adds to Go's and has not in common with Prometheus
 //! (`DefaultFuncs` in its `template/template.go`).
 
-use serde_json::{Map, Number, Value as Json};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use super::builtins::{Returned, error};
-use super::notified;
+use super::Stop;
+use super::builtins::{Fault, Returned, error};
+use super::limits::Limits;
+use super::parse_time;
+use super::printf::sprint;
+use super::quote::quote;
 use super::time::Time;
-use super::value::{IntType, Value};
+use super::value::{IntType, Listed, Named, Value};
 use crate::notify::location;
 use crate::timestamp::Timestamp;
+
+/// How deep lists and maps may be inside each other.
+const MAX_DEPTH: usize = 100;
 
 /// `tz`: the moment as the clocks of a place show it.
 pub(super) fn tz(name: &str, time: &Value) -> Returned {
@@ -57,71 +65,184 @@ pub(super) fn url_unescape(text: &[u8]) -> Returned {
     Ok(Value::str(plain))
 }
 
-/// A value as Go's `encoding/json` writes it.
-pub(super) fn json(value: &Value) -> Result<Json, String> {
-    let text = |bytes: &[u8]| Json::String(String::from_utf8_lossy(bytes).into_owned());
-    Ok(match value.concrete() {
-        Value::Invalid => Json::Null,
-        Value::Bool(value) => Json::Bool(*value),
-        Value::Int(value, _) => Json::Number((*value).into()),
-        Value::Float(value) => match Number::from_f64(*value) {
-            Some(number) => Json::Number(number),
-            None => return Err(format!("json: unsupported value: {value}")),
-        },
-        Value::Str(bytes) | Value::Html(bytes) => text(bytes),
-        Value::Strings(strings) => Json::Array(strings.iter().map(|it| text(it)).collect()),
-        Value::Kv(kv) => Json::Object(
-            kv.iter()
-                .map(|(name, value)| (name.clone(), Json::String(value.clone())))
-                .collect(),
-        ),
-        Value::Pairs(pairs) => {
-            let pairs = pairs.iter().cloned().map(Value::Pair);
-            Json::Array(pairs.map(|pair| json(&pair)).collect::<Result<_, _>>()?)
+/// `join`: of texts as `strings.Join` does it, of anything else as it is printed.
+pub(super) fn join(between: &[u8], value: &Value) -> Returned {
+    let shown = |elements: &mut dyn Iterator<Item = Value>| {
+        let texts: Result<Vec<Vec<u8>>, Stop> = elements.map(|it| sprint(&[it])).collect();
+        texts.map(|texts| texts.join(between))
+    };
+    let joined = match value.concrete() {
+        Value::Strings(texts) | Value::Names(texts) => texts.join(between),
+        Value::List(list) => shown(&mut list.elements.iter().cloned())?,
+        Value::Pairs(pairs) => shown(&mut pairs.iter().cloned().map(Value::Pair))?,
+        Value::Alerts(alerts) => shown(&mut alerts.iter().cloned().map(Value::NotifiedAlert))?,
+        Value::Invalid => Vec::new(),
+        other => {
+            let name = other.type_name();
+            return error(format!("join expects a slice or array, got {name}"));
         }
-        Value::Pair(pair) => {
-            let fields = [("Name", &pair.0), ("Value", &pair.1)];
-            let fields = fields.map(|(name, value)| (name.to_owned(), Json::String(value.clone())));
-            Json::Object(fields.into_iter().collect())
-        }
-        Value::Alerts(alerts) => {
-            let alerts = alerts.iter().cloned().map(Value::NotifiedAlert);
-            Json::Array(alerts.map(|alert| json(&alert)).collect::<Result<_, _>>()?)
-        }
-        Value::NotifiedAlert(alert) => object(
-            &[
-                ("status", "Status"),
-                ("labels", "Labels"),
-                ("annotations", "Annotations"),
-                ("startsAt", "StartsAt"),
-                ("endsAt", "EndsAt"),
-                ("generatorURL", "GeneratorURL"),
-                ("fingerprint", "Fingerprint"),
-            ],
-            |name| notified::field_of_alert(alert, name),
-        )?,
-        Value::Notified(data) => object(
-            &[
-                ("receiver", "Receiver"),
-                ("status", "Status"),
-                ("alerts", "Alerts"),
-                ("groupLabels", "GroupLabels"),
-                ("commonLabels", "CommonLabels"),
-                ("commonAnnotations", "CommonAnnotations"),
-                ("externalURL", "ExternalURL"),
-            ],
-            |name| notified::field_of_data(data, name),
-        )?,
-        Value::Time(time) => Json::String(time.format("2006-01-02T15:04:05.999999999Z07:00")),
-        other => return Err(format!("json: unsupported type: {}", other.type_name())),
-    })
+    };
+    Ok(Value::str(joined))
 }
 
-fn object(fields: &[(&str, &str)], field: impl Fn(&str) -> Option<Value>) -> Result<Json, String> {
-    let mut object = Map::new();
-    for (name, go) in fields {
-        let value = field(go).unwrap_or(Value::Invalid);
-        object.insert((*name).to_owned(), json(&value)?);
+/// `list`, and `append` to what it made.
+pub(super) fn list<'a>(elements: impl Iterator<Item = &'a Value>, limits: &mut Limits) -> Returned {
+    let elements: Vec<Value> = elements.map(|it| it.concrete().clone()).collect();
+    limits.work(elements.len() * 16)?;
+    let depth = nested(elements.iter())?;
+    Ok(Value::List(Rc::new(Listed { elements, depth })))
+}
+
+/// `dict`: names and values by turns.
+pub(super) fn dict(args: &[Value], limits: &mut Limits) -> Returned {
+    let (pairs, rest) = args.as_chunks::<2>();
+    if !rest.is_empty() {
+        return error("dict requires an even number of arguments");
     }
-    Ok(Json::Object(object))
+    let mut elements = BTreeMap::new();
+    for [name, value] in pairs {
+        let Value::Str(name) = name.concrete() else {
+            return error("dict keys must be strings");
+        };
+        limits.work(name.len() + 16)?;
+        let name = String::from_utf8_lossy(name).into_owned();
+        elements.insert(name, value.concrete().clone());
+    }
+    let depth = nested(elements.values())?;
+    Ok(Value::Args(Rc::new(Named { elements, depth })))
+}
+
+/// How deep what holds these is, if that is not too deep.
+fn nested<'a>(elements: impl Iterator<Item = &'a Value>) -> Result<usize, Fault> {
+    let depth = elements.map(Value::depth).max().unwrap_or(0) + 1;
+    if depth > MAX_DEPTH {
+        let message = format!("lists and maps inside each other more than {MAX_DEPTH} levels deep");
+        return Err(Stop::Failed(message).into());
+    }
+    Ok(depth)
+}
+
+/// `toDate`, and `mustToDate`, which fails where there is no moment.
+pub(super) fn to_date(layout: &str, text: &str, must: bool) -> Returned {
+    match parse_time::parse(layout, text) {
+        Some(time) => Ok(Value::Time(time)),
+        None if must => error(format!(
+            "parsing time {} as {}: cannot parse it",
+            quote(text.as_bytes()),
+            quote(layout.as_bytes())
+        )),
+        None => Ok(Value::Time(Time::zero())),
+    }
+}
+
+/// `addDuration`: the moment later by a duration of Go's, in milliseconds since the Unix epoch.
+pub(super) fn add_duration(text: &str, time: &Value) -> Returned {
+    let Value::Time(time) = time else {
+        return Ok(Value::Invalid);
+    };
+    match go_duration(text) {
+        Some(nanos) => Ok(Value::Int(time.plus(nanos).unix_in(1000), IntType::Int64)),
+        None => error(format!("time: invalid duration {}", quote(text.as_bytes()))),
+    }
+}
+
+/// Go's `time.ParseDuration`, in nanoseconds.
+fn go_duration(text: &str) -> Option<i64> {
+    const UNITS: [(&str, i128); 8] = [
+        ("ns", 1),
+        ("us", 1_000),
+        ("µs", 1_000),
+        ("μs", 1_000),
+        ("ms", 1_000_000),
+        ("s", 1_000_000_000),
+        ("m", 60_000_000_000),
+        ("h", 3_600_000_000_000),
+    ];
+    let (sign, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if rest == "0" {
+        return Some(0);
+    }
+    if rest.is_empty() {
+        return None;
+    }
+    let mut nanos: i128 = 0;
+    while !rest.is_empty() {
+        let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+        let (whole, after) = rest.split_at_checked(digits(rest))?;
+        let (part, after) = match after.strip_prefix('.') {
+            Some(after) => after.split_at_checked(digits(after))?,
+            None => ("", after),
+        };
+        if whole.is_empty() && part.is_empty() {
+            return None;
+        }
+        let end = after.find(|c: char| c == '.' || c.is_ascii_digit());
+        let (unit, after) = after.split_at_checked(end.unwrap_or(after.len()))?;
+        let (_, unit) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        let whole: i128 = if whole.is_empty() {
+            0
+        } else {
+            whole.parse().ok()?
+        };
+        nanos = nanos.checked_add(whole.checked_mul(*unit)?)?;
+        let part = part.get(..part.len().min(18))?;
+        if !part.is_empty() {
+            let scale = 10_i128.pow(u32::try_from(part.len()).ok()?);
+            nanos = nanos.checked_add(part.parse::<i128>().ok()? * unit / scale)?;
+        }
+        rest = after;
+    }
+    i64::try_from(sign * nanos).ok()
+}
+
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// `base64encode`, by the alphabet that is safe in URLs.
+pub(super) fn base64_encode(text: &[u8]) -> Vec<u8> {
+    let mut encoded = Vec::with_capacity(text.len().div_ceil(3) * 4);
+    for three in text.chunks(3) {
+        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..4 {
+            let digit = BASE64.get((bits >> (18 - 6 * at) & 63) as usize).copied();
+            let is_there = at <= three.len();
+            encoded.push(digit.filter(|_| is_there).unwrap_or(b'='));
+        }
+    }
+    encoded
+}
+
+/// `base64decode`; line ends are passed over, as Go passes them over.
+pub(super) fn base64_decode(text: &[u8]) -> Returned {
+    let text: Vec<u8> = text
+        .iter()
+        .copied()
+        .filter(|byte| !matches!(byte, b'\r' | b'\n'))
+        .collect();
+    let illegal = |at: usize| error(format!("illegal base64 data at input byte {at}"));
+    let mut plain = Vec::with_capacity(text.len() / 4 * 3);
+    for (block, four) in text.chunks(4).enumerate() {
+        let padding = four.iter().rev().take_while(|byte| **byte == b'=').count();
+        let is_last = (block + 1) * 4 >= text.len();
+        if four.len() < 4 || padding > 2 || (padding > 0 && !is_last) {
+            return illegal(block * 4 + four.len() - padding.min(four.len()));
+        }
+        let mut bits: u32 = 0;
+        for (at, byte) in four.iter().enumerate() {
+            let digit = match byte {
+                b'=' if at >= 4 - padding => Some(0),
+                byte => BASE64.iter().position(|known| known == byte),
+            };
+            let Some(digit) = digit.and_then(|digit| u32::try_from(digit).ok()) else {
+                return illegal(block * 4 + at);
+            };
+            bits = bits << 6 | digit;
+        }
+        let [_, bytes @ ..] = bits.to_be_bytes();
+        plain.extend_from_slice(bytes.get(..3 - padding).unwrap_or(&[]));
+    }
+    Ok(Value::str(plain))
 }

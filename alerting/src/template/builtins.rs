@@ -6,7 +6,7 @@ use super::Stop;
 use super::escape;
 use super::limits::Limits;
 use super::printf::{sprint, sprintf, sprintln};
-use super::value::{Kind, Value};
+use super::value::{Kind, Listed, Value};
 
 /// A function's result, or the text of its error.
 pub(super) type Returned = Result<Value, Fault>;
@@ -43,7 +43,8 @@ pub(super) fn len(item: &Value) -> Returned {
         Value::Alerts(alerts) => Ok(Value::int(alerts.len())),
         Value::Kv(kv) => Ok(Value::int(kv.len())),
         Value::Pairs(pairs) => Ok(Value::int(pairs.len())),
-        Value::Strings(strings) => Ok(Value::int(strings.len())),
+        Value::Strings(strings) | Value::Names(strings) => Ok(Value::int(strings.len())),
+        Value::List(list) => Ok(Value::int(list.elements.len())),
         Value::Invalid => error("reflect: call of reflect.Value.Type on zero Value"),
         other => error(format!("len of type {}", other.pointed_type_name())),
     }
@@ -106,7 +107,11 @@ pub(super) fn index(args: &[Value]) -> Returned {
                 let at = index_number(index, pairs.len())?;
                 element(pairs.get(at).map(|it| Value::Pair(Rc::clone(it))))?
             }
-            Value::Strings(strings) => {
+            Value::List(list) => {
+                let at = index_number(index, list.elements.len())?;
+                element(list.elements.get(at).cloned().map(Value::interface))?
+            }
+            Value::Strings(strings) | Value::Names(strings) => {
                 let at = index_number(index, strings.len())?;
                 element(strings.get(at).map(|it| Value::Str(Rc::clone(it))))?
             }
@@ -169,7 +174,8 @@ pub(super) fn slice(args: &[Value], limits: &mut Limits) -> Returned {
         Value::Vector(vector) => (vector.len(), vector.capacity()),
         Value::Alerts(alerts) => (alerts.len(), alerts.len()),
         Value::Pairs(pairs) => (pairs.len(), pairs.len()),
-        Value::Strings(strings) => (strings.len(), strings.len()),
+        Value::Strings(strings) | Value::Names(strings) => (strings.len(), strings.len()),
+        Value::List(list) => (list.elements.len(), list.elements.len()),
         other => {
             let name = other.pointed_type_name();
             return error(format!("can't slice item of type {name}"));
@@ -192,6 +198,14 @@ pub(super) fn slice(args: &[Value], limits: &mut Limits) -> Returned {
         Value::Alerts(alerts) => Value::Alerts(alerts.get(from..to).unwrap_or(&[]).into()),
         Value::Pairs(pairs) => Value::Pairs(pairs.get(from..to).unwrap_or(&[]).into()),
         Value::Strings(strings) => Value::Strings(strings.get(from..to).unwrap_or(&[]).into()),
+        Value::Names(strings) => Value::Names(strings.get(from..to).unwrap_or(&[]).into()),
+        Value::List(list) => {
+            limits.work((to - from) * 16)?;
+            Value::List(Rc::new(Listed {
+                elements: list.elements.get(from..to).unwrap_or(&[]).to_vec(),
+                depth: list.depth,
+            }))
+        }
         Value::Html(text) => {
             limits.work(to - from)?;
             Value::Html(text.get(from..to).unwrap_or(&[]).into())

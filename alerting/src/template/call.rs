@@ -7,11 +7,12 @@ use super::escape;
 use super::eval::{At, Evaluated, Evaluation};
 use super::functions::{self, Dialect, Function, Param, Signature};
 use super::humanize;
+use super::json::json;
 use super::methods::{self, Method};
-use super::notified;
 use super::prometheus;
+use super::time::Time;
 use super::tree::{Operand, OperandKind};
-use super::value::{IntType, Value};
+use super::value::{IntType, Listed, Value};
 
 /// What is called.
 pub(super) struct Callee<'t> {
@@ -184,12 +185,11 @@ impl<'t> Evaluation<'t> {
             (Param::Int | Param::Duration, _) => {
                 self.error(format!("expected integer; found {operand}"))
             }
-            (Param::Vector | Param::Sample | Param::Time | Param::Strings, _) => {
-                self.error(format!(
+            (Param::Vector | Param::Sample | Param::Time | Param::Strings | Param::List, _) => self
+                .error(format!(
                     "can't handle {operand} for arg of type {}",
                     param.type_name()
-                ))
-            }
+                )),
         }
     }
 
@@ -214,11 +214,13 @@ impl<'t> Evaluation<'t> {
         match (param, concrete) {
             (Param::Str, Value::Str(_))
             | (Param::Strings, Value::Strings(_))
+            | (Param::List, Value::List(_))
             | (Param::Vector, Value::Vector(_))
             | (Param::Sample, Value::Sample(_))
             | (Param::Int, Value::Int(_, IntType::Int))
             | (Param::Duration, Value::Int(_, IntType::Duration))
             | (Param::Time, Value::Time(_)) => Ok(concrete.clone()),
+            (Param::Strings, Value::Names(names)) => Ok(Value::Strings(names.clone())),
             (Param::Duration, Value::DurationPointer(nanos)) => {
                 Ok(Value::Int(**nanos, IntType::Duration))
             }
@@ -327,10 +329,10 @@ impl<'t> Evaluation<'t> {
             }
             Function::ExternalUrl => Ok(Value::str(self.world.external_url)),
             Function::ParseDuration => prometheus::parse_duration(&string(first)),
-            Function::Join => {
-                let texts = notified::strings(second);
-                builtins::text(texts.join(bytes(first)), limits)
-            }
+            Function::Join => match alertmanager::join(bytes(first), second)? {
+                Value::Str(text) => builtins::text(text.to_vec(), limits),
+                other => Ok(other),
+            },
             Function::TrimSpace => {
                 builtins::text(string(first).trim().to_owned().into_bytes(), limits)
             }
@@ -347,8 +349,33 @@ impl<'t> Evaluation<'t> {
             }
             Function::SafeUrl => Ok(first.clone()),
             Function::UrlUnescape => alertmanager::url_unescape(bytes(first)),
-            Function::ToJson => match alertmanager::json(first) {
-                Ok(value) => builtins::text(value.to_string().into_bytes(), limits),
+            Function::ToJson => match json(first) {
+                Ok(text) => builtins::text(text.into_bytes(), limits),
+                Err(message) => builtins::error(message),
+            },
+            Function::NowTime => Ok(Value::Time(Time::from_millis(self.world.at.as_millis()))),
+            Function::ToDate => alertmanager::to_date(&string(first), &string(second), false),
+            Function::MustToDate => alertmanager::to_date(&string(first), &string(second), true),
+            Function::AddDuration => alertmanager::add_duration(&string(first), second),
+            Function::Base64Encode => {
+                builtins::text(alertmanager::base64_encode(bytes(first)), limits)
+            }
+            Function::Base64Decode => {
+                limits.work(bytes(first).len())?;
+                alertmanager::base64_decode(bytes(first))
+            }
+            Function::List => alertmanager::list(args.iter(), limits),
+            Function::Append => {
+                let known = match first {
+                    Value::List(list) => list.elements.as_slice(),
+                    _ => &[],
+                };
+                let more = args.get(1..).unwrap_or(&[]);
+                alertmanager::list(known.iter().chain(more), limits)
+            }
+            Function::Dict => alertmanager::dict(args, limits),
+            Function::RouteLabels => match (self.world.route_label)(&string(first)) {
+                Ok(text) => builtins::text(text.into_bytes(), limits),
                 Err(message) => builtins::error(message),
             },
             Function::UrlQueryEscape => {
@@ -378,6 +405,10 @@ fn zero(param: Param) -> Value {
         Param::Vector => Value::Vector(super::value::Vector::new(Vec::new())),
         Param::Sample => Value::Sample(None),
         Param::Strings => Value::Strings([].into()),
+        Param::List => Value::List(std::rc::Rc::new(Listed {
+            elements: Vec::new(),
+            depth: 1,
+        })),
         _ => Value::Invalid,
     }
 }

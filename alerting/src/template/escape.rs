@@ -1,6 +1,6 @@
 //! `html`, `js` and `urlquery`, and reading the parts of addresses.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::quote::{Piece, pieces};
 use super::unicode::is_print;
@@ -90,7 +90,7 @@ pub(super) fn strip_port(text: &str) -> &str {
 /// `stripDomain`: an address stays whole, a name loses what follows its first dot.
 pub(super) fn strip_domain(text: &str) -> String {
     let (host, port) = split_host_port(text).unwrap_or((text, ""));
-    if host.parse::<IpAddr>().is_ok() {
+    if is_address(host) {
         return text.to_owned();
     }
     let host = host.split('.').next().unwrap_or("");
@@ -100,6 +100,15 @@ pub(super) fn strip_domain(text: &str) -> String {
         format!("[{host}]:{port}")
     } else {
         format!("{host}:{port}")
+    }
+}
+
+/// Whether Go's `netip.ParseAddr` reads it: an address of IPv4 or IPv6, the latter perhaps with a
+/// zone (`fe80::1%eth0.100`).
+fn is_address(host: &str) -> bool {
+    match host.split_once('%') {
+        None => host.parse::<IpAddr>().is_ok(),
+        Some((address, zone)) => !zone.is_empty() && address.parse::<Ipv6Addr>().is_ok(),
     }
 }
 

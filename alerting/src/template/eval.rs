@@ -47,7 +47,12 @@ pub(super) struct World<'t> {
     pub(super) external_url: &'t str,
     /// The time.
     pub(super) at: Timestamp,
+    /// What `routeLabels` gives.
+    pub(super) route_label: &'t RouteLabelFn<'t>,
 }
+
+/// A route's label by its name, expanded, or why it cannot be.
+pub(super) type RouteLabelFn<'t> = dyn Fn(&str) -> Result<String, String> + 't;
 
 fn within_output(bytes: usize) -> Evaluated<()> {
     if bytes > MAX_OUTPUT {

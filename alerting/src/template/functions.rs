@@ -19,6 +19,8 @@ pub(super) enum Param {
     Time,
     /// `[]string`.
     Strings,
+    /// `[]interface {}`.
+    List,
 }
 
 /// Whose functions a template has beside Go's.
@@ -26,7 +28,7 @@ pub(super) enum Param {
 pub(super) enum Dialect {
     /// Those for labels and annotations of alerts (as of Prometheus 3).
     Prometheus,
-    /// Those for notifications (as of Alertmanager 0.28 and later).
+    /// Those for notifications (as of Alertmanager 0.35).
     Alertmanager,
 }
 
@@ -42,6 +44,7 @@ impl Param {
             Self::Duration => "time.Duration",
             Self::Time => "time.Time",
             Self::Strings => "[]string",
+            Self::List => "[]interface {}",
         }
     }
 
@@ -49,7 +52,7 @@ impl Param {
     pub(super) fn can_be_nil(self) -> bool {
         matches!(
             self,
-            Self::Any | Self::Vector | Self::Sample | Self::Strings
+            Self::Any | Self::Vector | Self::Sample | Self::Strings | Self::List
         )
     }
 }
@@ -138,6 +141,17 @@ pub(super) enum Function {
     SafeUrl,
     UrlUnescape,
     ToJson,
+    /// `now` of Alertmanager, which is a `time.Time`.
+    NowTime,
+    ToDate,
+    MustToDate,
+    AddDuration,
+    Base64Encode,
+    Base64Decode,
+    List,
+    Append,
+    Dict,
+    RouteLabels,
 }
 
 /// The function called `name`.
@@ -149,13 +163,13 @@ pub(super) fn find(dialect: Dialect, name: &str) -> Option<(Function, Signature)
 }
 
 fn alertmanager(name: &str) -> Option<(Function, Signature)> {
-    use Param::{Any, Str, Strings, Time};
+    use Param::{Any, List, Str, Time};
     Some(match name {
         "toUpper" => (Function::ToUpper, fixed(&[Str])),
         "toLower" => (Function::ToLower, fixed(&[Str])),
         "title" => (Function::TitleLower, fixed(&[Str])),
         "trimSpace" => (Function::TrimSpace, fixed(&[Str])),
-        "join" => (Function::Join, fixed(&[Str, Strings])),
+        "join" => (Function::Join, fixed(&[Str, Any])),
         "match" => (Function::Match, fixed(&[Str, Str])),
         "safeHtml" => (Function::SafeHtml, fixed(&[Str])),
         "safeUrl" => (Function::SafeUrl, fixed(&[Str])),
@@ -173,6 +187,16 @@ fn alertmanager(name: &str) -> Option<(Function, Signature)> {
         "since" => (Function::Since, fixed(&[Time])),
         "humanizeDuration" => (Function::HumanizeDuration, fixed(&[Any])),
         "toJson" => (Function::ToJson, fixed(&[Any])),
+        "now" => (Function::NowTime, fixed(&[])),
+        "toDate" => (Function::ToDate, fixed(&[Str, Str])),
+        "mustToDate" => (Function::MustToDate, fixed(&[Str, Str])),
+        "addDuration" => (Function::AddDuration, fixed(&[Str, Time])),
+        "base64encode" => (Function::Base64Encode, fixed(&[Str])),
+        "base64decode" => (Function::Base64Decode, fixed(&[Str])),
+        "list" => (Function::List, variadic(&[])),
+        "append" => (Function::Append, variadic(&[List])),
+        "dict" => (Function::Dict, variadic(&[])),
+        "routeLabels" => (Function::RouteLabels, fixed(&[Str])),
         _ => return None,
     })
 }

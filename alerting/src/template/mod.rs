@@ -24,6 +24,7 @@ mod eval;
 mod float;
 mod functions;
 mod humanize;
+mod json;
 mod lex;
 mod limits;
 mod methods;
@@ -32,6 +33,7 @@ mod notified;
 mod number;
 mod parse;
 mod parse_pipeline;
+mod parse_time;
 mod path;
 mod print;
 mod print_number;
@@ -52,6 +54,7 @@ mod tests;
 
 pub use limits::Allowance;
 pub use reads::Reads;
+pub(crate) use unicode::is_letter;
 
 /// What Prometheus puts before each template (`rules/alerting.go`).
 const PREFIX: &str = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}\
@@ -225,6 +228,8 @@ impl Template {
             defined: None,
             external_url: data.external_url,
             at: data.at,
+            // Rules' templates do not know it.
+            route_label: &|_| Ok(String::new()),
         };
         eval::Evaluation::new(&self.0.text, &self.0.trees, world, answers, together)
             .run(&dot)

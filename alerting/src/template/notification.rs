@@ -1,12 +1,13 @@
 //! Templates of notifications: `subject`, `message` and the like of a receiver, and the files
 //! that `templates` names, as Alertmanager expands them.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::eval::{Evaluation, World};
+use super::eval::{Evaluation, RouteLabelFn, World};
 use super::functions::Dialect;
 use super::limits::Allowance;
 use super::notified::{Notified, NotifiedAlert};
@@ -46,6 +47,8 @@ pub struct NotificationData<'a> {
     pub external_url: &'a str,
     /// Why it is told.
     pub reason: String,
+    /// The labels of its route.
+    pub route_labels: BTreeMap<String, String>,
     /// The time of sending.
     pub now: Timestamp,
 }
@@ -121,6 +124,35 @@ impl NotificationTemplate {
     /// # Errors
     /// Where Go fails, or where it uses more than it may: the error's text.
     pub fn expand(&self, named: &NamedTemplates, data: &Dot<'_>) -> Result<String, String> {
+        let rendered = |name: &str| Ok(data.route_labels.get(name).cloned().unwrap_or_default());
+        self.expand_with(named, data, &rendered)
+    }
+
+    /// Expands the value of a route's label, which may name others of `data`'s.
+    pub(crate) fn expand_label(
+        &self,
+        name: &str,
+        named: &NamedTemplates,
+        data: &Dot<'_>,
+    ) -> Result<String, String> {
+        let Some(labels) = data.label_templates else {
+            return self.expand(named, data);
+        };
+        let resolver = Resolver {
+            labels,
+            named,
+            data,
+            known: RefCell::default(),
+        };
+        resolver.resolve(name, &[])
+    }
+
+    fn expand_with(
+        &self,
+        named: &NamedTemplates,
+        data: &Dot<'_>,
+        route_label: &RouteLabelFn<'_>,
+    ) -> Result<String, String> {
         let (text, trees) = &*self.0;
         let world = World {
             dialect: Dialect::Alertmanager,
@@ -128,6 +160,7 @@ impl NotificationTemplate {
             defined: Some(&named.0),
             external_url: data.external_url,
             at: data.now,
+            route_label,
         };
         let mut alone = Allowance::default();
         let evaluation = Evaluation::new(text, trees, world, &|_| None, &mut alone);
@@ -136,6 +169,42 @@ impl NotificationTemplate {
             Stop::Failed(message) => message,
             needs @ Stop::Needs(_) => needs.to_string(),
         })
+    }
+}
+
+/// How many labels of a route may name each other in a row.
+const MAX_LABELS: usize = 16;
+
+/// Expands labels of a route that may name each other: each once, and none by way of itself.
+struct Resolver<'a> {
+    labels: &'a BTreeMap<String, NotificationTemplate>,
+    named: &'a NamedTemplates,
+    data: &'a Dot<'a>,
+    known: RefCell<BTreeMap<String, String>>,
+}
+
+impl Resolver<'_> {
+    fn resolve(&self, name: &str, outer: &[&str]) -> Result<String, String> {
+        let Some(template) = self.labels.get(name) else {
+            return Ok(String::new());
+        };
+        if let Some(known) = self.known.borrow().get(name) {
+            return Ok(known.clone());
+        }
+        let way = [outer, &[name]].concat();
+        if outer.contains(&name) {
+            return Err(format!("route label cycle detected: {}", way.join(" -> ")));
+        }
+        if way.len() > MAX_LABELS {
+            return Err(format!(
+                "more than {MAX_LABELS} route labels name each other in a row"
+            ));
+        }
+        let others = |other: &str| self.resolve(other, &way);
+        let expanded = template.expand_with(self.named, self.data, &others)?;
+        let mut known = self.known.borrow_mut();
+        known.insert(name.to_owned(), expanded.clone());
+        Ok(expanded)
     }
 }
 
@@ -158,11 +227,29 @@ pub struct Dot<'a> {
     value: Value,
     external_url: &'a str,
     now: Timestamp,
+    route_labels: BTreeMap<String, String>,
+    /// The labels' own templates, while these are expanded.
+    label_templates: Option<&'a BTreeMap<String, NotificationTemplate>>,
 }
 
 impl<'a> Dot<'a> {
     /// The data of a notification.
     pub fn new(data: &NotificationData<'a>) -> Self {
+        Self::with(data, None)
+    }
+
+    /// The data that a route's labels are expanded with, which are not expanded yet.
+    pub(crate) fn with_route_labels(
+        data: &NotificationData<'a>,
+        labels: &'a BTreeMap<String, NotificationTemplate>,
+    ) -> Self {
+        Self::with(data, Some(labels))
+    }
+
+    fn with(
+        data: &NotificationData<'a>,
+        label_templates: Option<&'a BTreeMap<String, NotificationTemplate>>,
+    ) -> Self {
         let pairs = |labels: &Labels| {
             let pairs = labels.iter();
             Rc::new(
@@ -193,11 +280,15 @@ impl<'a> Dot<'a> {
             common_annotations: Rc::new(data.common_annotations.clone()),
             external_url: data.external_url.to_owned(),
             reason: data.reason.clone(),
+            route_labels: Rc::new(data.route_labels.clone()),
+            is_rendered: label_templates.is_none(),
         };
         Self {
             value: Value::Notified(Rc::new(notified)),
             external_url: data.external_url,
             now: data.now,
+            route_labels: data.route_labels.clone(),
+            label_templates,
         }
     }
 }

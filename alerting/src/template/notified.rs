@@ -24,6 +24,9 @@ pub(super) struct Notified {
     pub(super) common_annotations: Kv,
     pub(super) external_url: String,
     pub(super) reason: String,
+    pub(super) route_labels: Kv,
+    /// Whether these are expanded already.
+    pub(super) is_rendered: bool,
 }
 
 /// `template.Alert`.
@@ -54,7 +57,7 @@ pub(super) fn field_of_data(data: &Notified, name: &str) -> Option<Value> {
         "CommonLabels" => Value::Kv(Rc::clone(&data.common_labels)),
         "CommonAnnotations" => Value::Kv(Rc::clone(&data.common_annotations)),
         "ExternalURL" => Value::str(data.external_url.as_str()),
-        // Of releases later than 0.28.
+        "RouteLabels" => Value::Kv(Rc::clone(&data.route_labels)),
         "NotificationReason" => Value::str(data.reason.as_str()),
         _ => return None,
     })
@@ -86,6 +89,7 @@ pub(super) fn method(value: &Value, name: &str) -> Option<(&'static str, &'stati
         ],
         Value::Pairs(_) => &[("Names", &[]), ("String", &[]), ("Values", &[])],
         Value::Alerts(_) => &[("Firing", &[]), ("Resolved", &[])],
+        Value::Names(_) => &[("Join", &[Param::Str])],
         _ => &[],
     };
     known.iter().find(|(known, _)| *known == name).copied()
@@ -106,11 +110,15 @@ pub(super) fn call(value: &Value, name: &str, args: &[Value]) -> Returned {
         (Value::Kv(kv), "SortedPairs") => Value::Pairs(pairs(kv)),
         (Value::Kv(kv), name) => return call(&Value::Pairs(pairs(kv)), name, args),
         (Value::Pairs(pairs), "Names") => {
-            Value::strings(pairs.iter().map(|pair| pair.0.as_bytes()))
+            Value::Names(pairs.iter().map(|pair| pair.0.as_bytes().into()).collect())
         }
         (Value::Pairs(pairs), "Values") => {
-            Value::strings(pairs.iter().map(|pair| pair.1.as_bytes()))
+            Value::Names(pairs.iter().map(|pair| pair.1.as_bytes().into()).collect())
         }
+        (Value::Names(names), "Join") => match args.first() {
+            Some(Value::Str(between)) => Value::str(names.join(&**between)),
+            _ => return error("expected string"),
+        },
         (Value::Pairs(pairs), "String") => Value::str(shown(pairs)),
         (Value::Alerts(alerts), "Firing" | "Resolved") => {
             let wanted = name == "Firing";

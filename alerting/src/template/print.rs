@@ -265,7 +265,11 @@ impl Printer {
                 let pairs = pairs.iter().map(|pair| Value::Pair(Rc::clone(pair)));
                 self.list(value, pairs, verb, depth);
             }
-            Value::Strings(strings) => {
+            Value::List(list) => {
+                let elements = list.elements.iter().cloned().map(Value::interface);
+                self.list(value, elements, verb, depth);
+            }
+            Value::Strings(strings) | Value::Names(strings) => {
                 let strings = strings.iter().map(|text| Value::Str(Rc::clone(text)));
                 self.list(value, strings, verb, depth);
             }
@@ -305,13 +309,19 @@ impl Printer {
                     "Receiver",
                     "Status",
                     "Alerts",
+                    "NotificationReason",
                     "GroupLabels",
                     "CommonLabels",
                     "CommonAnnotations",
+                    "RouteLabels",
                     "ExternalURL",
+                    "routeLabelsRendered",
                 ];
                 let fields = fields.map(|name| {
-                    let field = notified::field_of_data(data, name);
+                    let field = match name {
+                        "routeLabelsRendered" => Some(Value::Bool(data.is_rendered)),
+                        name => notified::field_of_data(data, name),
+                    };
                     (name, field.unwrap_or(Value::Invalid))
                 });
                 self.text("&");

@@ -65,10 +65,7 @@ const MAX_ARGS_DEPTH: usize = 100;
 
 /// `args`.
 pub(super) fn args(args: &[Value]) -> Returned {
-    let inside = args.iter().map(|arg| match arg.concrete() {
-        Value::Args(inner) => inner.depth,
-        _ => 0,
-    });
+    let inside = args.iter().map(Value::depth);
     let depth = inside.max().unwrap_or(0) + 1;
     if depth > MAX_ARGS_DEPTH {
         return Err(Stop::Failed(format!(

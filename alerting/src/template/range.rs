@@ -47,11 +47,23 @@ impl<'t> Evaluation<'t> {
                     }
                 }
             }
-            Value::Alerts(_) | Value::Pairs(_) | Value::Strings(_) => {
+            Value::Alerts(_)
+            | Value::Pairs(_)
+            | Value::Strings(_)
+            | Value::Names(_)
+            | Value::List(_) => {
                 let elements: Vec<Value> = match value.concrete() {
                     Value::Alerts(all) => all.iter().cloned().map(Value::NotifiedAlert).collect(),
                     Value::Pairs(all) => all.iter().cloned().map(Value::Pair).collect(),
-                    Value::Strings(all) => all.iter().cloned().map(Value::Str).collect(),
+                    Value::Strings(all) | Value::Names(all) => {
+                        all.iter().cloned().map(Value::Str).collect()
+                    }
+                    Value::List(list) => list
+                        .elements
+                        .iter()
+                        .cloned()
+                        .map(Value::interface)
+                        .collect(),
                     _ => Vec::new(),
                 };
                 for (at, element) in elements.iter().enumerate() {

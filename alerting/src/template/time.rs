@@ -6,7 +6,7 @@ use std::fmt;
 pub(super) const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -20,7 +20,7 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const WEEKDAYS: [&str; 7] = [
+pub(super) const WEEKDAYS: [&str; 7] = [
     "Sunday",
     "Monday",
     "Tuesday",
@@ -137,10 +137,49 @@ impl Time {
         self.zone.is_dst
     }
 
-    /// The zone's name for short.
+    /// The zone's name for short; one that has none is called by its offset.
     fn zone_name(self) -> String {
         let name = self.zone.name.iter().take_while(|byte| **byte != 0);
-        name.map(|byte| char::from(*byte)).collect()
+        let name: String = name.map(|byte| char::from(*byte)).collect();
+        if name.is_empty() {
+            return self.zone_offset("", 2);
+        }
+        name
+    }
+
+    /// What a clock in UTC shows as this date (year, month, day) and time (hour, minute, second,
+    /// nanosecond).
+    pub(super) fn from_civil(date: (i64, i64, i64), time: (i64, i64, i64, i64)) -> Self {
+        let (year, month, day) = date;
+        let (hour, minute, second, nanos) = time;
+        let seconds = hour * 3600 + minute * 60 + second;
+        Self::new(
+            days_from_civil(year, month, day) * SECONDS_PER_DAY + seconds,
+            nanos,
+        )
+    }
+
+    /// The same on the clock, in a zone that many seconds east of UTC.
+    pub(super) fn with_offset(self, offset: i64, name: &str) -> Self {
+        if offset == 0 && name.is_empty() {
+            return self;
+        }
+        let moved = Self::new(self.seconds - offset, self.nanos);
+        let mut zone = moved.named(name).zone;
+        zone.offset = offset;
+        Self { zone, ..moved }
+    }
+
+    /// The same moment, with UTC called by another name.
+    pub(super) fn named(self, name: &str) -> Self {
+        let mut zone = Zone {
+            name: [0; 8],
+            ..UTC
+        };
+        for (to, from) in zone.name.iter_mut().zip(name.bytes()) {
+            *to = from;
+        }
+        Self { zone, ..self }
     }
 
     /// The zone's offset, with `between` hours, minutes and as many of them as `parts` says.

@@ -13,7 +13,7 @@ fn matches(cell: &OnceLock<Option<Regex>>, pattern: &str, c: char) -> bool {
 }
 
 /// Go's `unicode.IsLetter`: category L, which is narrower than Rust's alphabetic.
-pub(super) fn is_letter(c: char) -> bool {
+pub(crate) fn is_letter(c: char) -> bool {
     static LETTER: OnceLock<Option<Regex>> = OnceLock::new();
     if c.is_ascii() {
         return c.is_ascii_alphabetic();

@@ -56,6 +56,10 @@ pub(super) enum Value {
     Pair(Rc<(String, String)>),
     /// `[]string`.
     Strings(Rc<[Rc<[u8]>]>),
+    /// `template.Strings`.
+    Names(Rc<[Rc<[u8]>]>),
+    /// `[]interface {}`, from `list`.
+    List(Rc<Listed>),
     /// `time.Time`.
     Time(Time),
     /// `*time.Time`.
@@ -93,6 +97,14 @@ pub(super) struct Sample {
 pub(super) struct Named {
     pub(super) elements: BTreeMap<String, Value>,
     /// How many such maps are inside each other, with this one.
+    pub(super) depth: usize,
+}
+
+/// What `list` makes.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) elements: Vec<Value>,
+    /// As in [`Named`].
     pub(super) depth: usize,
 }
 
@@ -190,6 +202,15 @@ impl Value {
         Self::Strings(texts.map(Rc::from).collect())
     }
 
+    /// How many lists and maps that templates made are inside each other here.
+    pub(super) fn depth(&self) -> usize {
+        match self.concrete() {
+            Self::Args(inner) => inner.depth,
+            Self::List(inner) => inner.depth,
+            _ => 0,
+        }
+    }
+
     pub(super) fn int(value: usize) -> Self {
         Self::Int(i64::try_from(value).unwrap_or(i64::MAX), IntType::Int)
     }
@@ -217,7 +238,12 @@ impl Value {
             Self::Complex(..) => Kind::Complex,
             Self::Str(_) | Self::Html(_) => Kind::String,
             Self::Labels(_) | Self::Args(_) | Self::Kv(_) => Kind::Map,
-            Self::Vector(_) | Self::Alerts(_) | Self::Pairs(_) | Self::Strings(_) => Kind::Slice,
+            Self::Vector(_)
+            | Self::Alerts(_)
+            | Self::Pairs(_)
+            | Self::Strings(_)
+            | Self::Names(_)
+            | Self::List(_) => Kind::Slice,
             Self::Sample(_)
             | Self::Histogram(_)
             | Self::TimePointer(_)
@@ -261,6 +287,8 @@ impl Value {
             Self::Pairs(_) => "template.Pairs",
             Self::Pair(_) => "template.Pair",
             Self::Strings(_) => "[]string",
+            Self::Names(_) => "template.Strings",
+            Self::List(_) => "[]interface {}",
             Self::Time(_) => "time.Time",
             Self::TimePointer(_) => "*time.Time",
             Self::DurationPointer(_) => "*time.Duration",
@@ -292,7 +320,8 @@ impl Value {
             Self::Alerts(alerts) => !alerts.is_empty(),
             Self::Kv(kv) => !kv.is_empty(),
             Self::Pairs(pairs) => !pairs.is_empty(),
-            Self::Strings(strings) => !strings.is_empty(),
+            Self::Strings(strings) | Self::Names(strings) => !strings.is_empty(),
+            Self::List(list) => !list.elements.is_empty(),
             Self::SampleStruct(_)
             | Self::Histogram(_)
             | Self::Alert(_)

@@ -182,15 +182,43 @@ fn what_prometheus_refuses_is_refused_at_its_place() {
 fn what_waits_behind_a_flag_is_named() {
     let experimental = ["5:11 promql/experimental"];
     of("limitk(2, up) > 1", &experimental);
-    of("up offset (1m + 1m) > 1", &["5:21 promql/experimental"]);
     of("rate(up[+5m]) > 1", &[]);
-    of("rate(up[2 * 5m]) > 1", &["5:21 promql/experimental"]);
-    of("rate(up[1h:2 * 30s]) > 1", &["5:24 promql/experimental"]);
+    of("min_of(1, 2) < up", &experimental);
+    of("up / fill (1) up > 1", &["5:16 promql/experimental"]);
+    of("up.rate > 1", &experimental);
+    of("x{größe='1'} > 1", &["5:13 promql/experimental"]);
+    of(
+        "rate(up[max(5m, step())]) > 1",
+        &["5:19 promql/experimental", "5:27 promql/release"],
+    );
     of(
         "max_over_time(up[1h:5m] offset -5m) > sum by (offset) (up)",
         &[],
     );
     of(r#"info(up, {__name__="target_info"}) > 1"#, &experimental);
+    of(r#"info(up, {job=~".*"}) > 1"#, &experimental);
+    of("holt_winters(up[5m], 0.5, 0.5) > 1", &experimental);
+    of(
+        "start_timestamp(up) > 1",
+        &[experimental[0], experimental[0]],
+    );
+}
+
+/// What current servers know without a flag is no warning; the note names the release.
+#[test]
+fn what_needs_a_later_release_is_noted() {
+    let at = |column: &str| format!("{column} promql/release");
+    for (expr, column) in [
+        ("up offset (1m + 1m) > 1", "5:21"),
+        ("rate(up[2 * 5m]) > 1", "5:21"),
+        ("rate(up[1h:2 * 30s]) > 1", "5:24"),
+        ("rate(up[max_of(5m, 10m)]) > 1", "5:19"),
+        ("rate(up[5m] anchored) > 1", "5:23"),
+        ("first_over_time(up[5m]) > 1", "5:11"),
+        ("histogram_count(up </ 2) > 1", "5:30"),
+    ] {
+        of(expr, &[&at(column)]);
+    }
 }
 
 #[test]
@@ -228,6 +256,10 @@ fn prometheus_3_is_understood() {
         "histogram_avg(x) > 1",
         "sort_by_label(x > 1, \"a\")",
         r#"x{NaN="1"} > 1"#,
+        "histogram_count(x >/ 0.5) > 1",
+        "rate(x[min_of(5m, 10m) * 2]) > min_of(1, 2)",
+        "größe.in.metern{straße.nr=~'1.'} > 1",
+        "x + on (a) group_left fill_right (0) y > 1",
     ] {
         let refused: Vec<String> = found(&format!(
             "  - alert: A\n    expr: '{}'\n",

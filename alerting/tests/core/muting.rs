@@ -22,6 +22,8 @@ fn silence(matchers: &str, from: Timestamp, to: Timestamp) -> Silence {
         ends_at: to,
         created_by: "ana".to_owned(),
         comment: "maintenance".to_owned(),
+        or_matchers: Vec::new(),
+        annotations: BTreeMap::new(),
     }
 }
 
@@ -157,9 +159,109 @@ fn a_silence_must_say_what_it_is_about() {
         add("a=b", now.minus(MINUTE), now),
         Err(SilenceError::EndIsPast)
     );
+    assert_eq!(
+        add("a=b,a=c", now, later),
+        Err(SilenceError::NeverMatches(
+            r#"no value of `a` meets both a="b" and a="c""#.to_owned()
+        ))
+    );
+    // What is not equal to something asks for something, as in Alertmanager from 0.28 on.
+    assert_eq!(add(r#"severity!="critical""#, now, later), Ok(()));
+    state.notify.silences.clear();
+    let mut add = |matchers: &str, from, to| {
+        silence::add(&mut state.notify, silence(matchers, from, to), now)
+    };
     assert_eq!(add("a=b", now, later), Ok(()));
     let expired = Err(SilenceError::Expired("s".to_owned()));
     assert_eq!(silence::expire(&mut state.notify, "s", later), expired);
+}
+
+#[test]
+fn one_set_of_matchers_is_enough_and_each_must_say_something() {
+    let seen = "1666666666661";
+    let told = |sets: &[&str]| {
+        told(seen, |minute, state, now| {
+            if minute == 1 {
+                let mut silence = silence(sets[0], now, now.plus(MINUTE * 10));
+                let rest = sets[1..].iter();
+                silence.or_matchers = rest
+                    .map(|set| Matchers::parse(set).expect("matchers"))
+                    .collect();
+                silence::add(&mut state.notify, silence, now).expect("it is taken");
+            }
+        })
+    };
+    assert_eq!(told(&["node=a"]), told(&["node=other", "node=a,type=x"]));
+    assert_eq!(
+        told(&["node=other"]),
+        told(&["node=other", "node=a,type=y"])
+    );
+    assert_ne!(told(&["node=a"]), told(&["node=other"]));
+    let mut state = State::default();
+    let mut add = |set: &str| {
+        let mut silence = silence("node=a", start(), start().plus(MINUTE));
+        silence.or_matchers = vec![Matchers::parse(set).expect("matchers")];
+        silence::add(&mut state.notify, silence, start())
+    };
+    assert_eq!(add(""), Err(SilenceError::MatchesEverything));
+    assert_eq!(add("a=~.*"), Err(SilenceError::MatchesEverything));
+    assert!(matches!(
+        add("a=b,a!=b"),
+        Err(SilenceError::NeverMatches(_))
+    ));
+}
+
+/// What Alertmanager's API may say of a silence, and what must not come of it.
+#[test]
+fn silences_of_the_api_are_read_with_all_that_they_say() {
+    let read = |silence: &str| {
+        let json = format!(
+            r#"[{{"id": "1", "startsAt": "2026-11-23T06:00:00.000Z", "endsAt": "2026-11-23T07:00:00.000Z",
+                "updatedAt": "2026-11-23T06:00:00.000Z", "status": {{"state": "active"}}, {silence}}}]"#
+        );
+        silence::of_api(json.as_bytes()).map(|mut all| all.remove(0))
+    };
+    let matcher = |name: &str| {
+        format!(r#"{{"isEqual": true, "isRegex": false, "name": "{name}", "value": "b"}}"#)
+    };
+    let one = read(&format!(
+        r#""matchers": [{}], "annotations": {{"ticket": "OPS-1"}}, "comment": "c", "createdBy": "ana""#,
+        matcher("a")
+    ))
+    .expect("it is read");
+    assert_eq!(one.annotations["ticket"], "OPS-1");
+    assert!(one.or_matchers.is_empty());
+    // Several sets, should an API write them; the first stands under both names.
+    let two = read(&format!(
+        r#""matchers": [{0}], "matcherSets": [{{"matchers": [{0}]}}, {{"matchers": [{1}]}}]"#,
+        matcher("a"),
+        matcher("c")
+    ))
+    .expect("it is read");
+    let sets: Vec<String> = two.matcher_sets().map(ToString::to_string).collect();
+    assert_eq!(sets, [r#"{a="b"}"#, r#"{c="b"}"#]);
+    // Without any matcher Alertmanager's silences nothing, and so does it here.
+    for empty in [r#""matchers": []"#, r#""annotations": null"#] {
+        let none = read(empty).expect("it is read");
+        let mut state = State::default();
+        let config = config("");
+        let world = letters(&config, "1666");
+        silence::take_workspace(&mut state.notify, Ok(vec![none]), start());
+        state
+            .notify
+            .workspace_silences
+            .as_mut()
+            .expect("read")
+            .silences[0]
+            .ends_at = start().plus(MINUTE * 60);
+        run(&config, &mut state, &world, start());
+        let told = (1..=4).any(|minute| {
+            let now = start().plus(MINUTE * minute);
+            !run(&config, &mut state, &world, now).is_empty()
+        });
+        assert!(told, "{empty}");
+    }
+    assert!(read(r#""matchers": [{"name": "a"}]"#).is_err());
 }
 
 /// 5,000 groups at once.
@@ -173,7 +275,7 @@ fn a_flood_is_told_in_one_and_nothing_of_it_is_lost() {
                 .parse()
                 .expect("an ARN"),
         )],
-        terminal: false,
+        ..Receiver::default()
     }];
     config.route.group_by = vec!["...".to_owned()];
     config.route.group_wait = Duration::ZERO;

@@ -272,7 +272,7 @@ fn check_two_topics(seen: &str, expected: &[&str]) {
     config.receivers = vec![Receiver {
         name: "default".to_owned(),
         sns: sns.to_vec(),
-        terminal: false,
+        ..Receiver::default()
     }];
     let world = letters(&config, seen);
     let mut state = State::default();
@@ -314,7 +314,7 @@ fn a_receiver_without_channels_is_told_nothing() {
     config.receivers = vec![Receiver {
         name: "default".to_owned(),
         sns: Vec::new(),
-        terminal: false,
+        ..Receiver::default()
     }];
     let world = letters(&config, "66666");
     let mut state = State::default();

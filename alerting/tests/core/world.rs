@@ -62,6 +62,7 @@ fn answer(world: &BTreeMap<Timestamp, char>, ask: &Ask) -> Result<Answer, QueryF
                         FailureKind::Refused
                     },
                     message: "no".to_owned(),
+                    server: None,
                 });
             }
             '-' if asks_presence && !narrowed => put(&other, 1.0),

@@ -1,10 +1,13 @@
 //! Where notifications are published.
 
+mod queues;
 mod sns;
 pub mod subscriptions;
 mod terminal;
 
-use alerting::notify::Outgoing;
+use std::time::Duration;
+
+use alerting::notify::{Found, Outgoing, SnsConfig};
 
 pub use sns::{SnsNotifier, SnsOptions};
 pub use terminal::Terminal;
@@ -25,4 +28,14 @@ pub trait Notifier {
     /// Publishes one notification. After a [`PublishError::Transient`] it may have been
     /// published all the same; then it comes again with the same id.
     fn publish(&self, outgoing: &Outgoing<'_>) -> impl Future<Output = Result<(), PublishError>>;
+
+    /// Looks up who receives what is published to these topics, within so much time: what is not
+    /// known by then is unknown. Nothing where the channel has no subscribers.
+    fn subscribers(
+        &self,
+        _topics: &[&SnsConfig],
+        _within: Duration,
+    ) -> impl Future<Output = Vec<Found>> {
+        async { Vec::new() }
+    }
 }

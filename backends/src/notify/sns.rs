@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use alerting::notify::{Integration, Outgoing, PublishRole, TopicArn};
+use alerting::notify::{
+    Found, Integration, Outgoing, PublishRole, QueueFault, SnsConfig, Subscribers, TopicArn,
+};
 use aws_sdk_sns::Client;
 use aws_sdk_sns::config::retry::RetryConfig;
 use aws_sdk_sns::config::timeout::TimeoutConfig;
@@ -21,13 +23,18 @@ use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sns::operation::publish::PublishError as Refusal;
 use aws_sdk_sns::types::MessageAttributeValue;
 use aws_types::SdkConfig;
+use futures_util::{StreamExt as _, stream};
 
-use super::{Notifier, PublishError};
+use super::subscriptions::{self, Subscription};
+use super::{Notifier, PublishError, queues};
 use crate::aws;
 use crate::sts::AssumedRole;
 
 /// What the other account's CloudTrail shows.
 const SESSION_NAME: &str = "dnswatch-notify";
+
+/// How many of a topic's queues are looked at.
+const MAX_QUEUES: usize = 20;
 
 /// How long and how often one publish is tried.
 #[derive(Debug, Clone)]
@@ -109,6 +116,49 @@ impl SnsNotifier {
     }
 }
 
+impl SnsNotifier {
+    /// The subscriptions of a topic, asked for as it is published to.
+    pub async fn subscriptions(&self, sns: &SnsConfig) -> Result<Vec<Subscription>, String> {
+        let client = self.client(sns.topic_arn.region(), sns.role.as_ref());
+        subscriptions::of_topic(&client, &sns.topic_arn).await
+    }
+
+    /// What is wrong with a queue that is subscribed, if that can be known.
+    pub async fn queue_fault(&self, queue: &str) -> Result<Option<QueueFault>, String> {
+        queues::fault(&self.sdk, queue).await
+    }
+
+    async fn look_up(&self, sns: &SnsConfig) -> Found {
+        let topic = sns.topic_arn.clone();
+        let mut failing = BTreeMap::new();
+        let subscribers = match self.subscriptions(sns).await {
+            Err(why) => Subscribers::Unknown(why),
+            Ok(mut subscriptions) => {
+                let queues = subscriptions
+                    .iter()
+                    .filter(|one| one.protocol == "sqs" && one.is_confirmed);
+                let queues: Vec<String> = queues.map(|one| one.endpoint.clone()).collect();
+                for queue in queues.iter().take(MAX_QUEUES) {
+                    // A queue that may not be looked at is as good as its subscription.
+                    let Ok(Some(fault)) = self.queue_fault(queue).await else {
+                        continue;
+                    };
+                    if fault == QueueFault::Gone {
+                        subscriptions.retain(|one| one.endpoint != *queue);
+                    }
+                    failing.insert(queue.clone(), fault);
+                }
+                subscriptions::judge(&subscriptions)
+            }
+        };
+        Found {
+            topic,
+            subscribers,
+            queues: failing,
+        }
+    }
+}
+
 impl Notifier for SnsNotifier {
     async fn publish(&self, outgoing: &Outgoing<'_>) -> Result<(), PublishError> {
         let config = match outgoing.integration() {
@@ -141,6 +191,21 @@ impl Notifier for SnsNotifier {
             .await
             .map(|_| ())
             .map_err(|error| failure(topic, &error))
+    }
+
+    async fn subscribers(&self, topics: &[&SnsConfig], within: Duration) -> Vec<Found> {
+        let found = stream::iter(topics)
+            .map(|sns| async move {
+                let found = tokio::time::timeout(within, self.look_up(sns)).await;
+                found.unwrap_or_else(|_| Found {
+                    topic: sns.topic_arn.clone(),
+                    subscribers: Subscribers::Unknown(format!("no answer within {within:?}")),
+                    queues: BTreeMap::new(),
+                })
+            })
+            // All at once: one that does not answer takes no time of the others.
+            .buffer_unordered(topics.len().max(1));
+        found.collect().await
     }
 }
 

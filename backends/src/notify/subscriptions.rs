@@ -1,17 +1,13 @@
 //! Who is subscribed to a topic, and who of them has not confirmed it yet: SNS accepts a publish
 //! gladly that reaches nobody.
 
-use alerting::notify::TopicArn;
+use alerting::notify::{Subscribers, TopicArn};
 use aws_sdk_sns::Client;
-use aws_sdk_sns::config::{Builder, Region};
-use aws_types::SdkConfig;
 
 use crate::aws::reason;
 
 /// How many subscriptions are read of a topic.
 const MAX_SUBSCRIPTIONS: usize = 500;
-/// What stands for the ARN of a subscription that waits for its confirmation.
-const PENDING: &str = "PendingConfirmation";
 
 /// One subscription to a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +20,10 @@ pub struct Subscription {
     pub is_confirmed: bool,
 }
 
-/// `ListSubscriptionsByTopic`: the topic's first 500 subscriptions, or why they are not told.
-pub async fn of_topic(sdk: &SdkConfig, topic: &TopicArn) -> Result<Vec<Subscription>, String> {
-    let region = Region::new(topic.region().to_owned());
-    let client = Client::from_conf(Builder::from(sdk).region(region).build());
+/// `ListSubscriptionsByTopic`: the topic's first 500 subscriptions, or why they are unknown.
+///
+/// `client` is one of the topic's region and, where it is published to by a role, of that role.
+pub async fn of_topic(client: &Client, topic: &TopicArn) -> Result<Vec<Subscription>, String> {
     let mut pages = client
         .list_subscriptions_by_topic()
         .topic_arn(topic.as_str())
@@ -38,10 +34,13 @@ pub async fn of_topic(sdk: &SdkConfig, topic: &TopicArn) -> Result<Vec<Subscript
         let page = page.map_err(|error| format!("ListSubscriptionsByTopic: {}", reason(&error)))?;
         subscriptions.extend(page.subscriptions().iter().map(|subscription| {
             let protocol = subscription.protocol().unwrap_or_default();
+            let arn = subscription.subscription_arn().unwrap_or_default();
             Subscription {
                 protocol: protocol.to_owned(),
                 endpoint: shown(protocol, subscription.endpoint().unwrap_or_default()),
-                is_confirmed: subscription.subscription_arn() != Some(PENDING),
+                // Only a confirmed subscription has an ARN: `PendingConfirmation` and, for a while
+                // after an unsubscription, `Deleted` stand in its place.
+                is_confirmed: arn.starts_with("arn:"),
             }
         }));
         if subscriptions.len() >= MAX_SUBSCRIPTIONS {
@@ -50,6 +49,22 @@ pub async fn of_topic(sdk: &SdkConfig, topic: &TopicArn) -> Result<Vec<Subscript
         }
     }
     Ok(subscriptions)
+}
+
+/// What that means for the topic.
+pub fn judge(subscriptions: &[Subscription]) -> Subscribers {
+    if subscriptions.iter().any(|one| one.is_confirmed) {
+        Subscribers::Confirmed
+    } else if subscriptions.is_empty() {
+        Subscribers::None
+    } else if subscriptions.len() >= MAX_SUBSCRIPTIONS {
+        // There may be more, and one of those may be confirmed.
+        Subscribers::Unknown(format!(
+            "the first {MAX_SUBSCRIPTIONS} subscriptions are not confirmed, and no more are read"
+        ))
+    } else {
+        Subscribers::Pending
+    }
 }
 
 fn shown(protocol: &str, endpoint: &str) -> String {

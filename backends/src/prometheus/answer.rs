@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use alerting::labels::Labels;
 use alerting::query::{Answer, Ask, At, QueryFailure, ResultType, Sample, Series};
+use alerting::server::ServerTrouble;
 use alerting::timestamp::Timestamp;
 use reqwest::StatusCode;
 use serde::Deserialize;
@@ -132,6 +133,7 @@ impl Data {
 pub fn read_answer(body: &[u8], ask: &Ask) -> Result<Answer, QueryFailure> {
     read(body, ask, &[]).map_err(|failure| QueryFailure {
         kind: failure.kind,
+        server: None,
         message: failure.message,
     })
 }
@@ -151,12 +153,14 @@ pub(super) fn read(body: &[u8], ask: &Ask, secrets: &[String]) -> Result<Answer,
                 return Err(Failure::lasting(
                     "the answer is a web page: check the URL, which is what stands before \
                      /api/v1/query",
-                ));
+                )
+                .of_server(ServerTrouble::NotAnApi));
             }
             let error = one_line(&error.to_string(), secrets, MAX_WORDS);
-            return Err(Failure::passing(format!(
-                "the answer is not readable: {error}"
-            )));
+            return Err(
+                Failure::passing(format!("the answer is not readable: {error}"))
+                    .perhaps(ServerTrouble::NotAnApi),
+            );
         }
     };
     match envelope.status.as_str() {

@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alerting::query::{Answer, Ask, QueryFailure};
+use alerting::server::{ServerFailure, ServerTrouble};
 use alerting::timestamp::Timestamp;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
-use reqwest::{Method, Request, Response, StatusCode};
+use reqwest::{Method, Request, Response, StatusCode, Url};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -156,10 +157,28 @@ impl Client {
     /// The silences of a workspace's own alert manager, as its API writes them; None if there is
     /// no alert manager. Asked once: the next run is the retry.
     pub async fn silences(&self, deadline: Instant) -> Result<Option<Vec<u8>>, String> {
+        self.get(self.0.endpoint.silences(), deadline).await
+    }
+
+    /// The configuration that a Prometheus runs with, as its API writes it (`{"data": {"yaml": …}}`);
+    /// None if the server has no such page, as AMP has none. Asked once.
+    ///
+    /// # Errors
+    /// Where it cannot be read, as one line.
+    pub async fn status_config(&self, deadline: Instant) -> Result<Option<Vec<u8>>, String> {
+        self.get(self.0.endpoint.status_config(), deadline).await
+    }
+
+    async fn get(&self, url: &Url, deadline: Instant) -> Result<Option<Vec<u8>>, String> {
         let until = Instant::now() + self.0.request_timeout;
-        let read = timeout_at(until.min(deadline), self.0.silences()).await;
+        let read = timeout_at(until.min(deadline), self.0.get(url)).await;
         read.unwrap_or_else(|_| Err("no whole answer in time".to_owned()))
-            .map_err(|error| format!("GET {}: {error}", self.0.endpoint.silences()))
+            .map_err(|error| format!("GET {url}: {error}"))
+    }
+
+    /// The server's host and path, as a message names it.
+    pub fn host(&self) -> String {
+        self.0.endpoint.shown()
     }
 
     /// What the server said the time is in its last answer, since this was last asked.
@@ -190,14 +209,15 @@ impl Inner {
         stats: bool,
         deadline: Instant,
     ) -> Result<(Answer, Option<u64>), Failure> {
-        let no_time = |_| Failure::lasting("no time was left to ask");
+        let no_time =
+            |_| Failure::lasting("no time was left to ask").of_server(ServerTrouble::Slow);
         let _permit = timeout_at(deadline, self.permits.acquire())
             .await
             .map_err(no_time)?
             .map_err(|_| Failure::lasting("the client is closed"))?;
         let now = Instant::now();
         if now >= deadline {
-            return Err(Failure::lasting("no time was left to ask"));
+            return Err(Failure::lasting("no time was left to ask").of_server(ServerTrouble::Slow));
         }
         let until = now
             .checked_add(self.request_timeout)
@@ -208,7 +228,8 @@ impl Inner {
             Err(_) => Err(Failure::passing(format!(
                 "no whole answer within {:.1} s",
                 time.as_secs_f64()
-            ))),
+            ))
+            .perhaps(ServerTrouble::TimedOut)),
         }
     }
 
@@ -231,14 +252,20 @@ impl Inner {
                 .map_err(|error| {
                     let error = one_line(&error, &self.secrets, MAX_WORDS);
                     Failure::lasting(format!("no AWS credentials to sign with: {error}"))
+                        .of_server(ServerTrouble::Denied)
                 })?;
         }
         let secrets = self.secrets_of(&request);
         *request.body_mut() = Some(body.into());
         self.counters.request();
         let broken = |error: reqwest::Error| {
+            let is_connect = error.is_connect();
             let error = one_line(&chain(&error.without_url()), &secrets, MAX_WORDS);
-            Failure::passing(error)
+            let failure = Failure::passing(error);
+            match is_connect {
+                true => failure.of_server(ServerTrouble::Unreachable),
+                false => failure.perhaps(ServerTrouble::Unreachable),
+            }
         };
         let asked_at = self.now();
         let response = self.http.execute(request).await.map_err(broken)?;
@@ -280,8 +307,8 @@ impl Inner {
         Err(failure)
     }
 
-    async fn silences(&self) -> Result<Option<Vec<u8>>, String> {
-        let mut request = Request::new(Method::GET, self.endpoint.silences().clone());
+    async fn get(&self, url: &Url) -> Result<Option<Vec<u8>>, String> {
+        let mut request = Request::new(Method::GET, url.clone());
         request.headers_mut().clone_from(&self.headers);
         if let Some(signer) = &self.signer {
             let signed = signer.sign(&mut request, &[], (self.clock)()).await;
@@ -388,8 +415,16 @@ impl Inner {
             0 | 1 => String::new(),
             _ => format!(" ({failed} attempts)"),
         };
+        let cause = || format!("{}{attempts}", failure.message);
         QueryFailure {
             kind: failure.kind,
+            server: failure.server.map(|(trouble, is_certain)| {
+                Box::new(ServerFailure {
+                    trouble,
+                    is_certain,
+                    cause: cause(),
+                })
+            }),
             message: format!(
                 "POST {}: {}{attempts}",
                 self.endpoint.of(&ask.at),

@@ -20,6 +20,8 @@ pub(super) struct Endpoint {
     query_range: Url,
     /// Where AMP's own alert manager tells its silences.
     silences: Url,
+    /// Where Prometheus shows the configuration that it runs with.
+    status_config: Url,
 }
 
 impl Endpoint {
@@ -54,12 +56,25 @@ impl Endpoint {
             query: at("api/v1/query"),
             query_range: at("api/v1/query_range"),
             silences: at("alertmanager/api/v2/silences"),
+            status_config: at("api/v1/status/config"),
         })
     }
 
     /// Where to ask for silences.
     pub(super) fn silences(&self) -> &Url {
         &self.silences
+    }
+
+    /// The host, its port if it is not the usual one, and the path before the API's own.
+    pub(super) fn shown(&self) -> String {
+        let url = self.query.as_str();
+        let url = url.split_once("://").map_or(url, |(_, rest)| rest);
+        url.trim_end_matches("/api/v1/query").to_owned()
+    }
+
+    /// Where to ask for the server's configuration.
+    pub(super) fn status_config(&self) -> &Url {
+        &self.status_config
     }
 
     /// Where to ask about `at`.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use alerting::query::FailureKind;
+use alerting::server::ServerTrouble;
 
 /// Why one attempt brought no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(super) struct Failure {
     /// What happened, as far as it is our own words or has gone through
     /// [`one_line`](crate::line::one_line).
     pub(super) message: String,
+    /// What it says of the server, and whether any query would have failed like this.
+    pub(super) server: Option<(ServerTrouble, bool)>,
 }
 
 /// Whether the same request is sent again soon.
@@ -32,6 +35,7 @@ impl Failure {
             kind: FailureKind::Transient,
             repeat: Repeat::Yes(None),
             message: message.into(),
+            server: Some((ServerTrouble::Failing, false)),
         }
     }
 
@@ -41,6 +45,7 @@ impl Failure {
             kind: FailureKind::Transient,
             repeat: Repeat::No,
             message: message.into(),
+            server: Some((ServerTrouble::Failing, false)),
         }
     }
 
@@ -50,6 +55,23 @@ impl Failure {
             kind: FailureKind::Refused,
             repeat: Repeat::No,
             message: message.into(),
+            server: None,
+        }
+    }
+
+    /// The same, by `trouble`, which any query meets.
+    pub(super) fn of_server(self, trouble: ServerTrouble) -> Self {
+        Self {
+            server: Some((trouble, true)),
+            ..self
+        }
+    }
+
+    /// The same, by `trouble`, which other queries may not meet.
+    pub(super) fn perhaps(self, trouble: ServerTrouble) -> Self {
+        Self {
+            server: Some((trouble, false)),
+            ..self
         }
     }
 }

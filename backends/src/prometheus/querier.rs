@@ -1,7 +1,7 @@
 //! The client as a run asks it: deadlines by the run's clock.
 
 use alerting::notify::{Silence, silence};
-use alerting::query::{Answer, Ask, QueryFailure};
+use alerting::query::{Answer, Ask, At, QueryFailure};
 use alerting::timestamp::Timestamp;
 use tokio::time::Instant;
 
@@ -47,6 +47,18 @@ impl<C: Clock> Querier for PrometheusQuerier<C> {
     async fn query(&self, ask: &Ask, deadline: Timestamp) -> Result<Answer, QueryFailure> {
         let left = deadline.since(self.clock.now());
         self.client.query(ask, Instant::now() + left).await
+    }
+
+    fn host(&self) -> String {
+        self.client.host()
+    }
+
+    async fn probe(&self, now: Timestamp, deadline: Timestamp) -> Option<QueryFailure> {
+        let ask = Ask {
+            expr: "vector(1)".to_owned(),
+            at: At::Instant(now),
+        };
+        self.query(&ask, deadline).await.err()
     }
 
     async fn silences(&self, deadline: Timestamp) -> Option<Result<Vec<Silence>, String>> {

@@ -1,7 +1,8 @@
 //! What an answer that is an error means.
 //!
 //! Prometheus's errors (`web/api/v1/api.go`): `bad_data` 400, `execution` 422, `canceled` 499
-//! (once 503), `timeout` 503, `internal` 500, `unavailable` 500, `not_found` 404.
+//! (once 503), `timeout` 503, `internal` 500, `unavailable` 500, `not_found` 404; since 3.16 with
+//! `query-cost` also `cost_limit` 422, where it was `execution` before: too many series or samples.
 //! `execution` is all that the engine could not classify, so it also holds what is no fault of
 //! the expression:
 //! - a storage that did not answer: `expanding series: …`;
@@ -10,6 +11,7 @@
 //! VictoriaMetrics writes the status code as the `errorType`. API gateways and AWS's
 //! authorization answer with a body of their own: `{"message": …}`.
 
+use alerting::server::ServerTrouble;
 use reqwest::StatusCode;
 use serde::Deserialize;
 
@@ -58,25 +60,31 @@ pub(super) fn failure(status: StatusCode, body: &[u8], secrets: &[String]) -> Fa
             return Failure::lasting(format!(
                 "{told}: check the credentials, and that they may query (AMP: aps:QueryMetrics \
                  on this workspace, in this region)"
-            ));
+            ))
+            .of_server(ServerTrouble::Denied);
         }
         404 | 405 => {
             return Failure::lasting(format!(
                 "{told}: check the URL, which is what stands before /api/v1/query"
-            ));
+            ))
+            .of_server(ServerTrouble::NotAnApi);
         }
-        407 => return Failure::lasting(format!("{told}: the proxy asks for credentials")),
-        429 => return Failure::passing(told),
+        407 => {
+            return Failure::lasting(format!("{told}: the proxy asks for credentials"))
+                .of_server(ServerTrouble::Denied);
+        }
+        429 => return Failure::passing(told).of_server(ServerTrouble::Throttled),
         _ => {}
     }
     if error.is_prometheus() {
         match error.error_type.as_str() {
             // It took the server all the time it has: to ask again at once is to make it worse.
-            "timeout" => return Failure::lasting(told),
-            "canceled" | "unavailable" | "internal" | "too_many_requests" => {
-                return Failure::passing(told);
+            "timeout" => return Failure::lasting(told).perhaps(ServerTrouble::TimedOut),
+            "canceled" | "unavailable" | "internal" => return Failure::passing(told),
+            "too_many_requests" => {
+                return Failure::passing(told).of_server(ServerTrouble::Throttled);
             }
-            "bad_data" | "execution" | "400" | "422"
+            "bad_data" | "execution" | "cost_limit" | "400" | "422"
                 if matches!(status.as_u16(), 200 | 400 | 422) =>
             {
                 return by_words(&error.error, told);
@@ -85,7 +93,12 @@ pub(super) fn failure(status: StatusCode, body: &[u8], secrets: &[String]) -> Fa
         }
     }
     match status.as_u16() {
-        408 | 425 | 499 | 500..=599 => Failure::passing(told),
+        408 | 425 | 499 => Failure::passing(told).perhaps(ServerTrouble::TimedOut),
+        // A gateway's or a proxy's, since Prometheus itself says what is wrong.
+        500..=599 if !error.is_prometheus() => {
+            Failure::passing(told).of_server(ServerTrouble::Failing)
+        }
+        500..=599 => Failure::passing(told),
         _ => Failure::lasting(told),
     }
 }
@@ -94,7 +107,7 @@ pub(super) fn failure(status: StatusCode, body: &[u8], secrets: &[String]) -> Fa
 fn by_words(error: &str, told: String) -> Failure {
     let ran_out = ["timed out", "deadline exceeded", "context canceled"];
     if ran_out.iter().any(|words| error.contains(words)) {
-        return Failure::lasting(told);
+        return Failure::lasting(told).perhaps(ServerTrouble::TimedOut);
     }
     // A limit on series, chunks or samples is met while series are expanded, too.
     if error.contains("expanding series") && !error.contains("limit") {
@@ -142,4 +155,5 @@ pub(super) fn redirect(status: StatusCode, location: Option<&str>) -> Failure {
         "{status}: the server redirects{to}, and that is not followed: configure the URL of the \
          API itself"
     ))
+    .of_server(ServerTrouble::NotAnApi)
 }

@@ -1,14 +1,26 @@
 //! The state in a local file: replaced atomically, fenced by a version in its first line and a
 //! lock beside it.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use super::{CommitError, StateStore, StoreError, Version};
+use crate::files;
 
 /// How many configurations are kept beside the document.
 const KEPT_CONFIGS: usize = 3;
+/// The most bytes of a document, or of a configuration. Twenty thousand alerts have some 20 MiB.
+const MAX_BYTES: u64 = 256 << 20;
+/// How long another process may hold the lock: a write takes milliseconds.
+const LOCK_TIME: Duration = Duration::from_secs(10);
+/// How long to wait before the lock is tried again.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+/// How many links lead to a file at most, as in Linux.
+const MAX_LINKS: usize = 40;
 
 /// The state document in a file, the configurations in files whose names begin with its.
 ///
@@ -20,11 +32,77 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// The store at `path`; its folder must exist.
+    /// The store at `path`. A folder that is missing is created with the first write. Where `path` is
+    /// a symbolic link, the store is what it leads to: whoever names either names the same one.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
+    /// The place itself, links followed.
+    fn place(&self) -> Result<Place, StoreError> {
+        let mut path = self.path.clone();
+        for links in 0..=MAX_LINKS {
+            let error = match fs::symlink_metadata(&path) {
+                Ok(metadata) if metadata.is_symlink() => match fs::read_link(&path) {
+                    Ok(to) => {
+                        path = folder_of(&path).join(to);
+                        continue;
+                    }
+                    Err(error) => error,
+                },
+                // Only what is known not to be there may mean that there is no state yet.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => error,
+                found => {
+                    let folder = folder_of(&path);
+                    let folder = match fs::canonicalize(folder) {
+                        Ok(folder) => folder,
+                        Err(error) if error.kind() == io::ErrorKind::NotFound && links == 0 => {
+                            folder.to_owned()
+                        }
+                        Err(error) => {
+                            let doing = match links {
+                                0 => format!("reading the folder {}", folder.display()),
+                                _ => format!(
+                                    "reading the state file {}: it is a link to {}, whose folder \
+                                     cannot be read",
+                                    self.path.display(),
+                                    path.display()
+                                ),
+                            };
+                            return Err(failed(doing, error));
+                        }
+                    };
+                    let Some(name) = path.file_name() else {
+                        let kind = io::ErrorKind::IsADirectory;
+                        return Err(self.unreadable(io::Error::from(kind)));
+                    };
+                    let path = folder.join(name);
+                    return match found {
+                        Ok(metadata) if !metadata.is_file() => {
+                            Err(self.unreadable(files::not_a_file(metadata.file_type())))
+                        }
+                        _ => Ok(Place { path }),
+                    };
+                }
+            };
+            return Err(self.unreadable(error));
+        }
+        Err(self.unreadable(io::Error::other("too many links lead to it")))
+    }
+
+    fn unreadable(&self, error: io::Error) -> StoreError {
+        let shown = self.path.display();
+        failed(format!("reading the state file {shown}"), error)
+    }
+}
+
+/// Where the document is, and beside it what belongs to it.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+}
+
+impl Place {
     fn beside(&self, suffix: &str) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
         name.push(suffix);
@@ -35,16 +113,54 @@ impl FileStore {
         self.beside(&format!(".config-{name}.gz"))
     }
 
+    /// The folder is there from now on.
+    fn make_folder(&self) -> Result<(), StoreError> {
+        let folder = folder_of(&self.path);
+        fs::create_dir_all(folder).map_err(|error| {
+            let doing = format!(
+                "creating the folder {} for the state file {}",
+                folder.display(),
+                self.path.display()
+            );
+            failed(doing, error)
+        })
+    }
+
     /// Keeps other writers away until it is dropped.
-    fn lock(&self) -> Result<File, StoreError> {
+    async fn lock(&self) -> Result<File, StoreError> {
+        self.make_folder()?;
         let path = self.beside(".lock");
-        let locked = File::options()
+        let locking = |error| failed(format!("locking {}", path.display()), error);
+        if let Some(kind) = files::kind(&path).map_err(locking)?
+            && !kind.is_file()
+        {
+            return Err(locking(files::not_a_file(kind)));
+        }
+        let file = File::options()
             .create(true)
             .write(true)
             .truncate(false)
             .open(&path)
-            .and_then(|file| file.lock().map(|()| file));
-        locked.map_err(|error| failed(format!("locking {}", path.display()), error))
+            .map_err(locking)?;
+        let mut waited = Duration::ZERO;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if waited < LOCK_TIME => {
+                    sleep(LOCK_PAUSE).await;
+                    waited += LOCK_PAUSE;
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let message = format!(
+                        "another process has held the lock for {} s: is one that uses this state \
+                         stopped or hanging?",
+                        LOCK_TIME.as_secs()
+                    );
+                    return Err(locking(io::Error::other(message)));
+                }
+                Err(TryLockError::Error(error)) => return Err(locking(error)),
+            }
+        }
     }
 
     fn read(&self) -> Result<Option<(Vec<u8>, Version)>, StoreError> {
@@ -69,9 +185,13 @@ impl FileStore {
         }
     }
 
-    fn write(&self, document: &[u8], parent: Option<Version>) -> Result<Version, CommitError> {
+    async fn write(
+        &self,
+        document: &[u8],
+        parent: Option<Version>,
+    ) -> Result<Version, CommitError> {
         let doing = || format!("writing {}", self.path.display());
-        let _lock = self.lock()?;
+        let _lock = self.lock().await?;
         let current = self.read()?.map(|(_, version)| version);
         if current != parent {
             return Err(CommitError::Conflict);
@@ -113,7 +233,7 @@ impl FileStore {
 
 impl StateStore for FileStore {
     async fn load(&self) -> Result<Option<(Vec<u8>, Version)>, StoreError> {
-        self.read()
+        self.place()?.read()
     }
 
     async fn commit(
@@ -121,20 +241,21 @@ impl StateStore for FileStore {
         document: &[u8],
         parent: Option<Version>,
     ) -> Result<Version, CommitError> {
-        self.write(document, parent)
+        self.place()?.write(document, parent).await
     }
 
     async fn put_config(&self, name: &str, config: &[u8]) -> Result<(), StoreError> {
-        let path = self.config_path(name);
-        let _lock = self.lock()?;
-        let written = replace(&path, &self.beside(".config.new"), config);
+        let place = self.place()?;
+        let path = place.config_path(name);
+        let _lock = place.lock().await?;
+        let written = replace(&path, &place.beside(".config.new"), config);
         written
-            .and_then(|()| self.prune_configs())
+            .and_then(|()| place.prune_configs())
             .map_err(|error| failed(format!("writing {}", path.display()), error))
     }
 
     async fn get_config(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        read_if_there(&self.config_path(name))
+        read_if_there(&self.place()?.config_path(name))
     }
 }
 
@@ -146,9 +267,13 @@ fn failed(doing: String, source: io::Error) -> StoreError {
 }
 
 fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
-    match fs::read(path) {
+    let read = match files::kind(path) {
+        Ok(None) => return Ok(None),
+        Ok(Some(_)) => files::read(path, MAX_BYTES),
+        Err(error) => Err(error),
+    };
+    match read {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(format!("reading {}", path.display()), error)),
     }
 }
@@ -161,9 +286,20 @@ fn folder_of(path: &Path) -> &Path {
 
 /// Puts `bytes` at `path` so that after a crash there is the old content or the new one.
 fn replace(path: &Path, new: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(new)?;
+    // What is left of an earlier write, or anything else: it would be followed or written into.
+    match fs::remove_file(new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::create_new(new)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(new, path)?;
+    fs::rename(new, path).map_err(|error| match error.kind() {
+        io::ErrorKind::ResourceBusy => io::Error::new(
+            error.kind(),
+            "it is a mount point, which cannot be replaced: mount its folder instead",
+        ),
+        _ => error,
+    })?;
     File::open(folder_of(path))?.sync_all()
 }

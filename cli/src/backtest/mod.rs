@@ -1,24 +1,30 @@
 //! `dnswatch backtest`: what rules would have done over a span of history.
 
 mod bar;
+mod coverage;
 mod lines;
 mod moment;
 mod progress;
 mod timeline;
 
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use alerting::alert::AlertState;
 use alerting::config::Config;
+use alerting::evaluation::Happened;
+use alerting::rules::RuleKey;
 use alerting::timestamp::Timestamp;
 use anyhow::{Context, Result, anyhow, bail};
-use backends::backtest::{Backtest, BacktestError, Covered, News};
+use backends::backtest::{Backtest, BacktestError, News};
 use backends::clock::{Clock, SystemClock};
 use backends::config_files;
 use backends::prometheus::PrometheusQuerier;
 
+use self::coverage::Coverage;
 use self::moment::Moment;
 use self::progress::Progress;
 use self::timeline::Timeline;
@@ -72,9 +78,12 @@ pub(crate) fn backtest(args: &Args) -> Result<ExitCode> {
     if start >= end {
         bail!("--start {start} is not before --end {end}");
     }
+    let client = args.access.client(&args.url)?;
+    let config = config(args)?;
+    let coverage = Coverage::read(&client, &config, (start, end), PATIENCE)?;
     let backtest = Backtest {
-        querier: PrometheusQuerier::new(args.access.client(&args.url)?, SystemClock),
-        config: config(args)?,
+        querier: PrometheusQuerier::new(client, SystemClock),
+        config,
         start,
         end,
         concurrency: 4,
@@ -85,48 +94,63 @@ pub(crate) fn backtest(args: &Args) -> Result<ExitCode> {
     let mut progress =
         (io::stderr().is_terminal() && !lines_are_seen).then(|| Progress::new(start, end));
     let out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
-    match args.format {
-        Format::Json => as_json(backtest, out, &mut progress),
-        Format::Text => as_text(backtest, out, &mut progress),
-    }
-    .map(|_| ExitCode::SUCCESS)
+    let with_alerts = match args.format {
+        Format::Json => as_json(backtest, &coverage, out, &mut progress),
+        Format::Text => as_text(backtest, &coverage, out, &mut progress),
+    }?;
+    Ok(if coverage.without_data(&with_alerts).is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn as_json(
     backtest: Backtest,
+    coverage: &Coverage,
     mut out: impl Write,
     progress: &mut Option<Progress>,
-) -> Result<Covered> {
-    let told = go(backtest, progress, &mut |news| {
+) -> Result<BTreeSet<RuleKey>> {
+    let done = replay(backtest, progress, &mut |news| {
         lines::write(&news, &mut out)
     });
+    if let Ok(with_alerts) = &done {
+        coverage
+            .write(with_alerts, &mut out)
+            .context("writing the result")?;
+    }
     out.flush().context("writing the result")?;
-    Ok(told?)
+    Ok(done?)
 }
 
+/// Nothing is drawn where the replay stopped early: totals of a part would look like those of all.
 fn as_text(
     backtest: Backtest,
+    coverage: &Coverage,
     mut out: impl Write,
     progress: &mut Option<Progress>,
-) -> Result<Covered> {
+) -> Result<BTreeSet<RuleKey>> {
     let mut timeline = Timeline::new(&backtest.config, backtest.start, backtest.end);
-    let told = go(backtest, progress, &mut |news| {
+    let with_alerts = replay(backtest, progress, &mut |news| {
         timeline.take(&news);
         Ok(())
-    });
-    // What is known is shown even where the server stopped to answer.
+    })?;
+    let without_data = coverage.without_data(&with_alerts);
     timeline
-        .draw(&mut out)
+        .draw(&without_data, &mut out)
+        .and_then(|()| coverage.draw(&with_alerts, &mut out))
         .and_then(|()| out.flush())
         .context("writing the result")?;
-    Ok(told?)
+    Ok(with_alerts)
 }
 
-fn go(
+/// Replays history. Returns the rules that had an alert, pending or firing.
+fn replay(
     backtest: Backtest,
     progress: &mut Option<Progress>,
     tell: &mut dyn FnMut(News<'_>) -> io::Result<()>,
-) -> Result<Covered, BacktestError> {
+) -> Result<BTreeSet<RuleKey>, BacktestError> {
+    let mut with_alerts = BTreeSet::new();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -135,8 +159,16 @@ fn go(
         if let (News::Until(until), Some(progress)) = (&news, &mut *progress) {
             progress.reached(*until)?;
         }
+        if let News::Tick(event) = &news
+            && let Happened::Changed { to, .. } = &event.what
+            && *to != AlertState::Inactive
+            && !with_alerts.contains(&event.rule.key)
+        {
+            with_alerts.insert(event.rule.key.clone());
+        }
         tell(news)
-    }))
+    }))?;
+    Ok(with_alerts)
 }
 
 fn config(args: &Args) -> Result<Config> {

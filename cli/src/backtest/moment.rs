@@ -6,7 +6,7 @@ use std::time::Duration;
 use alerting::duration;
 use alerting::timestamp::Timestamp;
 
-/// A moment, perhaps told by how long ago it is.
+/// A moment, perhaps given by how long ago it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Moment {
     At(Timestamp),
@@ -35,6 +35,18 @@ impl FromStr for Moment {
                 .map(Self::Ago)
                 .map_err(|error| error.to_string());
         }
+        if let Ok(date) = text.parse::<jiff::civil::Date>()
+            && let Ok(day) = date.to_zoned(jiff::tz::TimeZone::UTC)
+        {
+            return Ok(Self::At(Timestamp::from_millis(
+                day.timestamp().as_millisecond(),
+            )));
+        }
+        if let Ok(ago) = duration::parse(text)
+            && text.ends_with(|unit: char| unit.is_ascii_alphabetic())
+        {
+            return Ok(Self::Ago(ago));
+        }
         if let Ok(seconds) = text.parse::<f64>()
             && let Ok(moment) = jiff::SignedDuration::try_from_secs_f64(seconds)
             && let Ok(millis) = i64::try_from(moment.as_millis())
@@ -43,7 +55,10 @@ impl FromStr for Moment {
         }
         text.parse::<jiff::Timestamp>()
             .map(|at| Self::At(Timestamp::from_millis(at.as_millisecond())))
-            .map_err(|_| "write it as 2026-11-23T06:00:00Z, as Unix seconds, or as -30d".to_owned())
+            .map_err(|_| {
+                "write it as 2026-11-23, 2026-11-23T06:00:00Z, Unix seconds, or 30d (that long ago)"
+                    .to_owned()
+            })
     }
 }
 
@@ -59,14 +74,16 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_has_three_forms() {
+    fn a_moment_has_five_forms() {
         check("now", Some(1_000_000_000));
         check("-1h30m", Some(994_600_000));
         check("1700000000", Some(1_700_000_000_000));
         check("1700000000.5", Some(1_700_000_000_500));
         check("2023-11-14T22:13:20Z", Some(1_700_000_000_000));
+        check("2023-11-14", Some(1_699_920_000_000));
+        check("1h30m", Some(994_600_000));
         check("2023-11-14T23:13:20+01:00", Some(1_700_000_000_000));
-        for text in ["", "-", "-30", "NaN", "1e300", "yesterday", "2023-11-14"] {
+        for text in ["", "-", "-30", "NaN", "1e300", "yesterday", "2023-11-32"] {
             check(text, None);
         }
     }

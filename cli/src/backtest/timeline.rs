@@ -44,6 +44,7 @@ pub(super) struct Timeline {
 
 #[derive(Default)]
 struct Rule {
+    alert: String,
     name: String,
     alerts: BTreeMap<Labels, Seen>,
     /// How often alerts fired that are not kept apart.
@@ -74,21 +75,17 @@ impl Timeline {
         let rules = config.groups.iter().flat_map(|group| {
             let rules = group.rules.iter();
             rules.map(move |rule| {
-                (
-                    rule.key.clone(),
-                    format!("{} ({})", rule.id.alert, group.name),
-                )
-            })
-        });
-        let (keys, rules): (Vec<RuleKey>, Vec<Rule>) = rules
-            .map(|(key, name)| {
-                let rule = Rule {
+                let alert = rule.id.alert.clone();
+                let name = format!("{alert} ({})", group.name);
+                let rule_of_it = Rule {
+                    alert,
                     name,
                     ..Rule::default()
                 };
-                (key, rule)
+                (rule.key.clone(), rule_of_it)
             })
-            .unzip();
+        });
+        let (keys, rules): (Vec<RuleKey>, Vec<Rule>) = rules.unzip();
         Self {
             scale: Scale::new(start, end, width - COUNTS - labels_width),
             until: start,
@@ -147,8 +144,9 @@ impl Timeline {
         }
     }
 
-    /// Draws what was taken.
-    pub(super) fn draw(mut self, out: &mut impl Write) -> io::Result<()> {
+    /// Draws what was taken. Of the rules `without_data` nothing is known, so they are not among those
+    /// that stayed silent.
+    pub(super) fn draw(mut self, without_data: &[&str], out: &mut impl Write) -> io::Result<()> {
         let (scale, until) = (&self.scale, self.until);
         for seen in self
             .rules
@@ -159,14 +157,15 @@ impl Timeline {
         }
         writeln!(
             out,
-            "{} to {} UTC, a character is {}: █ fires, ▄ fires for less than half of it, ░ pending",
+            "{} to {} UTC, 1 column = {}: █ firing, ▄ firing for under half of it, ░ pending",
             minute(scale.start()),
             minute(until),
             rounded(scale.column()),
         )?;
         let indent = self.labels_width + 2;
-        let (loud, quiet): (Vec<&Rule>, Vec<&Rule>) =
+        let (loud, mut quiet): (Vec<&Rule>, Vec<&Rule>) =
             self.rules.iter().partition(|rule| rule.has_news());
+        quiet.retain(|rule| !without_data.contains(&rule.alert.as_str()));
         if loud.iter().any(|rule| !rule.alerts.is_empty()) {
             writeln!(out, "\n{:indent$}{}", "", scale.axis(minute))?;
         }
@@ -177,13 +176,18 @@ impl Timeline {
             let names: Vec<String> = quiet.iter().map(|rule| printable(&rule.name)).collect();
             writeln!(out, "\nNever pending or firing: {}", names.join(", "))?;
         }
-        self.draw_notifications(out)
+        self.draw_notifications(!without_data.is_empty(), out)
     }
 
-    fn draw_notifications(&self, out: &mut impl Write) -> io::Result<()> {
+    fn draw_notifications(&self, lacks_data: bool, out: &mut impl Write) -> io::Result<()> {
         let busiest = self.notified_in.iter().max_by_key(|(_, count)| **count);
         let Some((hour, most)) = busiest else {
-            return writeln!(out, "\nNobody would have been notified.");
+            let of_whom = if lacks_data {
+                " from the rules that had data"
+            } else {
+                ""
+            };
+            return writeln!(out, "\nNo notifications{of_whom}.");
         };
         writeln!(
             out,

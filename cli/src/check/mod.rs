@@ -4,25 +4,30 @@
 mod online;
 mod report;
 
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use alerting::config::{Config, ConfigFiles, Settings};
 use alerting::duration;
-use alerting::rules::Defaults;
 use alerting::rules::lint::{self, Finding, Severity, Surroundings};
-use anyhow::Result;
+use alerting::rules::{Defaults, SourceFile};
+use alerting::source::Place;
+use anyhow::{Context as _, Result};
 use backends::config_files;
 
 use self::report::{Format, Report};
 use crate::server::Access;
 
+/// The most bytes that are read of standard input.
+const MAX_STDIN: u64 = 64 << 20;
+
 /// What `dnswatch check` takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Rule files, alertmanager.yml, folders of them, or the stack's folder config/dnswatch.
+    /// Rule files, alertmanager.yml, folders of them, or the stack's folder config/dnswatch; `-` reads
+    /// a rule file from standard input.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Exit 1 on warnings too.
@@ -47,7 +52,7 @@ pub(crate) struct Args {
 
 /// Tells everything that is wrong, one a line: `file:line:column: severity: what (name)`.
 pub(crate) fn check(args: &Args) -> Result<ExitCode> {
-    let files = config_files::read(&args.paths)?;
+    let files = read(&args.paths)?;
     let settings = Settings {
         defaults: Defaults {
             interval: args.evaluation_interval,
@@ -68,10 +73,18 @@ pub(crate) fn check(args: &Args) -> Result<ExitCode> {
             message: error.message.clone(),
         })
         .collect();
+    let warnings = loaded.iter().flat_map(|config| &config.warnings);
+    findings.extend(warnings.map(|warning| Finding {
+        place: warning.place.clone(),
+        severity: Severity::Warning,
+        name: "alertmanager",
+        message: warning.message.clone(),
+    }));
     let surroundings = Surroundings {
         scrape_interval: args.scrape_interval,
     };
     findings.extend(lint::lint(&files.rules, surroundings));
+    findings.extend(passed_over(&args.paths));
 
     let mut report = Report::new(args.format, io::stdout().lock());
     for finding in &findings {
@@ -84,6 +97,50 @@ pub(crate) fn check(args: &Args) -> Result<ExitCode> {
         summary(&files, config, &mut report)?;
     }
     report.end(args.strict)
+}
+
+/// The files at `paths`, where `-` is a rule file on standard input.
+fn read(paths: &[PathBuf]) -> Result<ConfigFiles> {
+    let (stdin, paths): (Vec<_>, Vec<_>) = paths
+        .iter()
+        .cloned()
+        .partition(|path| path.as_os_str() == "-");
+    let mut files = if paths.is_empty() {
+        ConfigFiles::default()
+    } else {
+        config_files::read(&paths)?
+    };
+    if !stdin.is_empty() {
+        let mut text = String::new();
+        io::stdin()
+            .lock()
+            .take(MAX_STDIN)
+            .read_to_string(&mut text)
+            .context("reading standard input")?;
+        files.rules.push(SourceFile {
+            name: "stdin".to_owned(),
+            text,
+        });
+    }
+    Ok(files)
+}
+
+/// Files in folders that look like rule files and are not read.
+fn passed_over(paths: &[PathBuf]) -> Vec<Finding> {
+    let found = config_files::passed_over(paths).into_iter();
+    let finding = |path: PathBuf| Finding {
+        place: Place {
+            file: path.display().to_string(),
+            line: 1,
+            column: 1,
+        },
+        severity: Severity::Warning,
+        name: "file/ending",
+        message: "the file is not read: rule files end in .yml, .yaml or .rules, and in a \
+                  configuration folder they are in rules/"
+            .to_owned(),
+    };
+    found.map(finding).collect()
 }
 
 /// What the files hold.
@@ -101,11 +158,16 @@ fn summary(files: &ConfigFiles, config: &Config, report: &mut Report<impl Write>
     }
     if let Some(file) = &files.alertmanager {
         report.line(format!(
-            "{}: {} route(s), {} receiver(s), {} inhibition rule(s): all well.",
+            "{}: {} route(s), {} receiver(s), {} inhibition rule(s){}.",
             file.name,
             config.route.nodes().len(),
             config.receivers.len(),
-            config.inhibit_rules.len()
+            config.inhibit_rules.len(),
+            if config.warnings.is_empty() {
+                ": all well"
+            } else {
+                ""
+            },
         ))?;
     }
     if records > 0 {

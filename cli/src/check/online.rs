@@ -40,7 +40,11 @@ impl Cost<'_> {
 
 type Answered = Result<(Answer, Option<u64>), QueryFailure>;
 
-/// Asks, and tells what comes of it.
+/// What every Prometheus API answers: whether the server can be asked at all.
+const PROBE: &str = "vector(1)";
+
+/// Queries the server, and reports what comes of it. A server that cannot be queried is one error, and
+/// nothing else is reported of it: what is not known must not look well.
 pub(super) fn check(
     client: &Client,
     files: &ConfigFiles,
@@ -48,6 +52,14 @@ pub(super) fn check(
     report: &mut Report<impl Write>,
 ) -> Result<()> {
     let now = SystemClock.now();
+    let probe = instant(PROBE.to_owned(), now);
+    let answered = ask_all(client, [probe.clone()].into())?;
+    if let Some(Err(failure)) = answered.get(&probe) {
+        return report.server(&format!(
+            "the server cannot be queried, so nothing is known of it: {}",
+            failure.message
+        ));
+    }
     let selectors = lint::selectors(&files.rules);
     let rules = || {
         config.groups.iter().flat_map(|group| {
@@ -60,8 +72,9 @@ pub(super) fn check(
     let answers = ask_all(client, presence.chain(costs).collect())?;
 
     for found in &selectors {
-        let (name, message) = match answers.get(&matches(&found.selector, now)) {
+        let (severity, name, message) = match answers.get(&matches(&found.selector, now)) {
             Some(Ok((answer, _))) if answer.series.is_empty() => (
+                Severity::Warning,
                 "promql/series",
                 format!(
                     "{} has matched no series in the last {LOOK_BACK}: check the name and the \
@@ -69,12 +82,12 @@ pub(super) fn check(
                     found.selector
                 ),
             ),
-            Some(Err(failure)) => ("server", failure.message.clone()),
+            Some(Err(failure)) => (Severity::Error, "server", failure.message.clone()),
             _ => continue,
         };
         report.finding(&Finding {
             place: found.place.clone(),
-            severity: Severity::Warning,
+            severity,
             name,
             message,
         })?;
@@ -95,7 +108,7 @@ pub(super) fn check(
             }
             Some(Err(failure)) => report.finding(&Finding {
                 place: rule.place.clone(),
-                severity: Severity::Warning,
+                severity: Severity::Error,
                 name: "server",
                 message: format!("the server does not answer the rule: {}", failure.message),
             })?,

@@ -26,6 +26,10 @@ enum Line<'a> {
         column: usize,
         message: &'a str,
     },
+    Server {
+        severity: String,
+        message: &'a str,
+    },
     #[serde(rename_all = "camelCase")]
     Cost {
         group: &'a str,
@@ -65,6 +69,7 @@ impl<W: Write> Report<W> {
         match finding.severity {
             Severity::Error => self.errors += 1,
             Severity::Warning => self.warnings += 1,
+            Severity::Note => {}
         }
         match self.format {
             Format::Text => self.line(finding.to_string()),
@@ -75,6 +80,18 @@ impl<W: Write> Report<W> {
                 line: finding.place.line,
                 column: finding.place.column,
                 message: &finding.message,
+            }),
+        }
+    }
+
+    /// An error of the server as a whole.
+    pub(super) fn server(&mut self, message: &str) -> Result<()> {
+        self.errors += 1;
+        match self.format {
+            Format::Text => self.line(format!("error: {message}")),
+            Format::Json => self.json(&Line::Server {
+                severity: Severity::Error.to_string(),
+                message,
             }),
         }
     }

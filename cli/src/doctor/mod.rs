@@ -24,6 +24,7 @@ use backends::clock::{Clock as _, SystemClock};
 use backends::http::{self, HttpOptions};
 use backends::prometheus::{Auth, Client, ClientOptions, SigV4};
 use questions::{Answers, Look, Question};
+use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::credentials;
@@ -55,7 +56,10 @@ pub(crate) struct Args {
     /// Watch samples come in for so long, to tell exactly how late they are.
     #[arg(long, default_value = "0s", value_parser = duration::parse, value_name = "DURATION")]
     watch: Duration,
-    /// How to tell.
+    /// The clusters are EKS Auto Mode's, which have no CoreDNS pods.
+    #[arg(long)]
+    auto_mode: bool,
+    /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -75,7 +79,7 @@ pub(crate) fn doctor(args: &Args) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("starting the runtime")?
-        .block_on(ask(&client, args.watch))?;
+        .block_on(ask(&client, args.watch, args.auto_mode))?;
     let diagnosis = judge::judge(
         &answers,
         &judge::Wanted {
@@ -138,7 +142,7 @@ impl Target {
 }
 
 /// Everything that is asked, one question after the other, and then looks for the time of `watch`.
-async fn ask(client: &Client, watch: Duration) -> Result<Answers> {
+async fn ask(client: &Client, watch: Duration, auto_mode: bool) -> Result<Answers> {
     let now = whole_second(SystemClock.now());
     let mut series = BTreeMap::new();
     for question in Question::ALL {
@@ -154,7 +158,43 @@ async fn ask(client: &Client, watch: Duration) -> Result<Answers> {
         let newest = answer(client, &Look::ask(at)).await?;
         looks.push(Look { at, newest });
     }
-    Ok(Answers { now, series, looks })
+    Ok(Answers {
+        now,
+        series,
+        looks,
+        external_labels: external_labels(client).await,
+        auto_mode,
+    })
+}
+
+/// The labels that the server adds to samples that it sends elsewhere (`global.external_labels`). None
+/// where it does not show its configuration: AMP does not, and a proxy may hide it.
+async fn external_labels(client: &Client) -> Option<BTreeMap<String, String>> {
+    #[derive(Deserialize)]
+    struct Page {
+        data: Data,
+    }
+    #[derive(Deserialize)]
+    struct Data {
+        yaml: String,
+    }
+    #[derive(Deserialize)]
+    struct Configuration {
+        #[serde(default)]
+        global: Global,
+    }
+    #[derive(Default, Deserialize)]
+    struct Global {
+        #[serde(default)]
+        external_labels: BTreeMap<String, String>,
+    }
+    let page = client
+        .status_config(Instant::now() + PATIENCE)
+        .await
+        .ok()??;
+    let page: Page = serde_json::from_slice(&page).ok()?;
+    let configuration: Configuration = serde_saphyr::from_str(&page.data.yaml).ok()?;
+    Some(configuration.global.external_labels)
 }
 
 async fn answer(client: &Client, ask: &Ask) -> Result<Vec<Series>> {

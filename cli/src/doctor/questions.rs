@@ -13,10 +13,11 @@ pub(super) const SPAN: Duration = Duration::from_secs(300);
 /// Samples that are closer to each other than this look like one.
 pub(super) const RESOLUTION: Duration = Duration::from_secs(2);
 
-/// The link-local counter by its two names; a missing `type` is node_exporter's.
+/// The link-local counter by the names of all exporters that the rules know (rules/link-local.yml); only
+/// ours has a `type`.
 macro_rules! link_local {
     () => {
-        "{__name__=~\"node_net_ethtool|node_ethtool_linklocal_allowance_exceeded\",\
+        "{__name__=~\"node_net_ethtool|((node_)?ethtool_)?linklocal_allowance_exceeded\",\
          type=~\"linklocal_allowance_exceeded|\"}"
     };
 }
@@ -32,6 +33,8 @@ pub(super) enum Question {
     CounterResets,
     /// What else exporters tell of network interfaces.
     Allowances,
+    /// All statistics of network interfaces, by name and type.
+    Statistics,
     /// Names that a counter has behind a collector that appends `_total`.
     Renamed,
     /// What CoreDNS says that it is.
@@ -50,11 +53,12 @@ pub(super) enum Question {
 
 impl Question {
     /// All of them.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Counters,
         Self::CounterTimes,
         Self::CounterResets,
         Self::Allowances,
+        Self::Statistics,
         Self::Renamed,
         Self::CoreDns,
         Self::CoreDnsTimes,
@@ -75,6 +79,10 @@ impl Question {
                  ({__name__=~\"node_net_ethtool|node_ethtool_.+_allowance_exceeded\",\
                  type=~\".+_allowance_exceeded|\"})"
             }
+            Self::Statistics => {
+                "count by (__name__, type) ({__name__=~\"node_net_ethtool|(node_)?ethtool_.+\",\
+                 __name__!~\"ethtool_exporter_.+\"})"
+            }
             Self::Renamed => {
                 "count by (__name__) \
                  ({__name__=~\"node_net_ethtool_total|node_ethtool_.+_allowance_exceeded_total\"})"
@@ -86,7 +94,10 @@ impl Question {
                  ({__name__=~\"coredns_dns_requests_total|coredns_dns_request_count_total\"})"
             }
             Self::Targets => "up{instance=~\".+:(9417|9100|9153)\"}",
-            Self::Nodes => "group by (cluster, node) (kube_node_info)",
+            Self::Nodes => {
+                "group by (cluster, node) \
+                 (kube_node_info{os_image!~\"Windows.*\",provider_id!~\"eks-hybrid:.*\"})"
+            }
             Self::Anything => "count(up)",
         };
         let at = match self {
@@ -132,6 +143,11 @@ pub(super) struct Answers {
     pub(super) series: BTreeMap<Question, Vec<Series>>,
     /// Further looks at the counters, each later than `now` and the one before.
     pub(super) looks: Vec<Look>,
+    /// The labels that the server adds to what it sends elsewhere, and never to its own series; None
+    /// where the server does not show its configuration.
+    pub(super) external_labels: Option<BTreeMap<String, String>>,
+    /// Whether the user says that the clusters are EKS Auto Mode's, which have no CoreDNS pods.
+    pub(super) auto_mode: bool,
 }
 
 impl Answers {

@@ -38,3 +38,4 @@ pub mod value;
 
 pub use batch::{Function, Run};
 pub use channel::{Budget, Channel, Note, Received, SendError, Sent};
+pub use table::REMEMBERED;

@@ -69,7 +69,10 @@ impl<T: Clone + PartialEq> Secret<T> {
         let answer = answer.map_err(|error| {
             SendError::Transient(format!("cannot read the secret: {}", why(&error)))
         })?;
-        let secret = answer.secret_string().unwrap_or_default();
+        let secret = answer.secret_string().ok_or_else(|| {
+            let problem = "the secret is binary, or has no value: it must be text";
+            SendError::Refused(problem.to_owned())
+        })?;
         (self.read)(secret).map_err(SendError::Refused)
     }
 }

@@ -1,5 +1,7 @@
 //! The state's table, as these functions use it: items of their own, which expire by themselves.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
@@ -12,8 +14,9 @@ pub(crate) const ID: &str = "id";
 pub(crate) const PART: &str = "part";
 /// The attribute that DynamoDB expires items by, in seconds since the epoch.
 pub(crate) const EXPIRES_AT: &str = "expires_at";
-/// How long an item is known: as long as a message may stay in a queue (Amazon SQS, quotas).
-const KNOWN_S: i64 = 14 * 24 * 3_600;
+/// How long it is remembered what was sent: as long as a message may stay in a queue (Amazon SQS,
+/// quotas).
+pub const REMEMBERED: Duration = Duration::from_secs(14 * 24 * 3_600);
 
 /// The table could not do it, or it is not known whether it did.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +39,8 @@ pub(crate) fn moment(value: Option<&AttributeValue>) -> Option<Timestamp> {
 }
 
 pub(crate) fn expiry(now: Timestamp) -> AttributeValue {
-    AttributeValue::N(now.as_second().saturating_add(KNOWN_S).to_string())
+    let remembered = i64::try_from(REMEMBERED.as_secs()).unwrap_or(i64::MAX);
+    AttributeValue::N(now.as_second().saturating_add(remembered).to_string())
 }
 
 pub(crate) fn failed<E, R>(doing: &'static str, error: &SdkError<E, R>) -> TableError

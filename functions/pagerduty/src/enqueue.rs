@@ -27,7 +27,8 @@ struct Request<'a> {
     event: &'a Event,
 }
 
-/// Sends an event.
+/// Sends an event. PagerDuty took it only if it says so: 202, and `success` in the body
+/// (developer.pagerduty.com, "Send an alert event"). A proxy's page is not PagerDuty.
 pub async fn enqueue(
     http: &Client,
     url: Url,
@@ -49,7 +50,15 @@ pub async fn enqueue(
     let answer = request.send().await.map_err(|error| unreached(&error))?;
     let status = answer.status();
     if status.is_success() {
-        return Ok(());
+        let body = read(answer).await;
+        let accepted = serde_json::from_slice::<Accepted>(&body);
+        if status == StatusCode::ACCEPTED && accepted.is_ok_and(|it| it.status == "success") {
+            return Ok(());
+        }
+        return Err(SendError::Refused(format!(
+            "PagerDuty did not accept it: {}, and not its own answer to an event that it took",
+            status.as_u16()
+        )));
     }
     if status == StatusCode::TOO_MANY_REQUESTS {
         let wait = retry_after(answer.headers());
@@ -89,6 +98,12 @@ fn retry_after(headers: &HeaderMap) -> Duration {
         .clamp(Duration::from_secs(1), LONGEST)
 }
 
+/// The answer to an event that was taken.
+#[derive(Deserialize)]
+struct Accepted {
+    status: String,
+}
+
 #[derive(Deserialize)]
 struct Answer {
     message: String,
@@ -98,7 +113,17 @@ struct Answer {
 
 /// `Event object is invalid: Length of 'routing_key' is incorrect`. What is no answer of
 /// PagerDuty's is not repeated.
-async fn said(mut answer: Response, key: &RoutingKey) -> String {
+async fn said(answer: Response, key: &RoutingKey) -> String {
+    let body = read(answer).await;
+    let Ok(answer) = serde_json::from_slice::<Answer>(&body) else {
+        return "(with an answer that is none of PagerDuty's)".to_owned();
+    };
+    let mut said = vec![answer.message];
+    said.extend(answer.errors);
+    one_line(&said.join(": ").replace(key.secret(), "(the key)"), SHOWN)
+}
+
+async fn read(mut answer: Response) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = answer.chunk().await {
         body.extend_from_slice(&chunk);
@@ -106,10 +131,5 @@ async fn said(mut answer: Response, key: &RoutingKey) -> String {
             break;
         }
     }
-    let Ok(answer) = serde_json::from_slice::<Answer>(&body) else {
-        return "(with an answer that is none of PagerDuty's)".to_owned();
-    };
-    let mut said = vec![answer.message];
-    said.extend(answer.errors);
-    one_line(&said.join(": ").replace(key.secret(), "(the key)"), SHOWN)
+    body
 }

@@ -27,6 +27,11 @@ pub struct Environment {
     /// `AMAZON_Q_TOPIC_ARNS`: the topics, by commas, that Amazon Q Developer in chat applications
     /// reads: they are sent what it reads, and told where there is no `alertmanager.yml`.
     pub amazon_q_topic_arns: BTreeSet<TopicArn>,
+    /// `ALARM_TOPIC_ARN`: the SNS topic of the alarms about the ruler itself, the first other way for
+    /// alerts that say that notifications reach nobody.
+    pub alarm_topic_arn: Option<TopicArn>,
+    /// `UNSUBSCRIBED_TOPIC_ARNS`: the topics, by commas, that have no subscriber on purpose.
+    pub unsubscribed_topic_arns: BTreeSet<TopicArn>,
     /// `GRAFANA_URL`, `GRAFANA_DATASOURCE`: where people look at graphs, and the data source there.
     pub grafana: Option<Grafana>,
     /// `CONFIG_DIR`: where `rules/` and `alertmanager.yml` are.
@@ -47,6 +52,9 @@ pub struct Environment {
     pub resolve_vanished: bool,
     /// `LIMIT_WIPES_STATE`: whether a rule that exceeds its group's `limit` forgets its alerts.
     pub limit_wipes_state: bool,
+    /// `ALLOW_EMPTY`: whether a configuration without alerting rules, or that lost its routing, is
+    /// intended.
+    pub allow_empty: bool,
     /// `LOG_LEVEL`.
     pub log_level: Level,
     /// `AWS_ENDPOINT_URL`: a local stack that stands for all of AWS.
@@ -132,9 +140,11 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
             state_table: self.required("STATE_TABLE", "write the DynamoDB table's name"),
             topic_arn: self.parsed("TOPIC_ARN", topic),
             amazon_q_topic_arns: self
-                .parsed("AMAZON_Q_TOPIC_ARNS", |text| {
-                    text.split(',').map(|arn| topic(arn.trim())).collect()
-                })
+                .parsed("AMAZON_Q_TOPIC_ARNS", topics)
+                .unwrap_or_default(),
+            alarm_topic_arn: self.parsed("ALARM_TOPIC_ARN", topic),
+            unsubscribed_topic_arns: self
+                .parsed("UNSUBSCRIBED_TOPIC_ARNS", topics)
                 .unwrap_or_default(),
             grafana: self.parsed("GRAFANA_URL", url).map(|url| Grafana {
                 url,
@@ -168,6 +178,9 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
                 .unwrap_or(false),
             limit_wipes_state: self
                 .one_of("LIMIT_WIPES_STATE", &[("on", true), ("off", false)])
+                .unwrap_or(false),
+            allow_empty: self
+                .one_of("ALLOW_EMPTY", &[("on", true), ("off", false)])
                 .unwrap_or(false),
             log_level: self
                 .parsed("LOG_LEVEL", |text| {
@@ -265,6 +278,10 @@ fn topic(text: &str) -> Result<TopicArn, String> {
         .map_err(|error: TopicArnError| format!("{text:?}: {error}"))
 }
 
+fn topics(text: &str) -> Result<BTreeSet<TopicArn>, String> {
+    text.split(',').map(|arn| topic(arn.trim())).collect()
+}
+
 fn role(text: &str) -> Result<String, String> {
     let is_role = match text.splitn(6, ':').collect::<Vec<_>>().as_slice() {
         ["arn", partition, "iam", "", account, name] => {
@@ -351,6 +368,8 @@ mod tests {
                 && it.notify
                 && it.query_role_arn.is_none()
                 && it.amazon_q_topic_arns.is_empty()
+                && it.alarm_topic_arn.is_none()
+                && it.unsubscribed_topic_arns.is_empty()
                 && it.grafana.is_none()
                 && it.rules_from == RulesFrom::Layer
                 && it.schedule == Duration::from_secs(60)
@@ -376,6 +395,13 @@ mod tests {
         });
         check(&[("PROMETHEUS_URL", url)], |it| it.identity() == "ws-1");
         check(&[("TOPIC_ARN", "")], |it| it.topic_arn.is_none());
+        check(&[("ALARM_TOPIC_ARN", TOPIC)], |it| {
+            it.alarm_topic_arn.as_ref().map(TopicArn::as_str) == Some(TOPIC)
+        });
+        let two = format!("{TOPIC}, {TOPIC}-2");
+        check(&[("UNSUBSCRIBED_TOPIC_ARNS", &two)], |it| {
+            it.unsubscribed_topic_arns.len() == 2
+        });
         check(&[("NOTIFY", "off")], |it| !it.notify);
         check(&[("RULES_FROM", "amp")], |it| {
             it.rules_from == RulesFrom::Amp
@@ -387,6 +413,8 @@ mod tests {
         check(&[("RESOLVE_VANISHED", "on")], |it| {
             it.resolve_vanished && !it.limit_wipes_state
         });
+        check(&[("ALLOW_EMPTY", "on")], |it| it.allow_empty);
+        check(&[("ALLOW_EMPTY", "")], |it| !it.allow_empty);
         check(&[("LIMIT_WIPES_STATE", "on")], |it| {
             it.limit_wipes_state && !it.resolve_vanished
         });
@@ -448,6 +476,14 @@ mod tests {
         refused(
             &[("TOPIC_ARN", "alerts")],
             "TOPIC_ARN: \"alerts\": this is no ARN of an SNS topic",
+        );
+        refused(
+            &[("ALARM_TOPIC_ARN", "alarms")],
+            "ALARM_TOPIC_ARN: \"alarms\": this is no ARN of an SNS topic",
+        );
+        refused(
+            &[("UNSUBSCRIBED_TOPIC_ARNS", "alarms")],
+            "UNSUBSCRIBED_TOPIC_ARNS: \"alarms\": this is no ARN of an SNS topic",
         );
         refused(
             &[("NOTIFY", "yes")],

@@ -9,10 +9,10 @@ use alerting::rules::Defaults;
 use alerting::state_machine::Semantics;
 use alerting::timestamp::Timestamp;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_types::SdkConfig;
 use backends::amp::{Amp, AmpError};
 use backends::aws::sdk_config;
 use backends::clock::{Clock, SystemClock};
+use backends::config_files;
 use backends::http::{self, HttpError, HttpOptions};
 use backends::line::chain;
 use backends::notify::{SnsNotifier, SnsOptions};
@@ -54,7 +54,6 @@ pub struct Function {
     settings: Settings,
     store: DynamoStore<SystemClock>,
     sns: SnsNotifier,
-    sdk: SdkConfig,
 }
 
 /// Why there is no [`Function`]: the environment's fault.
@@ -74,6 +73,18 @@ pub enum SetupError {
 pub struct Failed {
     kind: &'static str,
     message: String,
+    /// Whether the log has it already, and the run's metrics.
+    is_logged: bool,
+}
+
+impl Failed {
+    fn new(kind: &'static str, message: String) -> Self {
+        Self {
+            kind,
+            message,
+            is_logged: false,
+        }
+    }
 }
 
 impl From<Failed> for Diagnostic {
@@ -87,10 +98,7 @@ impl From<Failed> for Diagnostic {
 
 impl From<AmpError> for Failed {
     fn from(error: AmpError) -> Self {
-        Self {
-            kind: "Workspace",
-            message: error.to_string(),
-        }
+        Self::new("Workspace", error.to_string())
     }
 }
 
@@ -105,10 +113,7 @@ impl From<RunError> for Failed {
             | RunError::StateFromFuture { .. }
             | RunError::ClockSet { .. } => "Clock",
         };
-        Self {
-            kind,
-            message: chain(&error),
-        }
+        Self::new(kind, chain(&error))
     }
 }
 
@@ -145,7 +150,7 @@ impl Function {
         };
         let function = Self {
             store: DynamoStore::new(&sdk, &environment.state_table, state_of, SystemClock),
-            sns: SnsNotifier::new(sdk.clone(), SnsOptions::default()),
+            sns: SnsNotifier::new(sdk, SnsOptions::default()),
             settings: settings(&environment),
             querier: OnceCell::new(),
             environment,
@@ -154,8 +159,17 @@ impl Function {
             query_credentials,
             amp,
             configuration,
-            sdk,
         };
+        if let Configuration::Folder(folder) = &function.configuration {
+            for path in config_files::passed_over(std::slice::from_ref(folder)) {
+                let file = path.display().to_string();
+                let message = "a file is not read: rule files are in rules/ and end in .yml, .yaml \
+                               or .rules";
+                function
+                    .log
+                    .line(Level::Warn, message, json!({"file": file}));
+            }
+        }
         if let Some(url) = &function.environment.prometheus_url {
             function.querier.set(function.asking(url)?).ok();
         }
@@ -178,18 +192,15 @@ impl Function {
             match Event::of(payload) {
                 Ok(Event::Run) => self.run(&run, began, left).await,
                 Ok(Event::TestNotification) => self.test_notification(&run).await,
-                Err(error) => Err(Failed {
-                    kind: "Event",
-                    message: error.to_string(),
-                }),
+                Err(error) => Err(Failed::new("Event", error.to_string())),
             }
         };
         let answer = match tokio::time::timeout(left.saturating_sub(LAST_WORDS), answer).await {
             Ok(answer) => answer,
-            Err(_) => Err(Failed {
-                kind: "Timeout",
-                message: format!("not done within {:.1} s", left.as_secs_f64()),
-            }),
+            Err(_) => Err(Failed::new(
+                "Timeout",
+                format!("not done within {:.1} s", left.as_secs_f64()),
+            )),
         };
         answer.map_err(|failed| self.failed(&run, began, &failed))
     }
@@ -213,7 +224,11 @@ impl Function {
                 false => Channel::Shadow(&self.log),
             },
             settings: self.settings.clone(),
-            options: run_options(left.saturating_sub(configured.since(began))),
+            options: RunOptions {
+                allow_empty: self.environment.allow_empty,
+                allow_empty_name: "AllowEmpty to on",
+                ..run_options(left.saturating_sub(configured.since(began)))
+            },
         };
         let report = match ruler.run(run, files).await {
             Ok(report) => report,
@@ -239,14 +254,23 @@ impl Function {
         let fields = told.fields();
         self.log.line(told.level(), "run", &fields);
         self.metrics(began, Some(&report));
+        if report.evaluated_nothing() {
+            // The line says why, and the state is stored. The invocation has failed all the same.
+            let why = match &report.server {
+                Some(server) => server.line(),
+                None => "no rule that was due was evaluated".to_owned(),
+            };
+            return Err(Failed {
+                kind: "Queries",
+                message: short(&self.log.hide(&why)),
+                is_logged: true,
+            });
+        }
         Ok(fields)
     }
 
     async fn test_notification(&self, run: &str) -> Result<Value, Failed> {
-        let configuration = |message: String| Failed {
-            kind: "Configuration",
-            message,
-        };
+        let configuration = |message: String| Failed::new("Configuration", message);
         if !self.environment.notify {
             return Err(configuration(
                 "NOTIFY is off, so nothing is sent: set it to on for a test".to_owned(),
@@ -264,12 +288,17 @@ impl Function {
             configuration(errors.join("; "))
         })?;
         let now = SystemClock.now();
-        let outcomes = test_notification::send(&config, &self.sns, &self.sdk, run, now).await;
+        let outcomes = test_notification::send(&config, &self.sns, run, now).await;
         let sent = outcomes.iter().filter(|outcome| outcome.published).count();
-        let level = if sent == outcomes.len() {
+        let level = if sent < outcomes.len() {
+            Level::Error
+        } else if outcomes
+            .iter()
+            .all(test_notification::Outcome::is_as_intended)
+        {
             Level::Info
         } else {
-            Level::Error
+            Level::Warn
         };
         let fields = json!({"run": run, "topics": outcomes.len(), "sent": sent});
         self.log.line(level, "test notification", fields);
@@ -301,15 +330,13 @@ impl Function {
         self.querier
             .get_or_try_init(|| async {
                 let Some(amp) = &self.amp else {
-                    return Err(Failed {
-                        kind: "Configuration",
-                        message: "AMP_WORKSPACE and PROMETHEUS_URL are both not set".to_owned(),
-                    });
+                    let message = "AMP_WORKSPACE and PROMETHEUS_URL are both not set".to_owned();
+                    return Err(Failed::new("Configuration", message));
                 };
                 let endpoint = amp.endpoint().await?;
-                self.asking(&endpoint).map_err(|error| Failed {
-                    kind: "Workspace",
-                    message: format!("the endpoint of the workspace: {error}"),
+                self.asking(&endpoint).map_err(|error| {
+                    let message = format!("the endpoint of the workspace: {error}");
+                    Failed::new("Workspace", message)
                 })
             })
             .await
@@ -342,6 +369,9 @@ impl Function {
 
     /// Tells the log of it, and takes out what Lambda must not be told.
     fn failed(&self, run: &str, began: Timestamp, failed: &Failed) -> Failed {
+        if failed.is_logged {
+            return failed.clone();
+        }
         let message = short(&self.log.hide(&failed.message));
         self.log.line(
             Level::Error,
@@ -354,10 +384,7 @@ impl Function {
             }),
         );
         self.metrics(began, None);
-        Failed {
-            kind: failed.kind,
-            message,
-        }
+        Failed::new(failed.kind, message)
     }
 }
 
@@ -390,7 +417,7 @@ fn settings(environment: &Environment) -> Settings {
         receivers: vec![Receiver {
             name: RECEIVER.to_owned(),
             sns: topics.cloned().map(SnsConfig::of).collect(),
-            terminal: false,
+            ..Receiver::default()
         }],
         evaluation: EvaluationOptions {
             max_catch_up: environment.max_catch_up,
@@ -404,6 +431,8 @@ fn settings(environment: &Environment) -> Settings {
         },
         grafana: environment.grafana.clone(),
         amazon_q: environment.amazon_q_topic_arns.clone(),
+        alarm_topic: environment.alarm_topic_arn.clone(),
+        unsubscribed_topics: environment.unsubscribed_topic_arns.clone(),
     }
 }
 

@@ -15,7 +15,8 @@ const NAMESPACE: &str = "dnswatch";
 const DIMENSION: &str = "FunctionName";
 
 /// The line of a run of `function` that ended at `now` and took `took`; `report` is None if it
-/// failed, or if another run was faster.
+/// failed, or if another run was faster. A run that evaluated nothing of what was due, or whose server
+/// does not answer, has not succeeded.
 pub(crate) fn of(
     function: &str,
     now: Timestamp,
@@ -27,13 +28,19 @@ pub(crate) fn of(
         (
             "RunsSucceeded",
             "Count",
-            count(usize::from(report.is_some())),
+            count(usize::from(
+                report.is_some_and(|report| !report.evaluated_nothing()),
+            )),
         ),
         ("RunMilliseconds", "Milliseconds", json!(ms(took))),
     ];
     if let Some(report) = report {
         metrics.extend([
-            ("RulesFailing", "Count", count(report.failing.len())),
+            (
+                "RulesFailing",
+                "Count",
+                count(report.failing.len() + report.without_answer),
+            ),
             ("TicksDue", "Count", count(report.evaluated.due)),
             ("TicksEvaluated", "Count", count(report.evaluated.evaluated)),
             ("TicksSkipped", "Count", json!(report.evaluated.skipped)),
@@ -49,6 +56,16 @@ pub(crate) fn of(
                 count(report.published.refused.len()),
             ),
             ("NotificationsOwed", "Count", count(report.owed)),
+            (
+                "TopicsWithoutSubscribers",
+                "Count",
+                count(report.undelivered.topics.len()),
+            ),
+            (
+                "QueuesFailing",
+                "Count",
+                count(report.undelivered.queues.len()),
+            ),
             (
                 "StateAheadSeconds",
                 "Seconds",
@@ -102,6 +119,8 @@ mod tests {
         "NotificationsDelivered:Count",
         "NotificationsRefused:Count",
         "NotificationsOwed:Count",
+        "TopicsWithoutSubscribers:Count",
+        "QueuesFailing:Count",
         "StateAheadSeconds:Seconds",
     ];
 
@@ -134,5 +153,10 @@ mod tests {
     fn every_metric_is_declared_and_there() {
         check(None, 0, OUTCOME);
         check(Some(&RunReport::default()), 1, ALL);
+        let mut report = RunReport::default();
+        report.evaluated.due = 2;
+        check(Some(&report), 0, ALL);
+        report.evaluated.evaluated = 1;
+        check(Some(&report), 1, ALL);
     }
 }

@@ -35,12 +35,19 @@ impl Told<'_> {
     /// Whether a person should look at it.
     pub(crate) fn level(&self) -> Level {
         let report = self.report;
+        if report.evaluated_nothing() {
+            return Level::Error;
+        }
         let is_well = report.failing.is_empty()
+            && report.server.is_none()
+            && report.failed() == 0
             && report.config_refused.is_none()
             && report.published.refused.is_empty()
             && report.published.postponed.is_empty()
             && report.evaluated.skipped == 0
             && report.silences_unread.is_none()
+            && report.undelivered.topics.is_empty()
+            && report.undelivered.queues.is_empty()
             && report.state_ahead.is_zero()
             && !report.clock_stepped
             && report.server_clock_off_ms.is_none()
@@ -60,7 +67,7 @@ impl Told<'_> {
         }
         put("due", json!(report.evaluated.due));
         put("evaluated", json!(report.evaluated.evaluated));
-        put("failed", json!(report.evaluated.failed));
+        put("failed", json!(report.failed()));
         put("skipped", json!(report.evaluated.skipped));
         put("rules_behind", json!(report.evaluated.stopped));
         put("lag_seconds", json!(report.lag.as_secs()));
@@ -104,10 +111,18 @@ impl Told<'_> {
                 put(name, json!(short(text)));
             }
         }
+        if let Some(server) = &report.server {
+            put("server", json!(short(&server.line())));
+            put("rules_without_answer", json!(report.without_answer));
+        }
         for (name, texts) in [
             ("failing", &report.failing),
             ("postponed", &report.published.postponed),
             ("refused", &report.published.refused),
+            ("topics_without_subscribers", &report.undelivered.topics),
+            ("queues_failing", &report.undelivered.queues),
+            // Neither a fault nor health.
+            ("subscribers_unknown", &report.undelivered.unknown),
         ] {
             if !texts.is_empty() {
                 put(name, list(texts));
@@ -254,5 +269,36 @@ mod tests {
         ] {
             assert_eq!(told[name], expected, "{name}");
         }
+    }
+
+    /// Whatever else is well, each trouble by itself makes a line that a person should look at.
+    #[track_caller]
+    fn check_level(expected: &str, trouble: impl FnOnce(&mut RunReport)) {
+        let mut report = RunReport::default();
+        trouble(&mut report);
+        let told: Value = serde_json::from_str(&line(&report, None)).expect("JSON");
+        assert_eq!(told["level"], expected, "{told}");
+    }
+
+    #[test]
+    fn each_trouble_alone_is_a_warning() {
+        let text = || vec!["why".to_owned()];
+        check_level("INFO", |_| {});
+        check_level("INFO", |it| it.first = true);
+        check_level("WARN", |it| it.failing = text());
+        check_level("WARN", |it| it.config_refused = Some("why".to_owned()));
+        check_level("WARN", |it| it.silences_unread = Some("why".to_owned()));
+        check_level("WARN", |it| it.published.refused = text());
+        check_level("WARN", |it| it.published.postponed = text());
+        check_level("WARN", |it| it.evaluated.skipped = 1);
+        check_level("WARN", |it| it.evaluated.failed = 1);
+        check_level("ERROR", |it| it.evaluated.due = 1);
+        check_level("WARN", |it| it.undelivered.topics = text());
+        check_level("WARN", |it| it.undelivered.queues = text());
+        // Neither a fault nor health.
+        check_level("INFO", |it| it.undelivered.unknown = text());
+        let told: Value =
+            serde_json::from_str(&line(&RunReport::default(), Some("AMP is away"))).expect("JSON");
+        assert_eq!(told["level"], "WARN", "{told}");
     }
 }

@@ -1,6 +1,8 @@
 //! Where notifications go: to their topics, or with `NOTIFY` off into the log.
 
-use alerting::notify::Outgoing;
+use std::time::Duration;
+
+use alerting::notify::{Found, Outgoing, SnsConfig};
 use backends::notify::{Notifier, PublishError, SnsNotifier};
 use serde_json::json;
 
@@ -35,6 +37,14 @@ impl Notifier for Channel<'_> {
                 );
                 Ok(())
             }
+        }
+    }
+
+    async fn subscribers(&self, topics: &[&SnsConfig], within: Duration) -> Vec<Found> {
+        match self {
+            Self::Sns(sns) => sns.subscribers(topics, within).await,
+            // Nothing is sent, so nothing can fail to arrive.
+            Self::Shadow(_) => Vec::new(),
         }
     }
 }

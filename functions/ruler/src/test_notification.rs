@@ -7,13 +7,14 @@ use std::sync::Arc;
 use alerting::config::Config;
 use alerting::labels::{ALERT_NAME, Labels};
 use alerting::notify::{
-    AlertEntry, Details, Integration, Notification, NotifyReason, Outgoing, Route, TopicArn,
+    AlertEntry, Details, Integration, Notification, NotifyReason, Outgoing, QueueFault, Route,
+    SnsConfig, Subscribers,
 };
 use alerting::rules::RuleKey;
 use alerting::timestamp::Timestamp;
-use aws_types::SdkConfig;
 use backends::notify::subscriptions::{self, Subscription};
 use backends::notify::{Notifier, SnsNotifier};
+use futures_util::future::join_all;
 use serde::Serialize;
 
 const NAME: &str = "DnswatchTestNotification";
@@ -29,10 +30,22 @@ pub(crate) struct Outcome {
     pub(crate) published: bool,
     /// Its id, which is in what machines get.
     notification_id: String,
+    /// Whether somebody receives it: `confirmed`, `pending`, `none` or `unknown`.
+    subscription: &'static str,
     /// Whom SNS will hand it to.
     subscribers: Vec<Subscriber>,
     /// What a person should know or do.
     notes: Vec<String>,
+    /// Whether it is empty on purpose.
+    #[serde(skip)]
+    is_on_purpose: bool,
+}
+
+impl Outcome {
+    /// Whether it is known that somebody receives it, or that nobody is meant to.
+    pub(crate) fn is_as_intended(&self) -> bool {
+        self.is_on_purpose || self.subscription == Subscribers::Confirmed.word()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,63 +55,102 @@ struct Subscriber {
     confirmed: bool,
 }
 
-/// Sends to every topic of the configuration, once each; `run` makes the ids unique.
+/// Sends to every topic of the configuration, the alarm topic's among them, once each and all at
+/// once; `run` makes the ids unique.
 pub(crate) async fn send(
     config: &Config,
     sns: &SnsNotifier,
-    sdk: &SdkConfig,
     run: &str,
     now: Timestamp,
 ) -> Vec<Outcome> {
-    let mut outcomes = Vec::new();
-    for (receiver, integration, topic) in topics(config) {
-        let notification = notification(receiver, integration, run, now);
-        let outgoing = Outgoing {
-            notification: &notification,
-            details: &Details::default(),
-            config,
-            now,
-        };
-        let published = sns.publish(&outgoing).await;
-        let mut notes: Vec<String> = published
-            .as_ref()
-            .err()
-            .map(ToString::to_string)
+    // One topic that does not answer takes no time of the others.
+    let sent = topics(config)
+        .into_iter()
+        .map(|topic| send_one(config, sns, topic, run, now));
+    join_all(sent).await
+}
+
+async fn send_one(
+    config: &Config,
+    sns: &SnsNotifier,
+    (receiver, integration, topic): (&str, String, &SnsConfig),
+    run: &str,
+    now: Timestamp,
+) -> Outcome {
+    let notification = notification(receiver, integration, run, now);
+    let outgoing = Outgoing {
+        notification: &notification,
+        details: &Details::default(),
+        config,
+        now,
+    };
+    let published = sns.publish(&outgoing).await;
+    let mut notes: Vec<String> = published
+        .as_ref()
+        .err()
+        .map(ToString::to_string)
+        .into_iter()
+        .collect();
+    let is_on_purpose = config.unsubscribed_topics.contains(&topic.topic_arn);
+    let (subscribers, subscription) = match sns.subscriptions(topic).await {
+        Ok(subscriptions) => {
+            notes.extend(remarks(&subscriptions, is_on_purpose));
+            notes.extend(queues(sns, &subscriptions).await);
+            let subscription = subscriptions::judge(&subscriptions);
+            if let Subscribers::Unknown(why) = &subscription {
+                notes.push(format!("who is subscribed is unknown: {why}"));
+            }
+            (subscriptions, subscription.word())
+        }
+        Err(error) => {
+            notes.push(format!(
+                "who is subscribed is unknown ({error}): look at the topic in the console, or \
+                 allow sns:ListSubscriptionsByTopic"
+            ));
+            (Vec::new(), Subscribers::Unknown(error).word())
+        }
+    };
+    Outcome {
+        receiver: receiver.to_owned(),
+        topic: topic.topic_arn.to_string(),
+        published: published.is_ok(),
+        notification_id: notification.id.clone(),
+        subscription,
+        subscribers: subscribers
             .into_iter()
-            .collect();
-        let subscribers = match subscriptions::of_topic(sdk, topic).await {
-            Ok(subscribers) => {
-                notes.extend(remarks(&subscribers));
-                subscribers
-            }
-            Err(error) => {
-                notes.push(format!(
-                    "who is subscribed is not known ({error}): look at the topic in the console"
-                ));
-                Vec::new()
-            }
-        };
-        outcomes.push(Outcome {
-            receiver: receiver.to_owned(),
-            topic: topic.to_string(),
-            published: published.is_ok(),
-            notification_id: notification.id.clone(),
-            subscribers: subscribers
-                .into_iter()
-                .map(|subscription| Subscriber {
-                    protocol: subscription.protocol,
-                    endpoint: subscription.endpoint,
-                    confirmed: subscription.is_confirmed,
-                })
-                .collect(),
-            notes,
-        });
+            .map(|subscription| Subscriber {
+                protocol: subscription.protocol,
+                endpoint: subscription.endpoint,
+                confirmed: subscription.is_confirmed,
+            })
+            .collect(),
+        notes,
+        is_on_purpose,
     }
-    outcomes
+}
+
+/// What is wrong with the queues that are subscribed, or why that is unknown.
+async fn queues(sns: &SnsNotifier, subscriptions: &[Subscription]) -> Vec<String> {
+    let queues = subscriptions.iter().filter(|one| one.protocol == "sqs");
+    let notes = queues.map(|queue| async move {
+        let queue = &queue.endpoint;
+        match sns.queue_fault(queue).await {
+            Ok(None) => None,
+            Ok(Some(QueueFault::Gone)) => Some(format!("the queue {queue} does not exist")),
+            Ok(Some(QueueFault::DeadLetterQueueGone)) => {
+                Some(format!("the dead-letter queue of {queue} does not exist"))
+            }
+            Ok(Some(QueueFault::DeadLetters(count))) => Some(format!(
+                "{count} notification(s) of {queue} are in its dead-letter queue"
+            )),
+            Err(error) => Some(format!("whether the queue is there is unknown: {error}")),
+        }
+    });
+    join_all(notes).await.into_iter().flatten().collect()
 }
 
 /// Each topic once, with the receiver and the channel that has it first.
-fn topics(config: &Config) -> Vec<(&str, String, &TopicArn)> {
+fn topics(config: &Config) -> Vec<(&str, String, &SnsConfig)> {
     let mut seen = BTreeSet::new();
     let mut topics = Vec::new();
     for receiver in &config.receivers {
@@ -106,7 +158,7 @@ fn topics(config: &Config) -> Vec<(&str, String, &TopicArn)> {
             if let Integration::Sns(sns) = integration
                 && seen.insert(sns.topic_arn.as_str())
             {
-                topics.push((receiver.name.as_str(), name, &sns.topic_arn));
+                topics.push((receiver.name.as_str(), name, sns));
             }
         }
     }
@@ -157,9 +209,13 @@ fn notification(receiver: &str, integration: String, run: &str, now: Timestamp) 
     }
 }
 
-fn remarks(subscriptions: &[Subscription]) -> Vec<String> {
+fn remarks(subscriptions: &[Subscription], is_on_purpose: bool) -> Vec<String> {
     if subscriptions.is_empty() {
-        return vec!["nobody is subscribed to this topic".to_owned()];
+        return vec![if is_on_purpose {
+            "this topic has no subscription, on purpose (UNSUBSCRIBED_TOPIC_ARNS)".to_owned()
+        } else {
+            "this topic has no subscription: nobody receives what is published to it".to_owned()
+        }];
     }
     subscriptions
         .iter()
@@ -181,7 +237,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(subscriptions: &[(&str, bool)], expected: &[&str]) {
+    fn check(subscriptions: &[(&str, bool)], is_on_purpose: bool, expected: &[&str]) {
         let subscriptions: Vec<Subscription> = subscriptions
             .iter()
             .map(|(endpoint, is_confirmed)| Subscription {
@@ -190,7 +246,7 @@ mod tests {
                 is_confirmed: *is_confirmed,
             })
             .collect();
-        let remarks = remarks(&subscriptions);
+        let remarks = remarks(&subscriptions, is_on_purpose);
         assert_eq!(remarks.len(), expected.len(), "{remarks:?}");
         for (remark, beginning) in remarks.iter().zip(expected) {
             assert!(remark.starts_with(beginning), "{remark}");
@@ -199,10 +255,12 @@ mod tests {
 
     #[test]
     fn who_gets_nothing_is_named() {
-        check(&[], &["nobody is subscribed"]);
-        check(&[("a@example.com", true)], &[]);
+        check(&[], false, &["this topic has no subscription: nobody"]);
+        check(&[], true, &["this topic has no subscription, on purpose"]);
+        check(&[("a@example.com", true)], false, &[]);
         check(
             &[("a@example.com", false), ("b@example.com", true)],
+            false,
             &["email a@example.com has not confirmed"],
         );
     }

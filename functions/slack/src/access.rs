@@ -88,6 +88,13 @@ pub enum AccessError {
     /// The URL leads elsewhere.
     #[error("the URL in the webhook's secret does not begin with {0}/")]
     OtherHost(String),
+    /// A workflow's trigger, which takes variables of its own instead of a message, and answers 200
+    /// to anything.
+    #[error(
+        "the URL in the secret is a workflow's trigger, which does not take messages: create an \
+         incoming webhook (https://hooks.slack.com/services/…), or use a bot's token"
+    )]
+    WorkflowTrigger,
     /// The URL is the host only.
     #[error("the URL in the webhook's secret has no path")]
     NoPath,
@@ -128,6 +135,10 @@ pub fn read(
     }
     if url.path().trim_matches('/').is_empty() {
         return Err(AccessError::NoPath);
+    }
+    let first = url.path_segments().and_then(|mut path| path.next());
+    if matches!(first, Some("triggers" | "workflows")) {
+        return Err(AccessError::WorkflowTrigger);
     }
     Ok(Access::Webhook(Webhook(url)))
 }
@@ -191,6 +202,13 @@ mod tests {
             check(url, None, elsewhere);
         }
         check("https://hooks.slack.com/", None, Err("no path"));
+        for kind in ["triggers", "workflows"] {
+            check(
+                &format!("https://hooks.slack.com/{kind}/T1/2/CANARY"),
+                None,
+                Err("a workflow's trigger"),
+            );
+        }
     }
 
     #[test]

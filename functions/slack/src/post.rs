@@ -50,7 +50,9 @@ impl From<PostError> for SendError {
     }
 }
 
-/// Posts to an incoming webhook.
+/// Posts to an incoming webhook. It took the message only if its answer is `ok` (docs.slack.dev,
+/// "Sending messages using incoming webhooks"): whatever else answers 200, a proxy's page for
+/// example, is not Slack.
 pub async fn by_webhook(
     http: &Client,
     webhook: &Webhook,
@@ -59,10 +61,19 @@ pub async fn by_webhook(
 ) -> Result<(), PostError> {
     let answer = ask(http, webhook.url(), None, message, budget).await?;
     let status = answer.status();
+    let said = body(answer).await;
     if status.is_success() {
-        return Ok(());
+        if said.trim_ascii() == b"ok" {
+            return Ok(());
+        }
+        let text = format!(
+            "Slack did not accept it: {} {}",
+            status.as_u16(),
+            word(&said)
+        );
+        return Err(SendError::Refused(text).into());
     }
-    let reason = word(&body(answer).await);
+    let reason = word(&said);
     let text = format!("{} {reason}", status.as_u16());
     if status.is_server_error()
         || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY)
@@ -113,6 +124,10 @@ pub async fn by_bot(
     };
     if answer.ok && !answer.ts.is_empty() {
         return Ok(answer.ts);
+    }
+    if answer.ok {
+        let text = format!("{method}: the answer names no message: that is none of Slack's");
+        return Err(SendError::Refused(text).into());
     }
     let said = word(answer.error.as_bytes());
     match Refusal::of(&answer.error) {

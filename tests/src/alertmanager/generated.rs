@@ -1,5 +1,6 @@
 //! Made-up configurations and label sets, by a seed.
 
+use alerting::matchers::Matchers;
 use fastrand::Rng;
 
 /// Labels that alerts have, with their values.
@@ -57,8 +58,19 @@ pub(super) fn conditions(rng: &mut Rng, indent: &str, out: &mut String) {
         }
         _ => {
             out.push_str(&format!("{indent}matchers:\n"));
+            let mut all = String::new();
             for _ in 0..=rng.usize(..2) {
-                out.push_str(&format!("{indent}- '{}'\n", matcher(rng)));
+                // What no alert can meet is refused here, though Alertmanager takes it.
+                let more = loop {
+                    let more = matcher(rng);
+                    let together = format!("{all}{}", more.trim_matches(['{', '}']));
+                    let parsed = Matchers::parse(&together);
+                    if parsed.is_ok_and(|matchers| matchers.contradiction().is_none()) {
+                        break more;
+                    }
+                };
+                out.push_str(&format!("{indent}- '{more}'\n"));
+                all.push_str(&format!("{},", more.trim_matches(['{', '}'])));
             }
         }
     }

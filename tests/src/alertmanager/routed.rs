@@ -45,6 +45,7 @@ fn routes_are_those_of_amtool() -> Result<()> {
     let Some(tools) = parts::alertmanager() else {
         return Ok(());
     };
+    println!("{}", tools.version()?);
     let folder = tempfile::tempdir()?;
     let mut rng = Rng::with_seed(8);
     let (mut asked, mut several, mut beyond_root) = (0, 0, 0);
@@ -81,6 +82,55 @@ fn routes_are_those_of_amtool() -> Result<()> {
         asked == TREES * ALERTS && several >= 20 && beyond_root >= 60,
         "{several} {beyond_root}"
     );
+    Ok(())
+}
+
+/// Labels as people type them, one an argument, and merge keys.
+#[test]
+fn labels_and_merge_keys_are_read_as_amtool_reads_them() -> Result<()> {
+    let Some(tools) = parts::alertmanager() else {
+        return Ok(());
+    };
+    println!("{}", tools.version()?);
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("alertmanager.yml");
+    let text = "route:\n  receiver: d\n  routes:\n  - &r\n    receiver: e\n    matchers: [a=b]\n  \
+                - <<: *r\n    receiver: f\n    matchers: [c=d]\n  - {receiver: g, matchers: ['a=\"b,c\"']}\n  \
+                - {receiver: h, matchers: ['c=d']}\n  - {receiver: i, matchers: ['a=\"b,c=d\"']}\n  \
+                - {receiver: j, match: {x: 'y z'}}\n\
+                receivers: [{name: d}, {name: e}, {name: f}, {name: g}, {name: h}, {name: i}, {name: j}]\n";
+    std::fs::write(&file, text)?;
+    let cases: [&[&str]; 14] = [
+        &["a=b,c"],
+        &["a=b,c=d"],
+        &["c=d"],
+        &["a=b", "c=d"],
+        &["a=\"b,c\""],
+        &["a=x", "a=b"],
+        &["x=y z"],
+        &["x=\"y z\""],
+        &["{a=b}"],
+        &["a"],
+        &["a!=b"],
+        &["a=~b"],
+        &["a="],
+        &[],
+    ];
+    for labels in cases {
+        let theirs = Command::new(&tools.amtool)
+            .args(["config", "routes", "test", "--config.file"])
+            .arg(&file)
+            .args(labels)
+            .output()?;
+        let mut ours = dnswatch();
+        let ours = ours.args(["routes", "--config"]).arg(&file).args(labels);
+        let ours = ours.output()?;
+        let both = format!("{labels:?}\n{}\n{}", said(&theirs), said(&ours));
+        ensure!(theirs.status.success() == ours.status.success(), "{both}");
+        if theirs.status.success() {
+            ensure!(output(&theirs)? == output(&ours)?, "{both}");
+        }
+    }
     Ok(())
 }
 

@@ -116,6 +116,16 @@ impl Alertmanager {
         })
     }
 
+    /// What its API says.
+    pub(super) async fn get(&self, path: &str) -> Result<String> {
+        let url = format!("{}/api/v2/{path}", self.url);
+        let answer = self.http.get(url).send().await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        ensure!(status.is_success(), "{status}: {text}");
+        Ok(text)
+    }
+
     /// Posts to its API.
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value> {
         let url = format!("{}/api/v2/{path}", self.url);

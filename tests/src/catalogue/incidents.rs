@@ -156,7 +156,10 @@ async fn check(incident: &Incident, expected: Expected<'_>) -> Result<Option<Vec
     let stops = (from..last).step_by(usize::try_from(step)?).chain([last]);
     for second in stops {
         let report = bench.run_at(time(second)).await?;
-        ensure!(report.failing.is_empty(), "{report:?}");
+        ensure!(
+            report.failing.is_empty() && report.server.is_none(),
+            "{report:?}"
+        );
         let state = bench.state().await?;
         still.clear();
         for alert in state.rules.values().flat_map(|rule| rule.active.values()) {

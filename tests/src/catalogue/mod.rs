@@ -3,15 +3,19 @@
 //! - [`pages`]: every rule has its unit tests, its runbook and its line on the page of thresholds
 //! - [`mutants`], [`mutation`]: a rule that is changed fails its unit tests
 //! - [`recording`], [`incidents`], [`live`]: which rules fire in which incident, and that no other does
+//! - [`untidy`]: the rules in clusters that are less tidy than our fixtures
+//! - [`exporters`]: the rules on the page of each exporter, recorded from its source
 //! - [`dashboards`]: every panel of `deploy/grafana` shows something in the incident that it is for
 
 mod dashboards;
+mod exporters;
 mod incidents;
 mod live;
 mod mutants;
 mod mutation;
 mod pages;
 mod recording;
+mod untidy;
 
 use std::path::{Path, PathBuf};
 

@@ -18,8 +18,11 @@ pub(crate) struct Mutant {
 /// - each window, in all places at once, and `for`: half of it, twice as much
 /// - each number that something is compared with, and the objective `/ 0.001`: half, twice; of 0,
 ///   10, and 0 included
-/// - each metric by a name that does not exist, each label matcher gone
+/// - each metric by a name that does not exist, each label matcher gone, each alternative of
+///   `{__name__=~"…"}` gone
+/// - each label that something is renamed from by a name that does not exist
 /// - the guard against momentary zeros gone
+/// - what stands in for another exporter joined to it without regard to the node
 pub(crate) fn of(rule: &RuleText) -> Vec<Mutant> {
     let mut all = Vec::new();
     let mut push = |change: String, expr: String| {
@@ -32,11 +35,17 @@ pub(crate) fn of(rule: &RuleText) -> Vec<Mutant> {
     windows(&rule.expr, &mut push);
     numbers(&rule.expr, &mut push);
     names(&rule.expr, &mut push);
+    alternatives(&rule.expr, &mut push);
+    labels(&rule.expr, &mut push);
     matchers(&rule.expr, &mut push);
-    let guard = "!= bool 0";
-    if rule.expr.contains(guard) {
-        let always = rule.expr.replace(guard, "!= bool -1e18");
-        push("no guard against momentary zeros".to_owned(), always);
+    for (part, instead, change) in [
+        // No counter falls by so much.
+        (" >= 0\n", " >= 1e18\n", "no guard against momentary zeros"),
+        (" or on (cluster, node)", " or", "both exporters of a node"),
+    ] {
+        if rule.expr.contains(part) {
+            push(change.to_owned(), rule.expr.replace(part, instead));
+        }
     }
     if let Some(hold_for) = &rule.hold_for {
         for (was, is) in scaled_duration(hold_for) {
@@ -102,6 +111,11 @@ fn numbers(expr: &str, push: &mut impl FnMut(String, String)) {
             let was = &found[0];
             push(format!("line {line}: {was} -> {by}"), mutant);
         };
+        // The guard against momentary zeros.
+        let is_guard = &found[0] == ">= 0" && expr[place.end..].starts_with('\n');
+        if is_guard {
+            continue;
+        }
         if value == 0.0 {
             replace(format!("{operator} 10"));
             replace(format!("{operator}= 0"));
@@ -114,15 +128,43 @@ fn numbers(expr: &str, push: &mut impl FnMut(String, String)) {
 
 fn names(expr: &str, push: &mut impl FnMut(String, String)) {
     let mut seen: Vec<String> = Vec::new();
-    let pattern = regex(r"\b(?:node_(?:net_)?ethtool\w*|coredns_\w+|up\b)");
-    for found in pattern.find_iter(expr) {
-        let name = found.as_str();
+    let pattern = regex(r#"(?:^|[^"\w|=?])(coredns_\w+|kube_\w+|\w+_allowance_exceeded|up)\b"#);
+    for found in pattern.captures_iter(expr) {
+        let name = &found[1];
         if seen.iter().any(|seen| seen == name) {
             continue;
         }
         seen.push(name.to_owned());
-        let mutant = regex(&format!(r"\b{name}\b")).replace_all(expr, "no_such_metric");
-        push(format!("{name} -> no_such_metric"), mutant.into_owned());
+        let mutant = regex(&format!(r#"(^|[^"\w|=?]){name}\b"#)).replace_all(expr, "${1}no_such");
+        push(format!("{name} -> no_such"), mutant.into_owned());
+    }
+}
+
+/// The names that one selector takes, one at a time.
+fn alternatives(expr: &str, push: &mut impl FnMut(String, String)) {
+    for (alternative, instead) in [
+        (r#""node_net_ethtool|"#, r#"""#),
+        ("|(node_)?ethtool_", "|ethtool_"),
+        ("|(node_)?ethtool_", "|node_ethtool_"),
+        ("|((node_)?ethtool_)?", "|(node_)?ethtool_"),
+        ("|((node_)?ethtool_)?", "|(ethtool_)?"),
+        ("|((node_)?ethtool_)?", "|(node_ethtool_)?"),
+    ] {
+        if expr.contains(alternative) {
+            let mutant = expr.replace(alternative, instead);
+            push(format!("{alternative} -> {instead}"), mutant);
+        }
+    }
+}
+
+/// The labels that become `device` and `node`, one at a time.
+fn labels(expr: &str, push: &mut impl FnMut(String, String)) {
+    for label in ["interface", "eni", "instance", "InstanceId", "host"] {
+        let quoted = format!("\"{label}\"");
+        if expr.contains(&quoted) {
+            let mutant = expr.replace(&quoted, "\"no_such\"");
+            push(format!("label {label} -> no_such"), mutant);
+        }
     }
 }
 
@@ -130,7 +172,8 @@ fn matchers(expr: &str, push: &mut impl FnMut(String, String)) {
     let mut seen: Vec<&str> = Vec::new();
     for found in regex(r#"\w+(?:=|!=|=~|!~)"[^"]*""#).find_iter(expr) {
         let matcher = found.as_str();
-        if seen.contains(&matcher) {
+        // Its alternatives are changed one at a time.
+        if matcher.starts_with("__name__") || seen.contains(&matcher) {
             continue;
         }
         seen.push(matcher);

@@ -18,16 +18,16 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::front;
 
-const TOKEN: &str = "the-collectors-token";
+pub(crate) const TOKEN: &str = "the-collectors-token";
 
 /// `list pods in kube-system`: a verb, what, and where; no namespace is all of them.
-pub(super) type Right = (String, String, Option<String>);
+pub(crate) type Right = (String, String, Option<String>);
 
 /// The server, until it is dropped.
-pub(super) struct ApiServer {
+pub(crate) struct ApiServer {
     url: String,
     /// Its certificate, in PEM.
-    pub(super) certificate: String,
+    pub(crate) certificate: String,
     used: Arc<Mutex<BTreeSet<Right>>>,
     refused: Arc<Mutex<Vec<String>>>,
     task: JoinHandle<()>,
@@ -42,8 +42,16 @@ struct State {
 }
 
 impl ApiServer {
-    pub(super) async fn start(pods: Vec<Value>, rights: Option<BTreeSet<Right>>) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+    pub(crate) async fn start(pods: Vec<Value>, rights: Option<BTreeSet<Right>>) -> Result<Self> {
+        Self::on(TcpListener::bind("127.0.0.1:0").await?, pods, rights)
+    }
+
+    /// Starts it where `listener` is.
+    pub(crate) fn on(
+        listener: TcpListener,
+        pods: Vec<Value>,
+        rights: Option<BTreeSet<Right>>,
+    ) -> Result<Self> {
         let address = listener.local_addr()?;
         let url = format!("https://{address}");
         // A client tells who it is to nobody whom it cannot trust.
@@ -86,7 +94,7 @@ impl ApiServer {
 
     /// How the client finds it and who the client is, in place of a pod's own account. The
     /// certificate is to be in a file `ca.pem` beside it.
-    pub(super) fn kubeconfig(&self) -> String {
+    pub(crate) fn kubeconfig(&self) -> String {
         json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
             "clusters": [{"name": "test", "cluster": {
@@ -99,12 +107,12 @@ impl ApiServer {
     }
 
     /// The rights that were used so far.
-    pub(super) fn used(&self) -> BTreeSet<Right> {
+    pub(crate) fn used(&self) -> BTreeSet<Right> {
         self.used.lock().unwrap().clone()
     }
 
     /// The requests that were not allowed.
-    pub(super) fn refused(&self) -> Vec<String> {
+    pub(crate) fn refused(&self) -> Vec<String> {
         self.refused.lock().unwrap().clone()
     }
 }
@@ -160,15 +168,6 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &State) -
         .await;
     };
     state.used.lock().unwrap().insert(right);
-    if watches {
-        // Nothing changes while a test looks: the watch is open, and silent, until it is left.
-        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
-                    Transfer-Encoding: chunked\r\n\r\n";
-        stream.write_all(head.as_bytes()).await?;
-        stream.flush().await?;
-        front::read(&mut stream).await?;
-        return Ok(());
-    }
     let selector = parameter("labelSelector").unwrap_or_default();
     let items: Vec<&Value> = state
         .pods
@@ -182,6 +181,31 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &State) -
         })
         .filter(|pod| selects(&selector, &pod["metadata"]["labels"]))
         .collect();
+    if watches {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
+                    Transfer-Encoding: chunked\r\n\r\n";
+        stream.write_all(head.as_bytes()).await?;
+        // Newer clients ask for the list as the watch's beginning, up to a bookmark.
+        if parameter("sendInitialEvents").is_some_and(|send| send == "true") {
+            let added = items
+                .iter()
+                .map(|pod| json!({"type": "ADDED", "object": pod}));
+            let bookmark = json!({"type": "BOOKMARK", "object": {
+                "kind": "Pod", "apiVersion": "v1",
+                "metadata": {"resourceVersion": "1",
+                             "annotations": {"k8s.io/initial-events-end": "true"}},
+            }});
+            for event in added.chain([bookmark]) {
+                let line = format!("{event}\n");
+                let chunk = format!("{:x}\r\n{line}\r\n", line.len());
+                stream.write_all(chunk.as_bytes()).await?;
+            }
+        }
+        // Nothing changes while a test looks: the watch is open, and silent, until it is left.
+        stream.flush().await?;
+        front::read(&mut stream).await?;
+        return Ok(());
+    }
     answer(
         &mut stream,
         200,

@@ -257,7 +257,7 @@ async fn serve(listener: TcpListener, page: String) {
     .await;
 }
 
-fn pod(namespace: &str, name: &str, node: &str, ip: &str, phase: &str) -> Value {
+pub(crate) fn pod(namespace: &str, name: &str, node: &str, ip: &str, phase: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -268,12 +268,12 @@ fn pod(namespace: &str, name: &str, node: &str, ip: &str, phase: &str) -> Value 
     })
 }
 
-fn with(mut pod: Value, labels: &Value, containers: &Value) -> Value {
+pub(crate) fn with(mut pod: Value, labels: &Value, containers: &Value) -> Value {
     pod["metadata"]["labels"] = labels.clone();
     pod["spec"]["containers"] = containers.clone();
     pod
 }
 
-fn port(name: &str, number: u16) -> Value {
+pub(crate) fn port(name: &str, number: u16) -> Value {
     json!({"name": name, "containerPort": number, "protocol": "TCP"})
 }

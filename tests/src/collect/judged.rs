@@ -17,9 +17,12 @@ const APPLIED: [&str; 2] = ["kubernetes/exporter", "kubernetes/adot"];
 /// The fields of an OpenTelemetryCollector's `spec` that the manifests may use: those of the
 /// operator's v1beta1 (`apis/v1beta1/common.go` and `collector_types.go`). No judge of it can be
 /// installed here.
-const COLLECTOR_FIELDS: [&str; 10] = [
+const COLLECTOR_FIELDS: [&str; 12] = [
+    "affinity",
     "config",
     "deploymentUpdateStrategy",
+    // Since v0.137.0.
+    "dnsPolicy",
     "mode",
     "podDnsConfig",
     "podSecurityContext",

@@ -11,12 +11,12 @@ const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");
 const ORACLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/oracles");
 
 /// A file or folder of `deploy/`.
-pub(super) fn deploy(path: &str) -> PathBuf {
+pub(crate) fn deploy(path: &str) -> PathBuf {
     Path::new(DEPLOY).join(path)
 }
 
 /// What `kubectl kustomize` makes of a folder, as YAML.
-pub(super) fn built(kubectl: &Path, folder: &Path) -> Result<String> {
+pub(crate) fn built(kubectl: &Path, folder: &Path) -> Result<String> {
     let said = Command::new(kubectl)
         .arg("kustomize")
         .arg(folder)
@@ -31,7 +31,7 @@ pub(super) fn built(kubectl: &Path, folder: &Path) -> Result<String> {
 }
 
 /// The documents of a YAML text.
-pub(super) fn documents(kubectl: &Path, yaml: &str) -> Result<Vec<Value>> {
+pub(crate) fn documents(kubectl: &Path, yaml: &str) -> Result<Vec<Value>> {
     let mut read = Command::new(kubectl.with_file_name("python"))
         .arg(Path::new(ORACLES).join("kubernetes/read.py"))
         .stdin(Stdio::piped())
@@ -46,7 +46,7 @@ pub(super) fn documents(kubectl: &Path, yaml: &str) -> Result<Vec<Value>> {
 }
 
 /// `deploy/aws/workspace.yaml`, its functions as objects: `{"Fn::Sub": "…"}`.
-pub(super) fn workspace_template(sam: &Path) -> Result<Value> {
+pub(crate) fn workspace_template(sam: &Path) -> Result<Value> {
     let said = Command::new(sam.with_file_name("python"))
         .arg(Path::new(ORACLES).join("stack/read.py"))
         .arg(deploy("aws/workspace.yaml"))
@@ -61,7 +61,7 @@ pub(super) fn workspace_template(sam: &Path) -> Result<Value> {
 }
 
 /// All objects of a kind.
-pub(super) fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
+pub(crate) fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
     objects
         .iter()
         .filter(|object| object["kind"] == kind)
@@ -69,7 +69,7 @@ pub(super) fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
 }
 
 /// The only object of a kind.
-pub(super) fn the<'a>(objects: &'a [Value], kind: &str) -> Result<&'a Value> {
+pub(crate) fn the<'a>(objects: &'a [Value], kind: &str) -> Result<&'a Value> {
     let found = of_kind(objects, kind);
     let [only] = found.as_slice() else {
         anyhow::bail!("{} of {kind}", found.len());

@@ -322,6 +322,17 @@ impl<S, C: Channel> World<S, C> {
         Ok(())
     }
 
+    /// When the items in the table expire, in seconds since the epoch: all of them do.
+    pub(crate) async fn expiries(&self) -> Result<Vec<i64>> {
+        let items = self.table.scan().table_name(TABLE).send().await?;
+        ensure!(!items.items().is_empty(), "nothing is remembered");
+        let expiry = |item: &std::collections::HashMap<String, AttributeValue>| {
+            let value = item.get("expires_at").and_then(|value| value.as_n().ok());
+            Ok(value.context("an item that never expires")?.parse()?)
+        };
+        items.items().iter().map(expiry).collect()
+    }
+
     /// Waits up to 20 seconds for a message, then takes all that are there. A second at a time: what
     /// is silent for five the SDK takes for stalled, and the message is lost that comes then.
     async fn receive(&self, queue: &str) -> Result<Vec<Message>> {

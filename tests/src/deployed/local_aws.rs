@@ -14,7 +14,7 @@ use aws_sigv4::sign::v4;
 use aws_types::SdkConfig;
 use backends::aws::sdk_config;
 use backends::http::{self, HttpOptions};
-pub(super) use dnswatch_demo::ministack::REGION;
+pub(crate) use dnswatch_demo::ministack::REGION;
 use dnswatch_demo::ministack::{HEALTH, Ministack, STACK, START};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -26,7 +26,7 @@ const PERSON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/deployed/person.p
 
 /// Has SAM CLI build the functions and their template in `folder`. `make test` has compiled them
 /// before.
-pub(super) fn build(folder: &Path) -> Result<()> {
+pub(crate) fn build(folder: &Path) -> Result<()> {
     let target = target()?;
     // They pass through one place in the target folder.
     let lock = File::create(target.join("functions.lock"))?;
@@ -38,7 +38,7 @@ pub(super) fn build(folder: &Path) -> Result<()> {
 }
 
 /// Cargo's target folder, which this test was built in.
-pub(super) fn target() -> Result<PathBuf> {
+pub(crate) fn target() -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let target = test.ancestors().nth(3).context("target/debug/deps")?;
     Ok(target.to_owned())
@@ -60,8 +60,8 @@ fn run(command: &mut Command) -> Result<String> {
 }
 
 /// The AWS, until it is dropped.
-pub(super) struct LocalAws {
-    pub(super) url: String,
+pub(crate) struct LocalAws {
+    pub(crate) url: String,
     ministack: Ministack,
     sam: PathBuf,
     http: reqwest::Client,
@@ -72,7 +72,7 @@ pub(super) struct LocalAws {
 
 /// What became of an invocation.
 #[derive(Debug)]
-pub(super) enum Invoked {
+pub(crate) enum Invoked {
     /// The function answered.
     Answered(Value),
     /// The function failed, with this type of error and this message.
@@ -80,7 +80,7 @@ pub(super) enum Invoked {
 }
 
 impl LocalAws {
-    pub(super) async fn start(ministack: &Path, sam: &Path) -> Result<Self> {
+    pub(crate) async fn start(ministack: &Path, sam: &Path) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let local = Ministack::new(folder.path(), sam)?;
         let mut command = Command::new("sh");
@@ -114,31 +114,31 @@ impl LocalAws {
     }
 
     /// Its process, whose children run the functions.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
     }
 
     /// All that it has said.
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         let log = std::fs::read(self.folder.path().join("log")).unwrap_or_default();
         String::from_utf8_lossy(&log).into_owned()
     }
 
     /// The last lines that it has said.
-    pub(super) fn log_end(&self) -> String {
+    pub(crate) fn log_end(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(60)..].join("\n")
     }
 
     /// For the SDK's clients.
-    pub(super) fn sdk(&self) -> SdkConfig {
+    pub(crate) fn sdk(&self) -> SdkConfig {
         let credentials = SharedCredentialsProvider::new(account());
         sdk_config(self.http.clone(), REGION, credentials, Some(&self.url))
     }
 
     /// Deploys the stack that was built in `built`; its outputs.
-    pub(super) async fn deploy(
+    pub(crate) async fn deploy(
         &self,
         built: &Path,
         parameters: &[(&str, String)],
@@ -149,7 +149,7 @@ impl LocalAws {
     }
 
     /// Has a person run SAM CLI in `project`, who answers its questions; what they saw.
-    pub(super) async fn person(
+    pub(crate) async fn person(
         &self,
         project: &Path,
         arguments: &[&str],
@@ -162,20 +162,20 @@ impl LocalAws {
     }
 
     /// The outputs of the stack.
-    pub(super) async fn outputs(&self) -> Result<Value> {
+    pub(crate) async fn outputs(&self) -> Result<Value> {
         let mut outputs = self.ministack.ask("outputs", STACK);
         let outputs = tokio::task::spawn_blocking(move || run(&mut outputs));
         Ok(serde_json::from_str(&outputs.await??)?)
     }
 
     /// Invokes a function with what the schedule sends, and waits for what becomes of it.
-    pub(super) async fn invoke(&self, function: &str) -> Result<Invoked> {
+    pub(crate) async fn invoke(&self, function: &str) -> Result<Invoked> {
         let event = json!({"scheduled_time": "2026-01-01T00:00:00Z"});
         self.invoke_with(function, &event).await
     }
 
     /// Invokes a function with an event, and waits for what becomes of it.
-    pub(super) async fn invoke_with(&self, function: &str, event: &Value) -> Result<Invoked> {
+    pub(crate) async fn invoke_with(&self, function: &str, event: &Value) -> Result<Invoked> {
         let path = format!("/2015-03-31/functions/{function}/invocations");
         let (failed, answer) = self.call("lambda", &path, &[], event).await?;
         Ok(match failed {
@@ -188,7 +188,7 @@ impl LocalAws {
     }
 
     /// All lines of all functions' logs.
-    pub(super) async fn function_logs(&self) -> Result<Vec<String>> {
+    pub(crate) async fn function_logs(&self) -> Result<Vec<String>> {
         let groups = self.logs("DescribeLogGroups", &json!({})).await?;
         let groups = groups["logGroups"].as_array().context("groups")?;
         let mut lines = Vec::new();

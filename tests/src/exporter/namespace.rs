@@ -43,9 +43,14 @@ impl Namespace {
     /// The beginning of a command that runs in it.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["--net", "--mount", "--target"]);
-        command.args([&self.holder.pid().to_string(), "--"]);
+        command.args(self.entering());
         command
+    }
+
+    /// What `nsenter` is given for that.
+    pub(crate) fn entering(&self) -> [String; 5] {
+        let pid = self.holder.pid().to_string();
+        ["--net", "--mount", "--target", &pid, "--"].map(str::to_owned)
     }
 
     /// Runs a command in it to its end, which must be a good one.
@@ -84,6 +89,18 @@ impl Namespace {
         connect(&self.path(), to)
     }
 
+    /// A listener in here.
+    pub(crate) fn listen(&self, at: SocketAddr) -> Result<TcpListener> {
+        let listener = within(&self.path(), move || std::net::TcpListener::bind(at))?;
+        listener.set_nonblocking(true)?;
+        Ok(TcpListener::from_std(listener)?)
+    }
+
+    /// The process that keeps it.
+    pub(crate) fn pid(&self) -> u32 {
+        self.holder.pid()
+    }
+
     fn path(&self) -> String {
         format!("/proc/{}/ns/net", self.holder.pid())
     }
@@ -97,15 +114,22 @@ impl Drop for Namespace {
     }
 }
 
-/// A socket belongs to the namespace in which it was made, whoever uses it then.
 fn connect(namespace: &str, to: SocketAddr) -> Result<std::net::TcpStream> {
+    within(namespace, move || std::net::TcpStream::connect(to))
+}
+
+/// Makes a socket in a namespace: it belongs to the one in which it was made, whoever uses it then.
+fn within<T: Send + 'static>(
+    namespace: &str,
+    make: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T> {
     let namespace = namespace.to_owned();
     // A thread of its own, which is not given back: it stays in the namespace.
-    let connecting = std::thread::spawn(move || {
+    let making = std::thread::spawn(move || {
         let file = File::open(&namespace)?;
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
-        anyhow::Ok(std::net::TcpStream::connect(to)?)
+        anyhow::Ok(make()?)
     });
-    let connected = connecting.join().ok().context("the thread panicked")?;
-    connected.context("connecting in the namespace")
+    let made = making.join().ok().context("the thread panicked")?;
+    made.context("a socket in the namespace")
 }

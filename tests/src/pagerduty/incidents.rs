@@ -194,6 +194,24 @@ async fn each_of_pagerdutys_answers_has_its_own() -> Result<()> {
             "PagerDuty refused it: 404 (with an answer that is none of PagerDuty's)",
         ),
         (
+            Instead::Say(202, page),
+            "ERROR",
+            15,
+            "PagerDuty did not accept it: 202, and not its own answer to an event that it took",
+        ),
+        (
+            Instead::Say(202, r#"{"status": "invalid event", "message": "no"}"#),
+            "ERROR",
+            15,
+            "PagerDuty did not accept it: 202, and not its own answer to an event that it took",
+        ),
+        (
+            Instead::Say(200, r#"{"status": "success", "message": "Event processed"}"#),
+            "ERROR",
+            15,
+            "PagerDuty did not accept it: 200, and not its own answer to an event that it took",
+        ),
+        (
             Instead::TakeAndBreak,
             "WARN",
             15,
@@ -211,7 +229,7 @@ async fn each_of_pagerdutys_answers_has_its_own() -> Result<()> {
         );
     }
     // The last was taken, and its answer lost: sent again, it opens nothing new.
-    let event = world.event(&[firing("g", 7)])?;
+    let event = world.event(&[firing("g", 10)])?;
     ensure!(world.hand_over(event, 30).await?.is_empty());
     let incidents = world.service.incidents();
     ensure!(
@@ -232,7 +250,7 @@ async fn each_of_pagerdutys_answers_has_its_own() -> Result<()> {
     world
         .put_secret(&json!({"routing_key": new}).to_string())
         .await?;
-    let event = world.event(&[resolved("g", 8)])?;
+    let event = world.event(&[resolved("g", 11)])?;
     ensure!(world.hand_over(event, 30).await?.is_empty());
     ensure!(world.service.incidents().iter().all(is_resolved));
     Ok(())
@@ -240,4 +258,31 @@ async fn each_of_pagerdutys_answers_has_its_own() -> Result<()> {
 
 fn is_resolved(incident: &Incident) -> bool {
     incident.is_resolved
+}
+
+/// Two stacks that share an integration key: the same group is an incident of each, and neither
+/// resolves the other's.
+#[tokio::test]
+async fn two_stacks_have_two_incidents() -> Result<()> {
+    let Some(world) = world().await? else {
+        return Ok(());
+    };
+    let from = |topic: &str, message: String, id: &str| {
+        json!({
+            "Type": "Notification",
+            "MessageId": id,
+            "TopicArn": format!("arn:aws:sns:eu-central-1:123456789012:{topic}"),
+            "Message": message,
+        })
+        .to_string()
+    };
+    let mut other = firing("g", 1);
+    other = other.replace("\"g-1\"", "\"other-1\"");
+    let event = world.event(&[from("one", firing("g", 1), "1"), from("two", other, "2")])?;
+    ensure!(world.hand_over(event, 30).await?.is_empty());
+    let event = world.event(&[from("one", resolved("g", 2), "3")])?;
+    ensure!(world.hand_over(event, 30).await?.is_empty());
+    let resolved: Vec<bool> = world.service.incidents().iter().map(is_resolved).collect();
+    ensure!(resolved == [true, false], "{resolved:?}");
+    Ok(())
 }

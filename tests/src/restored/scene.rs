@@ -25,11 +25,13 @@ pub(super) const TOLERANT: &str = "1h";
 const INTOLERANT: &str = "5s";
 
 /// A rule: its name, the metric that it looks at, `for` and `keep_firing_for` in seconds.
-pub(super) const RULES: [(&str, &str, u64, u64); 9] = [
+pub(super) const RULES: [(&str, &str, u64, u64); 10] = [
     // Fires when the server goes away.
     ("Fired", "steady", 8, 0),
-    // The same, with a `for` below the grace period.
+    // The same, with a `for` below the grace period: restored since 3.16.
     ("Short", "steady", 2, 0),
+    // Such a one that is pending when the server goes away.
+    ("Soon", "late", 7, 0),
     // Would fire within the grace period.
     ("Nearly", "steady", 18, 0),
     ("Pending", "steady", 60, 0),
@@ -48,12 +50,12 @@ global: {evaluation_interval: 1s}
 rule_files: [restored.yml]
 ";
 
-/// No label is a template: 3.5 looks for the samples by the rule's own text of it, and finds none.
+/// A label is a template: since 3.11 the samples are found in spite of it.
 fn rules() -> String {
     let rules = RULES.map(|(name, metric, hold_for, keep)| {
         format!(
             "  - alert: {name}\n    expr: live_{metric} > 5\n    for: {hold_for}s\n    \
-             keep_firing_for: {keep}s\n    labels: {{level: high}}\n    \
+             keep_firing_for: {keep}s\n    labels: {{level: high, on: 'node {{{{ $labels.node }}}}'}}\n    \
              annotations: {{says: '{{{{ $value }}}} on {{{{ $labels.node }}}}'}}\n"
         )
     });

@@ -14,6 +14,7 @@ pub(super) type LabelSet = BTreeMap<String, String>;
 #[serde(default)]
 pub(super) struct Document {
     pub(super) config: Option<String>,
+    pub(super) server: Option<ServerDoc>,
     pub(super) rules: BTreeMap<String, RuleDoc>,
     pub(super) notify: NotifyDoc,
 }
@@ -47,6 +48,13 @@ pub(super) struct HealthDoc {
 pub(super) struct FailureDoc {
     pub(super) since: Millis,
     pub(super) refused: bool,
+    #[serde(default)]
+    pub(super) server: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct ServerDoc {
+    pub(super) since: Millis,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -456,7 +456,7 @@ fn stay_ahead(bug: Bug, state: &mut Value, before: &Value, began: Millis) {
         }
     };
     // There was a step only where the future reached further than is waited out.
-    let stepped = state["clock_step"]["at"] == Value::from(began);
+    let stepped = state["clock_step"]["at"] == began;
     if !stepped {
         return;
     }

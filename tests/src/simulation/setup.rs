@@ -173,6 +173,7 @@ impl Setup {
             budget: duration(self.budget),
             claim: duration(self.claim),
             concurrency: self.concurrency,
+            ..RunOptions::default()
         }
     }
 }

@@ -416,6 +416,11 @@ pub(super) fn own_alerts(
     if config_refused {
         own.insert(named("DnswatchConfigRefused", &[]), now);
     }
+    if let Some(server) = &stored.server
+        && now - server.since >= FAILING_FOR
+    {
+        own.insert(named("DnswatchQueriesFailing", &[]), server.since);
+    }
     if let Some(at) = stepped_at
         && now - at < TOLD_FOR
     {
@@ -431,6 +436,7 @@ pub(super) fn own_alerts(
             continue;
         };
         if let Some(failure) = &rule.health.failure
+            && (stored.server.is_none() || failure.server.is_none())
             && (failure.refused || now - failure.since >= FAILING_FOR)
         {
             own.insert(named("DnswatchRuleFailing", &of_rule), failure.since);

@@ -263,10 +263,12 @@ impl Querier for Line {
             Response::Refused(message) => Err(QueryFailure {
                 kind: FailureKind::Refused,
                 message,
+                server: None,
             }),
             _ => Err(QueryFailure {
                 kind: FailureKind::Transient,
                 message: "the answer stopped short".to_owned(),
+                server: None,
             }),
         }
     }

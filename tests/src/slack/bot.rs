@@ -252,6 +252,24 @@ async fn each_of_slacks_errors_has_its_answer() -> Result<()> {
             "Slack refused it: chat.postMessage: msg_too_long",
         ),
         (
+            Instead::Say(200, r#"{"ok": true}"#),
+            "ERROR",
+            15,
+            "chat.postMessage: the answer names no message: that is none of Slack's",
+        ),
+        (
+            Instead::Say(200, r#"{"ts": "1795434510.000001"}"#),
+            "WARN",
+            15,
+            "chat.postMessage: Slack's answer cannot be read; it may have the message",
+        ),
+        (
+            Instead::Say(200, "<html>Sign in</html>"),
+            "WARN",
+            15,
+            "chat.postMessage: Slack's answer cannot be read; it may have the message",
+        ),
+        (
             Instead::TakeAndBreak,
             "WARN",
             15,

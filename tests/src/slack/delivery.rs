@@ -2,6 +2,8 @@
 //! itself into the dead letters, nothing lost when Slack or the function fails in between.
 
 use anyhow::{Context as _, Result, ensure};
+use delivery::turn::{self, Turn};
+use delivery::{Note, REMEMBERED};
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 
@@ -78,6 +80,12 @@ async fn a_notification_is_posted_once_and_never_lost() -> Result<()> {
     let ran = world.run().await?;
     ensure!((ran.received, ran.failed) == (2, 0));
     ensure!(ran.log[1]["message"] == "posted before", "{:?}", ran.log);
+    // It is remembered for as long as it may be delivered again.
+    let until = Timestamp::now().checked_add(jiff::SignedDuration::try_from(REMEMBERED)?)?;
+    for expires in world.expiries().await? {
+        let early = until.as_second() - expires;
+        ensure!((0..300).contains(&early), "{early} s too early");
+    }
     world.publish(&notification("firing", "id-1", 1)).await?;
     ensure!(world.run().await?.failed == 0);
     ensure!(world.service.posted() == [FIRING]);
@@ -270,6 +278,27 @@ async fn the_webhook_can_be_changed_while_it_runs() -> Result<()> {
             "WARN",
             "Slack failed: 502 (with an answer that is no word of Slack's)",
         ),
+        // What answers 200 is not for that Slack: a proxy, a trigger, nothing at all.
+        (
+            Instead::Say(200, "<html>Sign in</html>"),
+            "ERROR",
+            "Slack did not accept it: 200 (with an answer that is no word of Slack's)",
+        ),
+        (
+            Instead::Say(200, r#"{"ok":true}"#),
+            "ERROR",
+            "Slack did not accept it: 200 (with an answer that is no word of Slack's)",
+        ),
+        (
+            Instead::Say(200, ""),
+            "ERROR",
+            "Slack did not accept it: 200 (with an answer that is no word of Slack's)",
+        ),
+        (
+            Instead::Say(200, "no_service"),
+            "ERROR",
+            "Slack did not accept it: 200 no_service",
+        ),
         (
             Instead::Say(302, "found"),
             "ERROR",
@@ -287,6 +316,10 @@ async fn the_webhook_can_be_changed_while_it_runs() -> Result<()> {
         ensure!(ran.log[0]["level"] == level, "{:?}", ran.log);
     }
 
+    // Neither does it count as posted: it comes again, and then it is.
+    publish(&world, 4).await?;
+    ensure!(world.run().await?.failed == 0);
+
     // A secret that leads elsewhere is refused: nothing is posted to it. The refusal of the old
     // one makes it be read.
     world
@@ -302,6 +335,49 @@ async fn the_webhook_can_be_changed_while_it_runs() -> Result<()> {
     let origin = &world.service.origin;
     let why = format!("the URL in the webhook's secret does not begin with {origin}/");
     ensure!(errors(&ran.log) == [why], "{:?}", ran.log);
-    ensure!(world.service.posted() == [FIRING, FIRING]);
+    ensure!(world.service.posted() == [FIRING, FIRING, FIRING]);
+    Ok(())
+}
+
+/// A run that lost its group's turn gives back nothing: the turn is another's by now. And the turn is
+/// one of its queue: the same group of two stacks has two.
+#[tokio::test]
+async fn a_turn_is_given_back_only_by_the_run_that_has_it() -> Result<()> {
+    let Some(world) = webhook_world().await? else {
+        return Ok(());
+    };
+    let turns = &world.function.turns;
+    let now = Timestamp::now();
+    let until = |seconds: i64| now.checked_add(seconds.seconds());
+    let key = |queue: &str| turn::group_key("slack", queue, "topic", "team", "{}:{}");
+    let group = key("arn:aws:sqs:eu-central-1:123456789012:one");
+    let taken = |note: Option<&str>| Turn::Taken {
+        is_late: false,
+        note: note.map(str::to_owned),
+    };
+    ensure!(turns.take(&group, 1, "slow", now, until(10)?).await? == taken(None));
+    // It takes longer than it may live; another run takes over and is at it.
+    let later = until(11)?;
+    ensure!(turns.take(&group, 2, "next", later, until(60)?).await? == taken(None));
+    let stolen = Note::Set("of the slow one".to_owned());
+    ensure!(
+        turns
+            .give_back(&group, "slow", &stolen, later)
+            .await
+            .is_err()
+    );
+    let third = turns.take(&group, 3, "third", later, until(90)?).await?;
+    ensure!(
+        third == Turn::Held(Timestamp::from_second(until(60)?.as_second())?),
+        "{third:?}"
+    );
+    let noted = Note::Set("of the next one".to_owned());
+    turns.give_back(&group, "next", &noted, later).await?;
+    let third = turns.take(&group, 3, "third", later, until(90)?).await?;
+    ensure!(third == taken(Some("of the next one")), "{third:?}");
+
+    // Another stack's queue.
+    let other = key("arn:aws:sqs:eu-central-1:123456789012:two");
+    ensure!(turns.take(&other, 1, "other", later, until(60)?).await? == taken(None));
     Ok(())
 }

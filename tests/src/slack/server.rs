@@ -159,7 +159,7 @@ impl Slack {
     }
 
     /// All that the messages showed.
-    pub(super) fn texts(&self) -> String {
+    pub(crate) fn texts(&self) -> String {
         self.state()
             .posted
             .iter()

@@ -54,6 +54,16 @@ fn each_selector_is_asked_as_written() {
         ),
         ("{\"my.metric\"} > 1", "count({\"my.metric\"})"),
         ("rate(x[5m] anchored) > 1", "count(rate(x[5m] anchored))"),
+        ("x offset (1m) * 2 > 1", "count(x offset (1m) * 2)"),
+        ("x offset -(1m) * 2 > 1", "count(x offset -(1m))"),
+        (
+            "x offset min_of(1m, 2m) * 2 > 1",
+            "count(x offset min_of(1m, 2m))",
+        ),
+        ("start_timestamp(x) > 1", "count(x)"),
+        ("histogram_count(x </ 2) > 1", "count(x)"),
+        ("x.y{z.a='1'} > 1", "count(x.y{z.a='1'})"),
+        ("x offset.5 > bool.5", "count(x offset.5)"),
     ] {
         asks(expr, "", &[question]);
     }
@@ -306,6 +316,9 @@ fn what_knows_its_query_is_not_a_range() {
         ("rate(x[5m] @ start())", false),
         ("max_over_time(x[5m:1m] @ end())", false),
         ("rate(x[step()])", false),
+        ("rate(x[min_of(5m, 10m)])", true),
+        ("x > min_of(1, 2)", true),
+        ("x > end()", false),
         ("up @ nonsense", false),
     ] {
         assert_eq!(
@@ -348,6 +361,39 @@ fn an_error_has_its_place() {
         ("x[5x]", "1:3: not a number or duration"),
         ("x offset 1m offset 2m", "1:22: `offset` is given twice"),
         (
+            "max_over_time(x[5m:] offset 1m offset 2m)",
+            "1:41: `offset` is given twice",
+        ),
+        (
+            "sum by (NaN) (x)",
+            "1:9: unexpected `NaN`, expected a label name",
+        ),
+        (
+            "sum by (without) (x)",
+            "1:9: unexpected `without`, expected a label name",
+        ),
+        (
+            "x anchored smoothed",
+            "1:20: `anchored` and `smoothed` exclude each other",
+        ),
+        (
+            "x + fill (1) fill_left (2) y",
+            "1:14: unknown function `fill_left`",
+        ),
+        (
+            "x and fill (1) y",
+            "1:3: `and`, `or` and `unless` do not fill",
+        ),
+        (
+            "info(x, ({a='b'}))",
+            "1:1: `info`: the second argument is label matchers only",
+        ),
+        (
+            "x[-5m]",
+            "1:3: unexpected `-`, expected a length of time that is more than nothing",
+        ),
+        ("x </ bool 2", "1:3: `bool` is for comparisons only"),
+        (
             "a and on (b) group_left c",
             "1:3: `and`, `or` and `unless` do not group",
         ),
@@ -375,6 +421,17 @@ fn newer_syntax_is_read() {
         "a + fill_left (-1) fill_right (2) b",
         "first_over_time(x[5m])",
         "info(x, {a=\"b\"})",
+        "info(x, {})",
+        "histogram_count(x </ 2) > 1",
+        "x >/ on (a) group_left y",
+        "1 </ 2",
+        "rate(x[(0)])",
+        "rate(x[min_of(1m, step())])",
+        "min_of(1, 2) > bool max_of(1, end())",
+        "rate(x smoothed[5m])",
+        "anchored anchored",
+        "fill + fill",
+        "größe.in.metern{straße.nr=~\"1.\"}",
     ] {
         let expression = Expression::parse(expr);
         assert_eq!(expression.parse_error(), None, "{expr}");

@@ -45,24 +45,33 @@ pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
         };
         let between = rule.expr.text().get(lhs.span.end..rhs.span.start);
         let is_equality = between.is_some_and(|text| text.contains("==") || text.contains("!="));
-        if let Some((at, name)) = raw_counter(rule.expr.text(), compared)
+        if let Some((at, name, is_known)) = raw_counter(rule.expr.text(), compared)
             && !is_equality
         {
-            let message = format!(
-                "{name} counts up, so that this holds for ever once it does: compare its \
-                 increase(…[…]) or rate(…[…])"
-            );
+            let message = if is_known {
+                format!(
+                    "{name} is a counter, so this stays true once it is: compare its \
+                     increase(…[…]) or rate(…[…])"
+                )
+            } else {
+                format!(
+                    "if {name} is a counter, as its name suggests, this stays true once it is: \
+                     compare its increase(…[…]) or rate(…[…])"
+                )
+            };
             report.warn(rule.at_expr(at), NAME, message);
         }
     });
 }
 
-/// The counter whose value, or sum of values, an operand is.
-fn raw_counter(text: &str, node: &Node) -> Option<(usize, String)> {
+/// The counter whose value, or sum of values, an operand is; and whether it is known to be one, not only
+/// by its name.
+fn raw_counter(text: &str, node: &Node) -> Option<(usize, String, bool)> {
     let node = node.bare();
     match &node.expr {
         Expr::Instant(selector) if is_counter(selector) => {
-            Some((node.span.start, selector.name.clone()?))
+            let name = selector.name.clone()?;
+            Some((node.span.start, name, is_of_ena(selector)))
         }
         Expr::Aggregate {
             op: Aggregator::Plain,
@@ -81,6 +90,17 @@ fn sums(text: &str) -> bool {
         .any(|name| text.starts_with(name))
 }
 
+/// Whether it is a counter of the ENA driver.
+fn is_of_ena(selector: &Selector) -> bool {
+    let name = selector.name.as_deref().unwrap_or_default();
+    name.ends_with("_allowance_exceeded")
+        || name == "node_net_ethtool"
+            && selector.matchers.iter().any(|matcher| {
+                let value = matcher.value.as_deref().unwrap_or_default();
+                matcher.name == "type" && value.contains("allowance_exceeded")
+            })
+}
+
 /// The ENA driver's counters, and those whose names say so. Gauges that are called `_total` all
 /// the same count things that are in a state: `minio_cluster_nodes_offline_total`.
 fn is_counter(selector: &Selector) -> bool {
@@ -96,11 +116,5 @@ fn is_counter(selector: &Selector) -> bool {
     ]
     .iter()
     .any(|state| name.ends_with(&format!("_{state}_total")));
-    let of_ena = name.ends_with("_allowance_exceeded")
-        || name == "node_net_ethtool"
-            && selector.matchers.iter().any(|matcher| {
-                let value = matcher.value.as_deref().unwrap_or_default();
-                matcher.name == "type" && value.contains("allowance_exceeded")
-            });
-    of_ena || (name.ends_with("_total") && !is_state)
+    is_of_ena(selector) || (name.ends_with("_total") && !is_state)
 }

@@ -1,24 +1,30 @@
-//! Functions, and other parts of the language, that a server knows only where it is told to, or no
-//! longer.
+//! Functions, and other parts of the language, that a server knows only where it is told to, only
+//! from some release on, or no longer.
 
 use super::{Report, Rule};
 use crate::promql::tree::Expr;
+use crate::promql::{Feature, Known};
 
-const NAME: &str = "promql/experimental";
+const EXPERIMENTAL: &str = "promql/experimental";
+const RELEASE: &str = "promql/release";
 
-/// Behind `--enable-feature=promql-experimental-functions` in Prometheus 3 (`promql/parser`).
-const FUNCTIONS: [&str; 16] = [
+const FLAG: &str = "promql-experimental-functions";
+
+/// Behind `--enable-feature=promql-experimental-functions` in Prometheus 3.16 (`promql/parser`).
+const FUNCTIONS: [&str; 18] = [
     "double_exponential_smoothing",
     "end",
-    "first_over_time",
     "histogram_quantiles",
     "info",
     "integral",
     "mad_over_time",
+    "max_of",
+    "min_of",
     "range",
     "sort_by_label",
     "sort_by_label_desc",
     "start",
+    "start_timestamp",
     "step",
     "ts_of_first_over_time",
     "ts_of_last_over_time",
@@ -28,12 +34,11 @@ const FUNCTIONS: [&str; 16] = [
 const AGGREGATIONS: [&str; 2] = ["limitk", "limit_ratio"];
 
 pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
-    let mut told: Vec<&str> = Vec::new();
+    let mut told: Vec<Feature> = Vec::new();
     for (at, feature) in rule.expr.features() {
-        let flag = feature.flag();
-        if !told.contains(&flag) {
-            told.push(flag);
-            report.warn(rule.at_expr(*at), NAME, behind(&feature.to_string(), flag));
+        if !told.contains(feature) {
+            told.push(*feature);
+            say(rule, *at, &feature.to_string(), feature.known(), report);
         }
     }
     let Some(root) = rule.expr.root() else { return };
@@ -49,30 +54,63 @@ pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
             text.strip_prefix(**name)
                 .is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
         };
-        let message = match &node.expr {
-            Expr::Call { function, .. } if function.name == "holt_winters" => {
-                "Prometheus 3 no longer knows `holt_winters`: there it is \
-                 `double_exponential_smoothing`"
-                    .to_owned()
-            }
-            Expr::Call { function, .. } if FUNCTIONS.contains(&function.name) => of(function.name),
+        let (name, known) = match &node.expr {
+            Expr::Call { function, .. } => match known(function.name) {
+                Some(known) => (function.name, known),
+                None => return,
+            },
             Expr::Aggregate { .. } => match AGGREGATIONS.iter().find(begins) {
-                Some(name) => of(name),
+                Some(name) => (*name, Known::Flag(FLAG)),
                 None => return,
             },
             _ => return,
         };
-        report.warn(rule.at_expr(at), NAME, message);
+        say(rule, at, &format!("`{name}`"), known, report);
+        if name == "start_timestamp" {
+            let message = "`start_timestamp` gives nothing unless the server is started with \
+                           --enable-feature=use-start-timestamps";
+            report.warn(rule.at_expr(at), EXPERIMENTAL, message);
+        }
     });
 }
 
-fn of(name: &str) -> String {
-    behind(&format!("`{name}`"), "promql-experimental-functions")
+/// Which servers know a function; none where all do.
+fn known(function: &str) -> Option<Known> {
+    Some(match function {
+        "holt_winters" => Known::Gone("since 3.0 it is `double_exponential_smoothing`"),
+        "first_over_time" => Known::Since("3.14", Some(FLAG)),
+        name if FUNCTIONS.contains(&name) => Known::Flag(FLAG),
+        _ => return None,
+    })
 }
 
-fn behind(what: &str, flag: &str) -> String {
-    format!(
-        "{what} is experimental: a server refuses it unless it is started with \
-         --enable-feature={flag}"
-    )
+fn say(rule: &Rule<'_>, at: usize, what: &str, known: Known, report: &mut Report) {
+    let place = rule.at_expr(at);
+    match known {
+        Known::Flag(flag) => report.warn(
+            place,
+            EXPERIMENTAL,
+            format!(
+                "{what} is experimental: a server refuses it unless it is started with \
+                 --enable-feature={flag}"
+            ),
+        ),
+        Known::Gone(instead) => report.warn(
+            place,
+            EXPERIMENTAL,
+            format!("Prometheus no longer knows {what}: {instead}"),
+        ),
+        Known::Since(release, flag) => {
+            let flag = flag.map(|flag| format!(" or --enable-feature={flag}"));
+            report.note(
+                place,
+                RELEASE,
+                format!(
+                    "{what} needs Prometheus {release} or later{}; an older server, as an AMP \
+                     workspace may be, refuses it",
+                    flag.unwrap_or_default()
+                ),
+            );
+        }
+    }
 }

@@ -6,6 +6,7 @@
 mod always;
 mod counter;
 mod dropped;
+mod empty;
 mod experimental;
 mod or;
 mod pinned;
@@ -45,6 +46,8 @@ pub enum Severity {
     Error,
     /// It is probably not what is meant.
     Warning,
+    /// It is right where everything is of the current release.
+    Note,
 }
 
 impl std::fmt::Display for Severity {
@@ -52,6 +55,7 @@ impl std::fmt::Display for Severity {
         f.write_str(match self {
             Self::Error => "error",
             Self::Warning => "warning",
+            Self::Note => "note",
         })
     }
 }
@@ -66,7 +70,9 @@ impl std::fmt::Display for Finding {
         } = self;
         match severity {
             Severity::Error => write!(f, "{place}: {message}"),
-            Severity::Warning => write!(f, "{place}: {severity}: {message} ({name})"),
+            Severity::Warning | Severity::Note => {
+                write!(f, "{place}: {severity}: {message} ({name})")
+            }
         }
     }
 }
@@ -124,6 +130,10 @@ impl Report {
         self.push(Severity::Warning, place, name, message.into());
     }
 
+    fn note(&mut self, place: Place, name: &'static str, message: impl Into<String>) {
+        self.push(Severity::Note, place, name, message.into());
+    }
+
     fn error(&mut self, place: Place, name: &'static str, message: impl Into<String>) {
         self.push(Severity::Error, place, name, message.into());
     }
@@ -159,6 +169,9 @@ pub fn lint(files: &[SourceFile], surroundings: Surroundings) -> Vec<Finding> {
         .map(|rule| (rule.name.value.clone(), rule))
         .collect();
     let mut report = Report(BTreeSet::new());
+    for file in files {
+        empty::check(file, &mut report);
+    }
     for rule in &rules {
         syntax::check(rule, &mut report);
         experimental::check(rule, &mut report);

@@ -47,7 +47,7 @@ fn refused(selector: &Selector, start: usize) -> Option<(usize, String)> {
             },
         };
     }
-    (!selective).then(|| {
+    (!selective && !selector.may_be_all).then(|| {
         let message = "a selector needs a name, or a matcher that the empty text does not match";
         (start, message.to_owned())
     })

@@ -144,6 +144,6 @@ fn what_dnswatch_knows_beyond_alertmanager_is_in_the_webhook_json() {
         .collect();
     insta::assert_snapshot!(extras, @r#"
     "value":"+Inf","valueNow":3.0,"sparkline":"···························▁█▅","hold":{"reason":"telemetry_stopped","since":"2026-11-23T06:13:14.12Z"}},{"status":"resolved","labels":{"alertname":"LinkLocalThrottling","node":"b"},"annotations":{},"startsAt":"2026-11-23T06:13:14.12Z","endsAt":"2026-11-23T06:20:00Z","generatorURL":"",
-    "value":412.5,"end":"no_longer_reported"}],"groupLabels":{"alertname":"LinkLocalThrottling"},"commonLabels":{"alertname":"LinkLocalThrottling"},"commonAnnotations":{},"externalURL":"","version":"4","groupKey":"{}:{alertname=\"LinkLocalThrottling\"}","truncatedAlerts":0,"notification_reason":"first notification","notificationId":"0123456789abcdef0123456789abcdef","sequence":3}
+    "value":412.5,"end":"no_longer_reported"}],"groupLabels":{"alertname":"LinkLocalThrottling"},"commonLabels":{"alertname":"LinkLocalThrottling"},"commonAnnotations":{},"routeLabels":{},"externalURL":"","version":"4","groupKey":"{}:{alertname=\"LinkLocalThrottling\"}","truncatedAlerts":0,"notification_reason":"first notification","notificationId":"0123456789abcdef0123456789abcdef","sequence":3}
     "#);
 }

@@ -60,6 +60,15 @@ async fn the_expression_is_at_fault() {
         samples,
     )
     .await;
+    let cost = "query would load too many series into memory in expression evaluation";
+    check(
+        "422 Unprocessable Entity",
+        &error("cost_limit", cost),
+        Refused,
+        1,
+        cost,
+    )
+    .await;
     let limit = "expanding series: the query hit the max number of series limit (limit: 100)";
     check(
         "422 Unprocessable Entity",

@@ -18,7 +18,37 @@ pub(super) fn findings(answers: &Answers) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(side_by_side(answers));
     findings.extend(in_one_series(answers));
+    findings.extend(split_by_scrapers(answers));
     findings
+}
+
+/// Two scrapers of Network Flow Monitor's exporter. Its gauge holds the change since anybody's last
+/// scrape, so each of the two sees a part of it.
+fn split_by_scrapers(answers: &Answers) -> Option<Finding> {
+    let mut interfaces: BTreeMap<[&str; 3], Vec<&Series>> = BTreeMap::new();
+    for series in answers.to(Question::Counters) {
+        let labels = &series.labels;
+        if labels.get(METRIC_NAME) == "linklocal_allowance_exceeded" {
+            let key = [labels.get("cluster"), node(labels), labels.get("eni")];
+            interfaces.entry(key).or_default().push(series);
+        }
+    }
+    interfaces.retain(|_, series| series.len() > 1);
+    let ([cluster, node, eni], series) = interfaces.first_key_value()?;
+    Some(Finding::fault(
+        "split-by-scrapers",
+        format!(
+            "Two scrapers read Network Flow Monitor's counters{}, and each sees a part of the drops",
+            of_cluster(cluster)
+        ),
+        format!(
+            "{eni} of {node} has the series {}; {} such interface(s)",
+            examples(series.iter().map(|series| &series.labels)),
+            interfaces.len()
+        ),
+        "the exporter reports the change since its last scrape, whoever scraped: let one collector \
+         scrape it, or use an exporter of counters (ethtool-exporter, node_exporter)",
+    ))
 }
 
 /// Several series of one metric for one device, by what alerts are told apart by.

@@ -3,6 +3,22 @@
 use super::{Finding, Source, examples, node, values};
 use crate::doctor::questions::Answers;
 
+/// The label `cluster` that the server adds to what it sends elsewhere. It is on no series here.
+fn added_cluster(answers: &Answers) -> Option<&str> {
+    let added = answers.external_labels.as_ref()?.get("cluster")?;
+    (!added.is_empty()).then_some(added)
+}
+
+/// What the server adds to samples that it sends elsewhere, as a line of the summary.
+pub(super) fn added(answers: &Answers) -> Option<String> {
+    added_cluster(answers).map(|cluster| {
+        format!(
+            "external label cluster={cluster}: added to what this Prometheus sends by remote write, and \
+             on no series here; rules that run here need `--label cluster={cluster}`"
+        )
+    })
+}
+
 /// Series of `source` without `cluster` or `node`.
 pub(super) fn findings(source: Source, answers: &Answers) -> Vec<Finding> {
     let series = source.series(answers);
@@ -11,7 +27,7 @@ pub(super) fn findings(source: Source, answers: &Answers) -> Vec<Finding> {
         .iter()
         .filter(|series| !series.labels.has("cluster"))
         .collect();
-    if !without_cluster.is_empty() {
+    if !without_cluster.is_empty() && added_cluster(answers).is_none() {
         let others = match values(series, "cluster").len() {
             0 => String::new(),
             count => format!("; others have one ({count} clusters)"),

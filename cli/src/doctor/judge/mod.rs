@@ -161,6 +161,7 @@ pub(super) fn judge(answers: &Answers, wanted: &Wanted) -> Diagnosis {
         summary: sources
             .into_iter()
             .map(|source| timing::summary(source, answers))
+            .chain(labels::added(answers))
             .collect(),
         findings,
     }
@@ -190,12 +191,14 @@ fn examples<T: std::fmt::Display>(all: impl IntoIterator<Item = T>) -> String {
     }
 }
 
-/// The node of a series, by the names that collectors give the label.
+/// The node of a series, by the names that collectors and the CloudWatch agent give the label.
 fn node(labels: &Labels) -> &str {
-    match labels.get("node") {
-        "" => labels.get("kubernetes_node"),
-        node => node,
-    }
+    let names = ["node", "kubernetes_node", "InstanceId", "host"];
+    let named = names.into_iter().map(|name| labels.get(name));
+    named
+        .into_iter()
+        .find(|name| !name.is_empty())
+        .unwrap_or_default()
 }
 
 /// ` of cluster`, where it has a name.

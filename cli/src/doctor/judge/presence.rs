@@ -76,7 +76,28 @@ fn exporters(answers: &Answers) -> Option<Finding> {
     if !Source::Exporter.series(answers).is_empty() || !answers.to(Question::Renamed).is_empty() {
         return None;
     }
+    let statistics: Vec<String> = answers
+        .to(Question::Statistics)
+        .iter()
+        .map(|series| match series.labels.get("type") {
+            "" => series.labels.get(METRIC_NAME).to_owned(),
+            kind => kind.to_owned(),
+        })
+        .collect();
     let others = answers.to(Question::Allowances);
+    if others.is_empty() && !statistics.is_empty() {
+        return Some(Finding::fault(
+            "counter-absent",
+            "An exporter reports statistics, but not linklocal_allowance_exceeded",
+            format!(
+                "{} other statistic(s) arrive, such as {}; no allowance of ENA is among them",
+                statistics.len(),
+                examples(&statistics)
+            ),
+            "is the network driver ENA (ethtool -i DEVICE on the node), from 2.2.10 on? If ethtool -S \
+             DEVICE shows the counter, the exporter's or the collector's list of metrics drops it",
+        ));
+    }
     if !others.is_empty() {
         let devices = others
             .iter()
@@ -102,8 +123,9 @@ fn exporters(answers: &Answers) -> Option<Finding> {
     Some(Finding::fault(
         "no-exporter",
         "No exporter samples",
-        "neither node_net_ethtool nor node_ethtool_linklocal_allowance_exceeded has arrived in the \
-         last 5 minutes",
+        "none of node_net_ethtool, node_ethtool_linklocal_allowance_exceeded, \
+         ethtool_linklocal_allowance_exceeded and linklocal_allowance_exceeded has arrived in the last \
+         5 minutes",
         format!(
             "kubectl apply -k deploy/kubernetes/exporter, and a collector with its job. {GET_THEM_IN}"
         ),
@@ -122,14 +144,40 @@ fn coredns(answers: &Answers) -> Option<Finding> {
                 .to_owned()
         }
     };
+    if is_auto_mode(answers) {
+        let why = "the nodes are named by instance id, as those of EKS Auto Mode are";
+        return Some(
+            Finding::fault(
+                "no-coredns",
+                "No CoreDNS samples, which is right on EKS Auto Mode",
+                format!("{evidence}; {why}"),
+                "nothing on Auto Mode: CoreDNS is a part of the node there and is not scraped, so the \
+                 rules about CoreDNS stay silent. On other nodes the collector needs a job for port \
+                 9153 of the pods k8s-app=kube-dns",
+            )
+            .advice(),
+        );
+    }
     Some(Finding::fault(
         "no-coredns",
         "No CoreDNS samples",
         evidence,
         format!(
-            "the collector needs a job for port 9153 of the pods k8s-app=kube-dns in kube-system. {GET_THEM_IN}"
+            "the collector needs a job for port 9153 of the pods k8s-app=kube-dns in kube-system. If this \
+             is EKS Auto Mode, which has no such pods: --auto-mode. {GET_THEM_IN}"
         ),
     ))
+}
+
+/// Whether all nodes are named as EKS Auto Mode names them: by their instance's id.
+fn is_auto_mode(answers: &Answers) -> bool {
+    let series = Source::Exporter.series(answers);
+    let is_instance = |series: &Series| {
+        super::node(&series.labels)
+            .strip_prefix("i-")
+            .is_some_and(|id| id.len() >= 8 && id.chars().all(|digit| digit.is_ascii_hexdigit()))
+    };
+    answers.auto_mode || (!series.is_empty() && series.iter().all(is_instance))
 }
 
 /// A cluster of which only one of the two sources is here.
