@@ -1,5 +1,8 @@
 //! The time that an AWS service says: the `Date` of its answers.
 
+use std::fmt;
+use std::sync::Arc;
+
 use alerting::timestamp::Timestamp;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -15,9 +18,22 @@ use crate::server_time::{LastAnswer, ServerTime};
 
 /// Keeps the time of each answer of a client that it is given to, a refusal's too: with a clock that
 /// is far off, a refused signature is all that there is.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone)]
 pub struct WatchTime {
     last: LastAnswer,
+    now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl fmt::Debug for WatchTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WatchTime").finish_non_exhaustive()
+    }
+}
+
+impl Default for WatchTime {
+    fn default() -> Self {
+        Self::new(|| SystemClock.now())
+    }
 }
 
 /// When a request was sent.
@@ -29,6 +45,14 @@ impl Storable for AskedAt {
 }
 
 impl WatchTime {
+    /// Compares with that clock, this host's.
+    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self {
+            last: LastAnswer::default(),
+            now: Arc::new(now),
+        }
+    }
+
     /// The last answer's time since it was last taken.
     pub fn take(&self) -> Option<ServerTime> {
         self.last.take()
@@ -47,7 +71,7 @@ impl Intercept for WatchTime {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let mut layer = Layer::new("WatchTime");
-        layer.store_put(AskedAt(SystemClock.now()));
+        layer.store_put(AskedAt((self.now)()));
         config.push_layer(layer);
         Ok(())
     }
@@ -69,7 +93,7 @@ impl Intercept for WatchTime {
                 }
             }
         }
-        let time = ServerTime::from_headers(&headers, *asked_at, SystemClock.now());
+        let time = ServerTime::from_headers(&headers, *asked_at, (self.now)());
         self.last.note(time);
         Ok(())
     }

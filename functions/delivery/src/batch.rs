@@ -5,9 +5,12 @@
 //! dead-letter queue when it has been received as often as the queue allows.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use alerting::clock_step::{Verdict, WAIT_OUT};
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use backends::aws_time::WatchTime;
 use jiff::Timestamp;
 
 use crate::channel::{Budget, Channel, Note, Received, SendError, Sent};
@@ -16,7 +19,7 @@ use crate::message::{Malformed, Message};
 use crate::outcome::{self, About, Log, Outcome};
 use crate::posted::{self, CLAIM_MARGIN, Claim, Posted};
 use crate::queue::{self, Queue};
-use crate::turn::{self, Turn, Turns};
+use crate::turn::{self, Times, Turn, Turns};
 
 /// What a run keeps of its time to say what became of its records.
 const RESERVE: Duration = Duration::from_secs(3);
@@ -40,7 +43,14 @@ pub struct Function<C> {
     pub queue: Queue,
     /// The log.
     pub log: Log,
+    /// What the table's server says the time is.
+    pub time: WatchTime,
+    /// This host's clock.
+    pub now: Now,
 }
+
+/// A host's clock.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// One run.
 #[derive(Debug, Clone, Copy)]
@@ -73,15 +83,22 @@ impl<C: Channel> Function<C> {
     ) -> Result<SqsBatchResponse, NoMessageId> {
         let items = event.records.into_iter().map(Item::read);
         let items = in_order(items.collect::<Result<_, _>>()?);
+        let began = (self.now)();
+        let clock = self.check_clock(items.first(), run, began).await;
         let mut response = SqsBatchResponse::default();
         let mut rate_limited = None;
         for item in &items {
-            let outcome = match &rate_limited {
-                Some((why, wait)) => Outcome::NotTried {
+            let outcome = match (&rate_limited, &clock) {
+                (_, Err(wrong)) => Outcome::Failed {
+                    why: wrong.to_string(),
+                    may_pass: false,
+                    wait: queue::back_off(item.about.receive_count),
+                },
+                (Some((why, wait)), _) => Outcome::NotTried {
                     why: format!("not before {why}"),
                     wait: *wait,
                 },
-                None => self.one(item, run, &mut rate_limited).await,
+                (None, Ok(longest)) => self.one(item, run, *longest, &mut rate_limited).await,
             };
             let mut put_off = Ok(());
             if let Some(wait) = outcome.wait() {
@@ -98,6 +115,7 @@ impl<C: Channel> Function<C> {
         &self,
         item: &Item,
         run: Run<'_>,
+        longest: Timestamp,
         rate_limited: &mut Option<(String, Duration)>,
     ) -> Outcome {
         let (delivery, message) = match &item.read {
@@ -110,19 +128,57 @@ impl<C: Channel> Function<C> {
                 };
             }
         };
-        let Some(budget) = budget(run) else {
+        let Some(budget) = budget(run, (self.now)()) else {
             return Outcome::NotTried {
                 why: "the run's time is used".to_owned(),
                 wait: Duration::from_secs(1),
             };
         };
-        match self.claimed(item, delivery, message, run, budget).await {
+        let held = Held { run, longest };
+        match self.claimed(item, delivery, message, held, budget).await {
             Ok(outcome) => outcome,
             Err(failure) => {
                 if let Failure::Send(SendError::RateLimited { why, wait }) = &failure {
                     *rate_limited = Some((why.clone(), *wait));
                 }
-                failure.outcome(item.about.receive_count)
+                failure.outcome(item.about.receive_count, (self.now)())
+            }
+        }
+    }
+
+    /// Compares this host's clock with the table's server's. Up to when at the longest a claim lasts
+    /// that a living run holds; what lasts longer was made under a clock that was ahead.
+    ///
+    /// The question is a claim given back that is nobody's: it changes nothing, and needs no right
+    /// that the function has not.
+    async fn check_clock(
+        &self,
+        first: Option<&Item>,
+        run: Run<'_>,
+        began: Timestamp,
+    ) -> Result<Timestamp, ClockWrong> {
+        let Some(first) = first else {
+            return Ok(Timestamp::MAX);
+        };
+        let key = posted::notification_key(C::NAME, &first.queue, &first.about.notification_id);
+        let _ = self.time.take();
+        // Where the table does not answer each record says so.
+        let _ = self
+            .posted
+            .release(&key, &format!("{}/clock", run.id))
+            .await;
+        let began_ms = alerting::timestamp::Timestamp::from_millis(began.as_millisecond());
+        let offset = self.time.take().map(|time| time.offset_ms(began_ms));
+        match Verdict::from_offsets(offset) {
+            Verdict::Wrong { ahead_ms } => Err(ClockWrong { ahead_ms }),
+            Verdict::Unknown => Ok(Timestamp::MAX),
+            Verdict::Right => {
+                let life = run.deadline.duration_since(began);
+                let longest = run
+                    .expires()
+                    .saturating_add(life)
+                    .and_then(|longest| longest.saturating_add(WAIT_OUT));
+                Ok(longest.unwrap_or(Timestamp::MAX))
             }
         }
     }
@@ -133,17 +189,27 @@ impl<C: Channel> Function<C> {
         item: &Item,
         delivery: &Delivery,
         message: &Message,
-        run: Run<'_>,
+        held: Held<'_>,
         budget: Budget,
     ) -> Result<Outcome, Failure> {
         // First, because without it nothing can be sent.
-        self.channel.ready(Timestamp::now()).await?;
+        self.channel.ready((self.now)()).await?;
         let id = &item.about.notification_id;
         let key = posted::notification_key(C::NAME, &item.queue, id);
+        let Held { run, longest } = held;
         let by = format!("{}/{}", run.id, item.about.sqs_message_id);
-        let now = Timestamp::now();
-        match self.posted.claim(&key, &by, now, run.expires()).await {
-            Ok(Claim::Taken) => {}
+        let now = (self.now)();
+        let claim = self.posted.claim(&key, &by, now, run.expires(), longest);
+        match claim.await {
+            Ok(Claim::Taken) => {
+                // The first answer may have been lost, or the clock set since.
+                let began = alerting::timestamp::Timestamp::from_millis(now.as_millisecond());
+                let offset = self.time.take().map(|time| time.offset_ms(began));
+                if let Verdict::Wrong { ahead_ms } = Verdict::from_offsets(offset) {
+                    let _ = self.posted.release(&key, &by).await;
+                    return Err(Failure::Table(ClockWrong { ahead_ms }.to_string()));
+                }
+            }
             Ok(Claim::Posted) => return Ok(Outcome::PostedBefore),
             Ok(Claim::Held(until)) => return Err(Failure::Claimed(until)),
             Err(error) => return Err(Failure::Table(error.to_string())),
@@ -156,9 +222,9 @@ impl<C: Channel> Function<C> {
             note: None,
             now,
         };
-        match self.in_turn(item, received, run, budget).await {
+        match self.in_turn(item, received, held, budget).await {
             Ok((sent, unnoted)) => {
-                let marked = self.posted.mark(&key, Timestamp::now()).await;
+                let marked = self.posted.mark(&key, (self.now)()).await;
                 Ok(Outcome::Posted {
                     how: sent.how,
                     unmarked: marked.err().map(|error| error.to_string()).or(unnoted),
@@ -178,7 +244,7 @@ impl<C: Channel> Function<C> {
         &self,
         item: &Item,
         received: Received<'_>,
-        run: Run<'_>,
+        Held { run, longest }: Held<'_>,
         budget: Budget,
     ) -> Result<(Sent, Option<String>), Failure> {
         let (Some([topic, receiver, group]), Some(sequence)) = (item.group(), item.about.sequence)
@@ -187,10 +253,12 @@ impl<C: Channel> Function<C> {
             return Ok((sent, None));
         };
         let group = turn::group_key(C::NAME, &item.queue, topic, receiver, group);
-        let turn = self
-            .turns
-            .take(&group, sequence, run.id, received.now, run.expires())
-            .await;
+        let times = Times {
+            now: received.now,
+            until: run.expires(),
+            longest,
+        };
+        let turn = self.turns.take(&group, sequence, run.id, times).await;
         let (is_late, note) = match turn {
             Ok(Turn::Taken { is_late, note }) => (is_late, note),
             Ok(Turn::Held(until)) => return Err(Failure::Held(until)),
@@ -220,6 +288,26 @@ impl Run<'_> {
     }
 }
 
+/// What a run takes, it holds until it cannot live any more; what others hold for longer than
+/// `longest` stops nothing.
+#[derive(Clone, Copy)]
+struct Held<'a> {
+    run: Run<'a>,
+    longest: Timestamp,
+}
+
+/// This host's clock is wrong: whose turn it is and what is claimed cannot be told.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "this host's clock is {} s {} the table's (the Date of its answers): nothing is sent until it is \
+     right",
+    .ahead_ms.unsigned_abs() / 1000,
+    if *.ahead_ms < 0 { "behind" } else { "ahead of" }
+)]
+struct ClockWrong {
+    ahead_ms: i64,
+}
+
 /// Why a record was not sent.
 enum Failure {
     Table(String),
@@ -237,7 +325,7 @@ impl From<SendError> for Failure {
 }
 
 impl Failure {
-    fn outcome(self, receive_count: u32) -> Outcome {
+    fn outcome(self, receive_count: u32, now: Timestamp) -> Outcome {
         let back_off = queue::back_off(receive_count);
         let failed = |why, may_pass, wait| Outcome::Failed {
             why,
@@ -248,11 +336,11 @@ impl Failure {
             Self::Table(why) => failed(why, true, back_off),
             Self::Claimed(until) => Outcome::NotTried {
                 why: "another run has claimed it".to_owned(),
-                wait: from_now(until),
+                wait: from_now(until, now),
             },
             Self::Held(until) => Outcome::NotTried {
                 why: "another run is at its group".to_owned(),
-                wait: from_now(until).min(SOON),
+                wait: from_now(until, now).min(SOON),
             },
             Self::Send(SendError::RateLimited { why, wait }) => failed(why, true, wait),
             Self::Send(error @ SendError::Transient(_)) => {
@@ -264,16 +352,14 @@ impl Failure {
 }
 
 /// In whole seconds, one at least.
-fn from_now(until: Timestamp) -> Duration {
-    let wait = until
-        .as_second()
-        .saturating_sub(Timestamp::now().as_second());
+fn from_now(until: Timestamp, now: Timestamp) -> Duration {
+    let wait = until.as_second().saturating_sub(now.as_second());
     Duration::from_secs(u64::try_from(wait).unwrap_or_default().max(1))
 }
 
 /// What is left of the run for one record; None if that is not worth a try.
-fn budget(run: Run<'_>) -> Option<Budget> {
-    let left = Duration::try_from(run.deadline.duration_since(Timestamp::now())).ok()?;
+fn budget(run: Run<'_>, now: Timestamp) -> Option<Budget> {
+    let left = Duration::try_from(run.deadline.duration_since(now)).ok()?;
     let left = left.checked_sub(RESERVE)?;
     (left >= WORTH_IT).then(|| Budget::of(left))
 }

@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_lambda_events::event::sqs::SqsEvent;
 use aws_types::SdkConfig;
+use backends::aws_time::WatchTime;
 use backends::http::{HttpError, HttpOptions};
 use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -50,13 +51,17 @@ pub fn function<C: Channel>(
         SharedCredentialsProvider::new(environment.credentials),
         environment.endpoint_url.as_deref(),
     );
-    let table = aws_sdk_dynamodb::Client::new(&aws);
+    let time = WatchTime::default();
+    let table = aws_sdk_dynamodb::config::Builder::from(&aws).interceptor(time.clone());
+    let table = aws_sdk_dynamodb::Client::from_conf(table.build());
     Ok(Function {
         channel: channel(&aws, http),
         posted: Posted::new(table.clone(), environment.table.clone()),
         turns: Turns::new(table, environment.table),
         queue: Queue::new(aws_sdk_sqs::Client::new(&aws), environment.queue_url),
         log,
+        time,
+        now: Arc::new(Timestamp::now),
     })
 }
 

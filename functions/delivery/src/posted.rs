@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use alerting::clock_step::MAX_SKEW;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
@@ -18,8 +19,9 @@ use jiff::Timestamp;
 
 use crate::table::{EXPIRES_AT, ID, PART, TableError, expiry, failed, moment, seconds, text};
 
-/// How much longer than a run a claim lasts.
-pub const CLAIM_MARGIN: Duration = Duration::from_secs(5);
+/// How much longer than a run a claim lasts: by the clock of another host, which may be so far off as
+/// is taken for right, it must not run out before.
+pub const CLAIM_MARGIN: Duration = Duration::from_secs(MAX_SKEW.as_secs() + 5);
 
 /// What came of claiming a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,13 +47,15 @@ impl Posted {
         Self { client, table }
     }
 
-    /// Claims a notification for `by`, until `until`.
+    /// Claims a notification for `by`, until `until`. A claim that lasts beyond `longest` was made
+    /// under a clock that was ahead, and stops nothing.
     pub async fn claim(
         &self,
         key: &str,
         by: &str,
         now: Timestamp,
         until: Timestamp,
+        longest: Timestamp,
     ) -> Result<Claim, TableError> {
         let attempt = self
             .client
@@ -64,10 +68,11 @@ impl Posted {
             .item(EXPIRES_AT, expiry(now))
             .condition_expression(
                 "attribute_not_exists(#id) OR (attribute_not_exists(posted_at) AND \
-                 (claimed_until <= :now OR claimed_by = :by))",
+                 (claimed_until <= :now OR claimed_until > :longest OR claimed_by = :by))",
             )
             .expression_attribute_names("#id", ID)
             .expression_attribute_values(":now", seconds(now))
+            .expression_attribute_values(":longest", seconds(longest))
             .expression_attribute_values(":by", text(by))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()

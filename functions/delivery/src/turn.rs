@@ -17,7 +17,20 @@ use crate::channel::Note;
 use crate::table::{EXPIRES_AT, ID, PART, TableError, expiry, failed, moment, seconds, text};
 
 const SORT_KEY: &str = "sequence";
-const IS_FREE: &str = "(attribute_not_exists(turn_until) OR turn_until <= :now OR turn_of = :run)";
+/// A turn that lasts beyond `:longest` was taken under a clock that was ahead, and stops nothing.
+const IS_FREE: &str = "(attribute_not_exists(turn_until) OR turn_until <= :now OR \
+                       turn_until > :longest OR turn_of = :run)";
+
+/// The times of taking a turn.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// Now.
+    pub now: Timestamp,
+    /// Until when the turn is taken.
+    pub until: Timestamp,
+    /// No run's turn that lives now lasts beyond this.
+    pub longest: Timestamp,
+}
 
 /// What came of asking for a group's turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +59,7 @@ impl Turns {
         Self { client, table }
     }
 
-    /// Takes the turn of `group` for `run`, until `until`, to send notification number `sequence`.
+    /// Takes the turn of `group` for `run` to send notification number `sequence`.
     ///
     /// A newer notification counts from when it was begun, not from when it was sent: it is
     /// tried until it is, so to say of an older one that another overtook it is true in the end,
@@ -56,21 +69,18 @@ impl Turns {
         group: &str,
         sequence: u64,
         run: &str,
-        now: Timestamp,
-        until: Timestamp,
+        times: Times,
     ) -> Result<Turn, TableError> {
         let newest =
             format!("(attribute_not_exists(#sequence) OR #sequence <= :sequence) AND {IS_FREE}");
         if let Ok(turn) = self
-            .try_to_take(group, sequence, run, now, until, Some(&newest))
+            .try_to_take(group, sequence, run, times, Some(&newest))
             .await?
         {
             return Ok(turn);
         }
         // Another run is at the group, or a newer one was begun.
-        let late = self
-            .try_to_take(group, sequence, run, now, until, None)
-            .await?;
+        let late = self.try_to_take(group, sequence, run, times, None).await?;
         Ok(late.unwrap_or_else(Turn::Held))
     }
 
@@ -80,10 +90,14 @@ impl Turns {
         group: &str,
         sequence: u64,
         run: &str,
-        now: Timestamp,
-        until: Timestamp,
+        times: Times,
         newest: Option<&str>,
     ) -> Result<Result<Turn, Timestamp>, TableError> {
+        let Times {
+            now,
+            until,
+            longest,
+        } = times;
         let set = "SET turn_of = :run, turn_until = :until, #expires = :expires";
         let mut update = self
             .client
@@ -95,6 +109,7 @@ impl Turns {
             .expression_attribute_values(":run", text(run))
             .expression_attribute_values(":now", seconds(now))
             .expression_attribute_values(":until", seconds(until))
+            .expression_attribute_values(":longest", seconds(longest))
             .expression_attribute_values(":expires", expiry(now))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);

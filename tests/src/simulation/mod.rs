@@ -14,6 +14,7 @@
 //! run asks a topic who confirmed it.
 
 mod checker;
+mod delivery;
 mod document;
 mod model;
 mod planted;

@@ -68,6 +68,8 @@ pub(super) enum Response {
 pub(super) struct Call {
     pub(super) run: RunNumber,
     pub(super) request: Request,
+    /// When it was made, by its run's own clock.
+    pub(super) asked_at: Millis,
     /// What it came to, once it acted.
     pub(super) outcome: Option<Response>,
     /// The `Date` of the answer, if it has one.
@@ -146,6 +148,7 @@ impl Line {
         let mut id = 0;
         poll_fn(|context| {
             let mut wire = self.wire.borrow_mut();
+            let asked_at = wire.now + self.host.get();
             if let Some(request) = request.take() {
                 wire.next += 1;
                 id = wire.next;
@@ -154,6 +157,7 @@ impl Line {
                     Call {
                         run: self.run,
                         request,
+                        asked_at,
                         outcome: None,
                         date: None,
                         answer: None,

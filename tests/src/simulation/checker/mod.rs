@@ -5,7 +5,7 @@ mod outbox;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::clock::Said;
+pub(in crate::simulation) use self::clock::Said;
 use super::document::{Document, EntryDoc, LabelSet, NotificationDoc};
 use super::model::{self, ModelRule};
 use super::setup::Setup;

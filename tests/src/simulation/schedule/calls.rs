@@ -55,10 +55,10 @@ impl Simulation {
     }
 
     fn act_or_fail(&mut self, id: CallId) {
-        let (number, request) = {
+        let (number, request, asked_at) = {
             let wire = self.wire.borrow();
             let call = &wire.calls[&id];
-            (call.run, call.request.clone())
+            (call.run, call.request.clone(), call.asked_at)
         };
         let faults = self.setup.faults.clone();
         let now = self.now();
@@ -76,6 +76,7 @@ impl Simulation {
                     at: now + self.rng.i64(0..90 * SECOND),
                     run: number,
                     request,
+                    asked_at,
                 });
             }
             Some(Response::Failed)
@@ -97,13 +98,13 @@ impl Simulation {
 
     /// The call does what it is for.
     pub(super) fn act(&mut self, id: CallId) {
-        let (number, request) = {
+        let (number, request, asked_at) = {
             let wire = self.wire.borrow();
             let call = &wire.calls[&id];
-            (call.run, call.request.clone())
+            (call.run, call.request.clone(), call.asked_at)
         };
         let date = self.date(&request);
-        let mut outcome = self.perform(number, request);
+        let mut outcome = self.perform(number, request, asked_at);
         let torn = self.setup.faults.torn;
         if let Response::Loaded(Some((document, _))) = &mut outcome
             && self.chance(torn)
@@ -141,14 +142,19 @@ impl Simulation {
     pub(super) fn let_stragglers_act(&mut self) {
         let now = self.now();
         while let Some(due) = self.stragglers.iter().position(|one| one.at <= now) {
-            let Straggler { run, request, .. } = self.stragglers.swap_remove(due);
+            let Straggler {
+                run,
+                request,
+                asked_at,
+                ..
+            } = self.stragglers.swap_remove(due);
             self.totals.count("calls that acted long after they failed");
             self.tell(|| format!("run-{run}'s request arrives at last: {}", request.brief()));
-            self.perform(run, request);
+            self.perform(run, request, asked_at);
         }
     }
 
-    fn perform(&mut self, number: RunNumber, request: Request) -> Response {
+    fn perform(&mut self, number: RunNumber, request: Request, asked_at: Millis) -> Response {
         // Claims are compared with the clock of the run that makes or uses them.
         let now = self.host_now(number);
         match request {
@@ -161,7 +167,7 @@ impl Simulation {
                         run.disturbed |= other != number;
                     }
                     self.checker
-                        .committed(&mut self.runs[number].log, &document, now);
+                        .committed(&mut self.runs[number].log, &document, asked_at);
                     Response::Committed(version)
                 }
                 None => {

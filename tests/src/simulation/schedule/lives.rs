@@ -9,7 +9,7 @@ use backends::server_time::LastAnswer;
 
 use super::calls::notification_of;
 use super::{Frozen, Run, Simulation};
-use crate::simulation::checker::{Invariant, RunLog};
+use crate::simulation::checker::{Invariant, RunLog, Said};
 use crate::simulation::planted::{Bug, Connection, Planted};
 use crate::simulation::wire::{CallId, Line, Request, RunNumber};
 use crate::simulation::world::{EDITIONS, MINUTE, SECOND, rule_file};
@@ -130,6 +130,10 @@ impl Simulation {
         let acts = self.rng.u8(..3) == 0;
         self.tell(|| format!("run-{number} is frozen for {} s", length / SECOND));
         self.totals.count("runs frozen");
+        // An answer may lie there until the run thaws: by then it tells less.
+        for said in self.runs[number].log.said.iter_mut().flatten() {
+            *said = Said::Near;
+        }
         self.runs[number].frozen = Some(Frozen {
             until: self.now() + length,
             acts,
@@ -202,7 +206,8 @@ impl Simulation {
         let run = &self.runs[number];
         match result {
             Ok(report) => {
-                let in_time = now - run.log.began < self.setup.budget / 2;
+                // A clock that was set tells nothing of the time that the run took.
+                let in_time = !run.log.clock_set && now - run.log.began < self.setup.budget / 2;
                 let healthy = report.state_ahead.is_zero() || self.bug == Some(Bug::FutureIsHealth);
                 self.checker.ended(&run.log, in_time, !run.disturbed);
                 self.checker

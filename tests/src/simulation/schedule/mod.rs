@@ -57,6 +57,7 @@ struct Straggler {
     at: Millis,
     run: RunNumber,
     request: Request,
+    asked_at: Millis,
 }
 
 struct Frozen {
