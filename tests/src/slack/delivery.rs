@@ -2,7 +2,7 @@
 //! itself into the dead letters, nothing lost when Slack or the function fails in between.
 
 use anyhow::{Context as _, Result, ensure};
-use delivery::turn::{self, Turn};
+use delivery::turn::{self, Times, Turn};
 use delivery::{Note, REMEMBERED};
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
@@ -349,16 +349,32 @@ async fn a_turn_is_given_back_only_by_the_run_that_has_it() -> Result<()> {
     let turns = &world.function.turns;
     let now = Timestamp::now();
     let until = |seconds: i64| now.checked_add(seconds.seconds());
+    let longest = until(120)?;
+    let times = |now, until| Times {
+        now,
+        until,
+        longest,
+    };
     let key = |queue: &str| turn::group_key("slack", queue, "topic", "team", "{}:{}");
     let group = key("arn:aws:sqs:eu-central-1:123456789012:one");
     let taken = |note: Option<&str>| Turn::Taken {
         is_late: false,
         note: note.map(str::to_owned),
     };
-    ensure!(turns.take(&group, 1, "slow", now, until(10)?).await? == taken(None));
+    ensure!(
+        turns
+            .take(&group, 1, "slow", times(now, until(10)?))
+            .await?
+            == taken(None)
+    );
     // It takes longer than it may live; another run takes over and is at it.
     let later = until(11)?;
-    ensure!(turns.take(&group, 2, "next", later, until(60)?).await? == taken(None));
+    ensure!(
+        turns
+            .take(&group, 2, "next", times(later, until(60)?))
+            .await?
+            == taken(None)
+    );
     let stolen = Note::Set("of the slow one".to_owned());
     ensure!(
         turns
@@ -366,18 +382,27 @@ async fn a_turn_is_given_back_only_by_the_run_that_has_it() -> Result<()> {
             .await
             .is_err()
     );
-    let third = turns.take(&group, 3, "third", later, until(90)?).await?;
+    let third = turns
+        .take(&group, 3, "third", times(later, until(90)?))
+        .await?;
     ensure!(
         third == Turn::Held(Timestamp::from_second(until(60)?.as_second())?),
         "{third:?}"
     );
     let noted = Note::Set("of the next one".to_owned());
     turns.give_back(&group, "next", &noted, later).await?;
-    let third = turns.take(&group, 3, "third", later, until(90)?).await?;
+    let third = turns
+        .take(&group, 3, "third", times(later, until(90)?))
+        .await?;
     ensure!(third == taken(Some("of the next one")), "{third:?}");
 
     // Another stack's queue.
     let other = key("arn:aws:sqs:eu-central-1:123456789012:two");
-    ensure!(turns.take(&other, 1, "other", later, until(60)?).await? == taken(None));
+    ensure!(
+        turns
+            .take(&other, 1, "other", times(later, until(60)?))
+            .await?
+            == taken(None)
+    );
     Ok(())
 }
