@@ -124,3 +124,45 @@ fn readme_is_read_in_one_sitting() -> Result<()> {
     ensure!(lines <= README_LINES, "README.md has {lines} lines");
     Ok(())
 }
+
+/// What wakes an operator has a row that says what to do.
+#[test]
+fn each_alarm_and_each_own_alert_has_its_row() -> Result<()> {
+    let page = fs::read_to_string(root().join("docs/operate.md"))?;
+    let rows: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    let has_row = |name: &str| rows.iter().any(|row| row.contains(&format!("`{name}`")));
+    let template = fs::read_to_string(root().join("template.yaml"))?;
+    let lines: Vec<&str> = template.lines().collect();
+    let mut names: BTreeSet<String> = lines
+        .windows(2)
+        .filter(|pair| {
+            pair.iter()
+                .any(|line| line.contains("AWS::CloudWatch::Alarm"))
+        })
+        .filter_map(|pair| pair.first()?.trim().strip_suffix(':').map(str::to_owned))
+        .collect();
+    let alarms = names.len();
+    ensure!(alarms > 10, "only {alarms} alarms were found");
+    for entry in fs::read_dir(root().join("alerting/src/notify"))? {
+        let source = fs::read_to_string(entry?.path()).unwrap_or_default();
+        let own = source.split('"').filter(|text| {
+            let rest = text.strip_prefix("Dnswatch").unwrap_or_default();
+            !rest.is_empty() && rest.chars().all(char::is_alphanumeric)
+        });
+        names.extend(own.map(str::to_owned));
+    }
+    ensure!(
+        names.len() > alarms + 5,
+        "only {} alerts",
+        names.len() - alarms
+    );
+    let missing: Vec<&String> = names.iter().filter(|name| !has_row(name)).collect();
+    ensure!(
+        missing.is_empty(),
+        "docs/operate.md has no row for {missing:?}"
+    );
+    Ok(())
+}
