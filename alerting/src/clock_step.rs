@@ -44,7 +44,9 @@ impl Verdict {
     /// The verdict of witnesses that are so many milliseconds ahead of the clock. One that agrees is
     /// enough: two clocks that agree are not both wrong in the same way.
     pub fn from_offsets(offsets: impl IntoIterator<Item = i64>) -> Self {
-        let nearest = offsets.into_iter().min_by_key(|offset| offset.abs());
+        let nearest = offsets
+            .into_iter()
+            .min_by_key(|offset| offset.unsigned_abs());
         match nearest {
             None => Self::Unknown,
             Some(offset) if Duration::from_millis(offset.unsigned_abs()) <= MAX_SKEW => Self::Right,

@@ -6,6 +6,9 @@ use std::time::Duration;
 use alerting::duration;
 use alerting::timestamp::Timestamp;
 
+/// How a date is written.
+const DATE: &str = "YYYY-MM-DD";
+
 /// A moment, perhaps given by how long ago it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Moment {
@@ -35,7 +38,9 @@ impl FromStr for Moment {
                 .map(Self::Ago)
                 .map_err(|error| error.to_string());
         }
-        if let Ok(date) = text.parse::<jiff::civil::Date>()
+        // A longer text has a time of day, which a date would drop.
+        if text.len() == DATE.len()
+            && let Ok(date) = text.parse::<jiff::civil::Date>()
             && let Ok(day) = date.to_zoned(jiff::tz::TimeZone::UTC)
         {
             return Ok(Self::At(Timestamp::from_millis(
