@@ -109,7 +109,10 @@ async fn a_topic_that_answers_is_published_to_beside_those_that_do_not() -> Resu
             store: FileStore::new(folder.path().join("state.json")),
             notifier: topics.clone(),
             settings: settings(dead),
-            options: RunOptions::default(),
+            options: RunOptions {
+                allow_empty: true,
+                ..RunOptions::default()
+            },
         };
         ruler.run("first", Ok(ConfigFiles::default())).await?;
         // Something to notify of: a configuration that does not load.

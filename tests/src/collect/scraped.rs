@@ -251,7 +251,7 @@ async fn check_rules(way: &Way, brought: &Brought, tools: &PrometheusTools) -> R
         .into_iter()
         .filter(|alert| alert.state == AlertState::Firing)
         .collect();
-    let named = |name: &str| -> Vec<[&str; 4]> {
+    let named = |name: &str| -> Vec<[&str; 3]> {
         let alerts = firing.iter().filter(|alert| alert.name() == name);
         alerts.map(|alert| place(&alert.labels)).collect()
     };
@@ -263,8 +263,8 @@ async fn check_rules(way: &Way, brought: &Brought, tools: &PrometheusTools) -> R
 }
 
 /// Where an alert or a series is.
-fn place(labels: &Labels) -> [&str; 4] {
-    ["cluster", "node", "instance", "device"].map(|label| labels.get(label))
+fn place(labels: &Labels) -> [&str; 3] {
+    ["cluster", "node", "device"].map(|label| labels.get(label))
 }
 
 fn selector(labels: &Labels) -> String {

@@ -98,6 +98,14 @@ fn wrong(collector: &Value, policy: &Value) -> Vec<&'static str> {
             let ports = parts.filter_map(|part| part.parse().ok());
             expected.extend(ports.map(|port| ("TCP".to_owned(), port)));
         }
+        // A job that asks at another port than the one that it finds.
+        let asked = rules.into_iter().flatten();
+        let addresses = asked.filter(|rule| rule["target_label"] == "__address__");
+        let ports = addresses.filter_map(|rule| {
+            let port = rule["replacement"].as_str()?.rsplit(':').next()?;
+            port.parse().ok()
+        });
+        expected.extend(ports.map(|port| ("TCP".to_owned(), port)));
     }
     let rules = policy["spec"]["egress"].as_array();
     let mut reached = BTreeSet::new();

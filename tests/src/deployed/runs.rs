@@ -22,7 +22,7 @@ pub(super) struct Runs {
     pub(super) died: usize,
     /// That failed otherwise.
     pub(super) failed: usize,
-    /// Of those done: whose rules could not be evaluated, with the backend away.
+    /// Whose rules could not be evaluated, with the backend away.
     pub(super) blind: usize,
     /// The names of those that answered.
     pub(super) names: BTreeSet<String>,
@@ -39,6 +39,8 @@ impl Runs {
             Invoked::Failed(kind, _) if kind == "Runtime.ExitError" => self.died += 1,
             // Requests for the state that were lost.
             Invoked::Failed(kind, _) if kind == "StateStore" => self.failed += 1,
+            // Nothing that was due could be evaluated, with the backend away.
+            Invoked::Failed(kind, _) if kind == "Queries" => self.blind += 1,
             Invoked::Failed(kind, error) => bail!("{kind}: {error}"),
         }
         Ok(())

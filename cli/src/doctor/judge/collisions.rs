@@ -9,6 +9,8 @@ use super::{Finding, Source, examples, node, of_cluster};
 use crate::doctor::questions::{Answers, Question};
 use crate::doctor::times::Times;
 
+/// The counter as Network Flow Monitor names it.
+const FLOW_MONITOR: &str = "linklocal_allowance_exceeded";
 const OWN_NAME: &str = "give each cluster's collector a `cluster` of its own \
                         (deploy/kubernetes/settings/settings.env, the parameter ClusterName)";
 const ONE_COLLECTOR: &str = "one collector a cluster with replicas: 1, or either the collector or \
@@ -67,7 +69,7 @@ fn split_by_scrapers(answers: &Answers) -> Option<Finding> {
     let mut interfaces: BTreeMap<[&str; 3], Vec<&Series>> = BTreeMap::new();
     for series in answers.to(Question::Counters) {
         let labels = &series.labels;
-        if labels.get(METRIC_NAME) == "linklocal_allowance_exceeded" {
+        if labels.get(METRIC_NAME) == FLOW_MONITOR {
             let key = [labels.get("cluster"), node(labels), labels.get("eni")];
             interfaces.entry(key).or_default().push(series);
         }
@@ -96,6 +98,10 @@ fn side_by_side(answers: &Answers) -> Vec<Finding> {
     for series in answers.to(Question::Counters) {
         let key =
             ["cluster", "instance", "device", METRIC_NAME].map(|name| series.labels.get(name));
+        // Two scrapers of that one are worse: see `split_by_scrapers`.
+        if series.labels.get(METRIC_NAME) == FLOW_MONITOR {
+            continue;
+        }
         devices.entry(key).or_default().push(series);
     }
     devices.retain(|_, series| series.len() > 1);
