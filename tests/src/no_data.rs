@@ -191,7 +191,7 @@ async fn a_backtest_says_which_rules_never_had_data() -> Result<()> {
         .context("m's gap")?;
     let at = |minutes: u64| START.plus(Duration::from_secs(minutes * 60)).to_string();
     ensure!(
-        known["from"] == at(65) && known["to"] == at(120),
+        known["from"] == at(60) && known["to"] == at(115),
         "{known:#}"
     );
     Ok(())

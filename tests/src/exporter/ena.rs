@@ -393,7 +393,7 @@ async fn the_starter_rules_fire_on_its_samples() -> Result<()> {
         );
     }
     let story = story(&bench.told(), START);
-    let throttled = "LinkLocalThrottling prod (ens6 n1:9417 n1 warning)";
+    let throttled = "LinkLocalThrottling prod (ens6 n1 warning)";
     ensure!(
         matches!(
             &*story,
