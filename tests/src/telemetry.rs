@@ -92,7 +92,7 @@ async fn an_alert_is_held_until_the_samples_say_that_it_is_over() -> Result<()> 
     };
     let story = story(&told, START);
     let stopped = "DnswatchTelemetryStopped (LinkLocalThrottling link-local link-local warning)";
-    let throttled = "LinkLocalThrottling prod (ens5 n1:9417 n1 warning)";
+    let throttled = "LinkLocalThrottling prod (ens5 n1 warning)";
     ensure!(
         story
             == [
