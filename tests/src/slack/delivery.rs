@@ -2,7 +2,7 @@
 //! itself into the dead letters, nothing lost when Slack or the function fails in between.
 
 use anyhow::{Context as _, Result, ensure};
-use delivery::turn::{self, Turn};
+use delivery::turn::{self, Times, Turn};
 use delivery::{Note, REMEMBERED};
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
@@ -355,10 +355,25 @@ async fn a_turn_is_given_back_only_by_the_run_that_has_it() -> Result<()> {
         is_late: false,
         note: note.map(str::to_owned),
     };
-    ensure!(turns.take(&group, 1, "slow", now, until(10)?).await? == taken(None));
+    let times = |now: Timestamp, until: Timestamp| Times {
+        now,
+        until,
+        longest: Timestamp::MAX,
+    };
+    ensure!(
+        turns
+            .take(&group, 1, "slow", times(now, until(10)?))
+            .await?
+            == taken(None)
+    );
     // It takes longer than it may live; another run takes over and is at it.
     let later = until(11)?;
-    ensure!(turns.take(&group, 2, "next", later, until(60)?).await? == taken(None));
+    ensure!(
+        turns
+            .take(&group, 2, "next", times(later, until(60)?))
+            .await?
+            == taken(None)
+    );
     let stolen = Note::Set("of the slow one".to_owned());
     ensure!(
         turns
@@ -366,18 +381,41 @@ async fn a_turn_is_given_back_only_by_the_run_that_has_it() -> Result<()> {
             .await
             .is_err()
     );
-    let third = turns.take(&group, 3, "third", later, until(90)?).await?;
+    let third = turns
+        .take(&group, 3, "third", times(later, until(90)?))
+        .await?;
     ensure!(
         third == Turn::Held(Timestamp::from_second(until(60)?.as_second())?),
         "{third:?}"
     );
     let noted = Note::Set("of the next one".to_owned());
     turns.give_back(&group, "next", &noted, later).await?;
-    let third = turns.take(&group, 3, "third", later, until(90)?).await?;
+    let third = turns
+        .take(&group, 3, "third", times(later, until(90)?))
+        .await?;
     ensure!(third == taken(Some("of the next one")), "{third:?}");
+
+    turns.give_back(&group, "third", &Note::Keep, later).await?;
+
+    // What was taken under a clock that was ahead stops nothing, where that is known.
+    let known = Times {
+        longest: until(200)?,
+        ..times(later, until(120)?)
+    };
+    let ahead = turns.take(&group, 4, "ahead", times(later, until(3600)?));
+    ensure!(ahead.await? == taken(Some("of the next one")));
+    let fourth = turns.take(&group, 4, "waits", times(later, until(120)?));
+    ensure!(matches!(fourth.await?, Turn::Held(_)));
+    let fourth = turns.take(&group, 4, "knows", known).await?;
+    ensure!(fourth == taken(Some("of the next one")), "{fourth:?}");
 
     // Another stack's queue.
     let other = key("arn:aws:sqs:eu-central-1:123456789012:two");
-    ensure!(turns.take(&other, 1, "other", later, until(60)?).await? == taken(None));
+    ensure!(
+        turns
+            .take(&other, 1, "other", times(later, until(60)?))
+            .await?
+            == taken(None)
+    );
     Ok(())
 }
