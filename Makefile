@@ -66,7 +66,7 @@ soak: ## the functions as for AWS, deployed under faults for minutes; timelines,
 	@DNSWATCH_SEED=$$(date +%s) DNSWATCH_BUILD=release DNSWATCH_STORM=240 cargo test --locked --package dnswatch-tests --test product -- --nocapture --test-threads=1 deployed::
 	@DNSWATCH_SEED=$$(date +%s) DNSWATCH_TIMELINES=5000 cargo test --locked --package dnswatch-tests --test product -- --nocapture timelines
 	@tests/fuzz
-	@DNSWATCH_SIM_SEEDS=$(SEEDS) cargo test --locked --package dnswatch-tests simulation -- --nocapture
+	@DNSWATCH_SIM_SEEDS=$(SEEDS) DNSWATCH_DELIVERY_SEEDS=$(SEEDS) cargo test --locked --package dnswatch-tests simulation -- --nocapture
 	$(AGAIN) mutants SHARD=$$(($$(date +%s) % 400))/400
 
 .PHONY: mutants

@@ -146,6 +146,9 @@ pub fn go_on_from(state: &mut State, config: &Config, claim: Duration, now: Time
         set_back_entry(entry, fires, now);
     }
     set_back_notify(&mut state.notify, config, claim, now);
+    if let Some(server) = &mut state.server {
+        not_after(&mut server.since, now);
+    }
     state.clock_step = Some(ClockStep { at: now, until });
 }
 
@@ -231,6 +234,9 @@ fn set_back_notify(notify: &mut NotifyState, config: &Config, claim: Duration, n
         let (wait, interval) = waits(config, key);
         let longest = if group.flushed { interval } else { wait };
         not_after(&mut group.next_flush, now.plus(longest));
+    }
+    for check in notify.subscribers.values_mut() {
+        check.not_after(now);
     }
     notify.nflog.not_after(now);
     notify.outbox.not_after(now, now.plus(claim));

@@ -172,6 +172,7 @@ impl RunReport {
     pub fn is_success(&self) -> bool {
         self.failed() == 0
             && self.lag.is_zero()
+            && self.state_ahead.is_zero()
             && self.failing.is_empty()
             && self.server.is_none()
             && self.config_refused.is_none()

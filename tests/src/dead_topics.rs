@@ -1,5 +1,6 @@
 //! Topics that do not answer take no other topic's time.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -88,7 +89,7 @@ fn settings(dead: usize) -> Settings {
                 name: name.clone(),
                 sns: vec![SnsConfig::of(topic(name))],
                 terminal: false,
-                labels: std::collections::BTreeMap::new(),
+                labels: BTreeMap::new(),
                 undelivered: Vec::new(),
             })
             .collect(),

@@ -1,6 +1,7 @@
 //! What is published and reaches nobody, on a real SNS client and moto's SNS and SQS: the ruler finds
 //! it, and reports it another way.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -131,7 +132,7 @@ impl World {
                 name: "default".to_owned(),
                 sns: vec![SnsConfig::of(alerts.parse()?)],
                 terminal: false,
-                labels: std::collections::BTreeMap::new(),
+                labels: BTreeMap::new(),
                 undelivered: Vec::new(),
             }],
             route: Route {
@@ -151,7 +152,10 @@ impl World {
                     lookups: AtomicUsize::new(0),
                 },
                 settings,
-                options: RunOptions::default(),
+                options: RunOptions {
+                    allow_empty: true,
+                    ..RunOptions::default()
+                },
             },
             sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
             sns,

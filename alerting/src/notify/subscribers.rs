@@ -15,6 +15,7 @@ use super::ruler_alerts::alert;
 use super::text::clock;
 use super::{Integration, NotifyState, Receiver, SnsConfig, TopicArn};
 use crate::alert::Alert;
+use crate::clock_step::not_after;
 use crate::config::Config;
 use crate::timestamp::Timestamp;
 
@@ -117,6 +118,15 @@ impl Subscribers {
 }
 
 impl TopicCheck {
+    /// Nothing of it was found out after `now`.
+    pub(crate) fn not_after(&mut self, now: Timestamp) {
+        not_after(&mut self.checked_at, now);
+        not_after(&mut self.since, now);
+        for queue in self.queues.values_mut() {
+            not_after(&mut queue.since, now);
+        }
+    }
+
     fn is_due(&self, now: Timestamp) -> bool {
         let is_failing = self.subscribers.is_nobody() || !self.queues.is_empty();
         let interval = if is_failing {

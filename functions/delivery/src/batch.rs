@@ -28,6 +28,8 @@ const WORTH_IT: Duration = Duration::from_secs(4);
 /// How soon a record is looked at again whose group another run is at: that takes seconds, unless
 /// the run died, and tries are counted.
 const SOON: Duration = Duration::from_secs(5);
+/// How soon at the earliest, where what claims it does not end before.
+const CLAIMED: Duration = Duration::from_secs(90);
 /// The longest group key in the log, in characters.
 const LOGGED: usize = 200;
 
@@ -336,7 +338,9 @@ impl Failure {
             Self::Table(why) => failed(why, true, back_off),
             Self::Claimed(until) => Outcome::NotTried {
                 why: "another run has claimed it".to_owned(),
-                wait: from_now(until, now),
+                // A claim of a clock that was ahead may end in hours: by then the record is looked at
+                // again and again.
+                wait: from_now(until, now).min(back_off.max(CLAIMED)),
             },
             Self::Held(until) => Outcome::NotTried {
                 why: "another run is at its group".to_owned(),

@@ -46,6 +46,14 @@ pub enum Turn {
     Held(Timestamp),
 }
 
+/// Why a turn is not taken.
+struct NotTaken {
+    /// Until when another run has it.
+    until: Timestamp,
+    /// The newest notification of the group that was begun to be sent.
+    newest: Option<u64>,
+}
+
 /// The turns of the groups of one queue.
 #[derive(Debug, Clone)]
 pub struct Turns {
@@ -73,18 +81,23 @@ impl Turns {
     ) -> Result<Turn, TableError> {
         let newest =
             format!("(attribute_not_exists(#sequence) OR #sequence <= :sequence) AND {IS_FREE}");
-        if let Ok(turn) = self
+        let refused = match self
             .try_to_take(group, sequence, run, times, Some(&newest))
             .await?
         {
-            return Ok(turn);
+            Ok(turn) => return Ok(turn),
+            Err(refused) => refused,
+        };
+        // Another run is at the group. It may give the turn back at any moment, and then this one
+        // must not be taken for late: it is asked again from the start.
+        if refused.newest.is_none_or(|newest| newest <= sequence) {
+            return Ok(Turn::Held(refused.until));
         }
-        // Another run is at the group, or a newer one was begun.
+        // A newer one was begun.
         let late = self.try_to_take(group, sequence, run, times, None).await?;
-        Ok(late.unwrap_or_else(Turn::Held))
+        Ok(late.unwrap_or_else(|refused| Turn::Held(refused.until)))
     }
 
-    /// `Err` is the moment until which another run has it.
     async fn try_to_take(
         &self,
         group: &str,
@@ -92,7 +105,7 @@ impl Turns {
         run: &str,
         times: Times,
         newest: Option<&str>,
-    ) -> Result<Result<Turn, Timestamp>, TableError> {
+    ) -> Result<Result<Turn, NotTaken>, TableError> {
         let Times {
             now,
             until,
@@ -136,10 +149,13 @@ impl Turns {
         else {
             return Err(failed("taking the group's turn", &failure));
         };
-        let until = refused
-            .item()
-            .and_then(|item| moment(item.get("turn_until")));
-        Ok(Err(until.unwrap_or(now)))
+        let item = refused.item();
+        let until = item.and_then(|item| moment(item.get("turn_until")));
+        let newest = item.and_then(|item| item.get("sequence")?.as_n().ok()?.parse().ok());
+        Ok(Err(NotTaken {
+            until: until.unwrap_or(now),
+            newest,
+        }))
     }
 
     /// Gives the turn back, and notes what the channel wants noted.

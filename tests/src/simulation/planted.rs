@@ -77,15 +77,13 @@ pub(super) enum Bug {
     StepUnsaid,
     /// Half of a document is taken for an empty one.
     TornIsEmpty,
-    /// Rule files that cannot be read are taken for none.
-    UnreadableIsEmpty,
     /// What is there of a rule file that is being written is taken for all of it.
     CutOffIsWhole,
 }
 
 impl Bug {
     /// All of them, each with an invariant that alone must find it.
-    pub(super) const ALL: [(Self, Invariant); 29] = [
+    pub(super) const ALL: [(Self, Invariant); 28] = [
         (Self::PublishBeforeCommit, Invariant::Outbox),
         (Self::NoFence, Invariant::Outbox),
         (Self::ResolveOnError, Invariant::NoFalseAllClear),
@@ -113,7 +111,6 @@ impl Bug {
         (Self::LogForgottenAtStep, Invariant::Telling),
         (Self::StepUnsaid, Invariant::Telling),
         (Self::TornIsEmpty, Invariant::Ticks),
-        (Self::UnreadableIsEmpty, Invariant::Ticks),
         (Self::CutOffIsWhole, Invariant::Ticks),
     ];
 }

@@ -349,17 +349,16 @@ async fn a_turn_is_given_back_only_by_the_run_that_has_it() -> Result<()> {
     let turns = &world.function.turns;
     let now = Timestamp::now();
     let until = |seconds: i64| now.checked_add(seconds.seconds());
-    let longest = until(120)?;
-    let times = |now, until| Times {
-        now,
-        until,
-        longest,
-    };
     let key = |queue: &str| turn::group_key("slack", queue, "topic", "team", "{}:{}");
     let group = key("arn:aws:sqs:eu-central-1:123456789012:one");
     let taken = |note: Option<&str>| Turn::Taken {
         is_late: false,
         note: note.map(str::to_owned),
+    };
+    let times = |now: Timestamp, until: Timestamp| Times {
+        now,
+        until,
+        longest: Timestamp::MAX,
     };
     ensure!(
         turns
@@ -395,6 +394,20 @@ async fn a_turn_is_given_back_only_by_the_run_that_has_it() -> Result<()> {
         .take(&group, 3, "third", times(later, until(90)?))
         .await?;
     ensure!(third == taken(Some("of the next one")), "{third:?}");
+
+    turns.give_back(&group, "third", &Note::Keep, later).await?;
+
+    // What was taken under a clock that was ahead stops nothing, where that is known.
+    let known = Times {
+        longest: until(200)?,
+        ..times(later, until(120)?)
+    };
+    let ahead = turns.take(&group, 4, "ahead", times(later, until(3600)?));
+    ensure!(ahead.await? == taken(Some("of the next one")));
+    let fourth = turns.take(&group, 4, "waits", times(later, until(120)?));
+    ensure!(matches!(fourth.await?, Turn::Held(_)));
+    let fourth = turns.take(&group, 4, "knows", known).await?;
+    ensure!(fourth == taken(Some("of the next one")), "{fourth:?}");
 
     // Another stack's queue.
     let other = key("arn:aws:sqs:eu-central-1:123456789012:two");

@@ -91,6 +91,8 @@ struct Record {
 
 struct Simulation {
     rng: Rng,
+    /// Requests that arrive late: when, of which run, what.
+    stragglers: Vec<(Millis, usize, String, Value)>,
     net: Arc<Mutex<Net>>,
     table: Table,
     runs: Vec<Live>,
@@ -131,6 +133,7 @@ fn simulate(seed: u64, bug: Option<Bug>) -> (Option<String>, Totals) {
     };
     let mut simulation = Simulation {
         net: Arc::new(Mutex::new(net)),
+        stragglers: Vec::new(),
         table: Table::default(),
         runs: Vec::new(),
         records,
@@ -217,6 +220,11 @@ impl Simulation {
             if self.runs[number].future.is_some() && killed {
                 self.kill(number);
             }
+        }
+        while let Some(due) = self.stragglers.iter().position(|one| one.0 <= now) {
+            let (_, run, target, mut body) = self.stragglers.swap_remove(due);
+            self.totals.count("requests of the dead");
+            self.act(run, &target, &mut body);
         }
         let movable: Vec<u64> = {
             let net = self.net.lock().expect("no run panics");
@@ -320,6 +328,15 @@ impl Simulation {
     fn kill(&mut self, number: usize) {
         self.totals.count("runs killed");
         self.runs[number].future = None;
+        let at = self.now() + self.rng.i64(0..180 * SECOND);
+        let late = self.net.lock().expect("no run panics");
+        let late = late
+            .calls
+            .values()
+            .filter(|call| call.run == number && call.outcome.is_none() && gives_back(&call.body));
+        // A request may arrive when its run is long dead.
+        let late = late.map(|call| (at, number, call.target.clone(), call.body.clone()));
+        self.stragglers.extend(late.collect::<Vec<_>>());
         let mut net = self.net.lock().expect("no run panics");
         net.calls.retain(|_, call| call.run != number);
     }
@@ -396,11 +413,15 @@ impl Simulation {
                 .push(format!("{id} is sent, and was marked as sent"));
         }
         let begun = self.begun.entry(group).or_insert(0);
-        if sequence < *begun && body["late"] == json!(false) {
+        if sequence < *begun && body["late"] == json!(false) && !run.was_off {
             self.wrong
                 .push(format!("{id} is sent as news after {begun}"));
         }
-        *begun = (*begun).max(sequence);
+        // One whose clock is off, and that no server told so, may take another's turn: then the other
+        // is late and cannot know.
+        if !run.was_off {
+            *begun = (*begun).max(sequence);
+        }
         // What could not be marked is sent again, and the log says so when that fails.
         if self.remembered.iter().any(|known| known == id) {
             self.wrong
@@ -440,6 +461,9 @@ impl Simulation {
             live.was_told |= told && is_off && !target.ends_with("UpdateItem");
             return self.poll(run);
         }
+        if gives_back(&body) && self.chance(60) {
+            return self.kill(run);
+        }
         let outcome = if self.chance(40) {
             self.totals.count("requests failed");
             None
@@ -477,9 +501,7 @@ impl Simulation {
             let host = self.net.lock().expect("no run panics").hosts[self.runs[run].host];
             self.runs[run].was_told |= host.abs() > OFF;
         }
-        let gives_back = body["UpdateExpression"]
-            .as_str()
-            .is_some_and(|text| text.contains("REMOVE"));
+        let gives_back = gives_back(body);
         match self.bug {
             Some(Bug::GivenBackByAnyone) if gives_back => {
                 body.as_object_mut()
@@ -510,6 +532,12 @@ impl Simulation {
         }
         self.table.act(target, body)
     }
+}
+
+/// Whether a request gives a group's turn back.
+fn gives_back(body: &Value) -> bool {
+    let update = body["UpdateExpression"].as_str();
+    update.is_some_and(|text| text.contains("REMOVE"))
 }
 
 fn function(line: &Line) -> Function<Line> {

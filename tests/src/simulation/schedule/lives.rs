@@ -83,9 +83,6 @@ impl Simulation {
     /// The rule files as a run finds them.
     fn files(&mut self, unreadable: bool, cut_off: bool) -> Result<Vec<SourceFile>, String> {
         let mut text = rule_file(self.edition);
-        if unreadable && self.bug == Some(Bug::UnreadableIsEmpty) {
-            return Ok(Vec::new());
-        }
         if unreadable {
             return Err("the folder cannot be read".to_owned());
         }
