@@ -140,6 +140,18 @@ pub fn go_on_from(state: &mut State, config: &Config, claim: Duration, now: Time
             }
         }
     }
+    // The alerts of a removed rule: notification is about to end them, as "rule removed".
+    for (key, rule) in &mut state.rules {
+        if !firing.contains_key(key) {
+            for alert in rule.active.values_mut() {
+                set_back_alert(alert, Duration::ZERO, now);
+            }
+            let fires = rule.active.values();
+            let fires = fires.filter(|alert| alert.state == AlertState::Firing);
+            let labels = fires.map(|alert| sent_labels(&alert.labels, config));
+            firing.insert(key.clone(), labels.collect());
+        }
+    }
     for entry in state.notify.alerts.values_mut() {
         let rule = firing.get(&entry.rule);
         let fires = rule.is_some_and(|labels| labels.contains(&entry.labels));

@@ -133,7 +133,7 @@ impl Checker {
         self.check_telling(run, &old, &new, stepped);
         self.check_outbox(run, &old, &new, now, stepped);
         if stepped {
-            self.check_put_right(run, &new);
+            self.check_put_right(run, &new, now);
         }
         if let (Some(edition), Some(name)) = (run.edition, &new.config)
             && old.config != new.config

@@ -15,6 +15,9 @@ impl Checker {
         now: Millis,
         stepped: bool,
     ) {
+        // Where the host's clock was set back during the run, the run judges claims by the time at
+        // which it began.
+        let now = now.max(run.began);
         // A claim that was made under a clock that was ahead holds no longer than one of now.
         let longest = stepped.then_some(run.began + self.setup.claim);
         let mut wrong = Vec::new();

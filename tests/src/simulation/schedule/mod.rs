@@ -202,8 +202,16 @@ impl Simulation {
         self.trace.push_back(line);
     }
 
-    /// Steps until something is wrong or all is over.
+    /// Steps until an invariant is violated or the story is over.
     fn run(&mut self) -> Option<Violation> {
+        let violation = self.run_story();
+        let minutes = (self.now() - START) / MINUTE;
+        let minutes = u64::try_from(minutes).expect("time runs forward");
+        self.totals.count_many("simulated minutes", minutes);
+        violation
+    }
+
+    fn run_story(&mut self) -> Option<Violation> {
         let end = START + self.setup.length;
         while self.now() < end {
             self.step();
