@@ -23,7 +23,7 @@ pub struct Incident {
     pub ends: u64,
     /// When the collector sends nothing.
     pub silent: Vec<Range<u64>>,
-    /// When the exporters are rolled out anew, one node after the other.
+    /// When the exporters are rolled out, one node after the other.
     pub rollouts: Vec<u64>,
     /// When a node's driver is loaded anew, and its counters with it.
     pub resets: Vec<(&'static str, u64)>,
