@@ -33,7 +33,7 @@ pub enum AlertState {
 pub enum End {
     /// The expression's inputs are there, and it no longer holds: all clear.
     Cleared,
-    /// The inputs are gone; nobody knows whether the condition is.
+    /// The inputs are gone; the current state is unknown.
     NoLongerReported,
     /// The rule was removed or renamed.
     RuleRemoved,
@@ -65,14 +65,14 @@ pub struct Alert {
     /// The first tick at which only `keep_firing_for` kept it firing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_firing_since: Option<Timestamp>,
-    /// Set while it fires only because nobody can tell that it is over.
+    /// Set while the alert is kept open without data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
     /// Whether the tick at which it fired was evaluated long after its time, and the one at
-    /// which it ended, if it has: then nobody can have been told.
+    /// which it ended, if it has: then it cannot have been notified.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub late: bool,
 }

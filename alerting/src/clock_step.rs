@@ -78,7 +78,7 @@ fn newest(state: &State, config: &Config, claim: Duration) -> Option<Timestamp> 
     let rules = state.rules.values().map(|rule| rule.evaluated_until);
     let notify = &state.notify;
     let told = notify.nflog.iter().map(|entry| entry.timestamp);
-    let owed = notify.outbox.owed().iter();
+    let owed = notify.outbox.pending().iter();
     let owed = owed.flat_map(|owed| {
         let claimed = owed.claim.as_ref().map(|held| held.until.minus(claim));
         std::iter::once(owed.created_at).chain(claimed)

@@ -49,7 +49,7 @@ pub struct Settings {
     pub defaults: Defaults,
     /// Where alerts go, where no file says it.
     pub route: Route,
-    /// Who can be told, where no file says it; the route's receiver is among them.
+    /// The receivers to use if no file defines any; the route's receiver is among them.
     pub receivers: Vec<Receiver>,
     /// How rules are evaluated.
     pub evaluation: EvaluationOptions,
@@ -58,14 +58,14 @@ pub struct Settings {
     /// The topics that get what Amazon Q Developer in chat applications reads.
     pub amazon_q: BTreeSet<TopicArn>,
     /// The topic of the alarms about the ruler itself: the first other way for alerts that say that
-    /// notifications reach nobody.
+    /// notifications have no recipient.
     pub alarm_topic: Option<TopicArn>,
     /// Topics that have no subscriber on purpose.
     pub unsubscribed_topics: BTreeSet<TopicArn>,
 }
 
 impl Default for Settings {
-    /// One receiver, named as the default route's, that is told in the terminal.
+    /// One receiver, named as the default route's, that prints to the terminal.
     fn default() -> Self {
         let route = Route::default();
         Self {
@@ -84,7 +84,7 @@ impl Default for Settings {
 
 impl Settings {
     /// The routing that is configured beside the files. A route whose receiver is unknown is
-    /// refused: alerts would go nowhere, and nobody would know.
+    /// refused: alerts would be lost without notice.
     fn own_routing(&self) -> Result<AlertmanagerConfig, FileError> {
         let receiver = &self.route.receiver;
         if self.receivers.iter().any(|known| known.name == *receiver) {
@@ -162,7 +162,7 @@ pub struct Config {
     pub groups: Vec<RuleGroup>,
     /// Where alerts go.
     pub route: Route,
-    /// Who can be told; the routes' receivers are among them.
+    /// All receivers; the routes' receivers are among them.
     pub receivers: Vec<Receiver>,
     /// The receiver that has the alarm topic, if there is one.
     pub alarm_receiver: Option<String>,

@@ -6,7 +6,7 @@
 //! [`Evaluation::finish`] says what it came to. Whatever is left unanswered stays due.
 //!
 //! Who replays history has the same done up to one moment after another
-//! ([`Evaluation::asks_until`]), and is told of every tick at which something happened
+//! ([`Evaluation::asks_until`]), and is given every tick at which something happened
 //! ([`Evaluation::record`]).
 
 mod event;
@@ -167,7 +167,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// The first tick that is not evaluated and at which an alert may come to stand elsewhere, or
-    /// a rule fail; none if there is none in the chunk.
+    /// a rule fail; `None` if the chunk has none.
     pub fn next_change(&self) -> Option<Timestamp> {
         self.runs.iter().filter_map(RuleRun::next_change).min()
     }

@@ -1,5 +1,4 @@
-//! Native histograms, as far as the HTTP API tells of them: count, sum and the buckets that are not
-//! empty.
+//! Native histograms as the HTTP API returns them: count, sum and the buckets that are not empty.
 
 use std::collections::BTreeMap;
 use std::fmt;

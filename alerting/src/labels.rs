@@ -40,7 +40,7 @@ impl Pairs {
 }
 
 impl Ord for Pairs {
-    /// By the first name or value that is another; where there is none, fewer labels come first.
+    /// By the first name or value that is another; if all are equal, fewer labels come first.
     fn cmp(&self, other: &Self) -> Ordering {
         if std::ptr::eq(self, other) {
             return Ordering::Equal;

@@ -2,7 +2,7 @@
 //! functions from state, configuration, time and answers to the next state.
 //!
 //! It does no I/O. It reads no clock, no environment and no random numbers; it does not query.
-//! What it lacks it returns as a [`query::Ask`]; whoever runs it answers and calls again.
+//! What it lacks it returns as a [`query::Ask`]; the caller answers and calls again.
 //!
 //! In the order in which data flows:
 //!
@@ -10,13 +10,14 @@
 //!   [`promql`] says what an expression reads, [`template`] expands labels and annotations;
 //! - [`evaluation`]: the due ticks of all rules, a chunk at a time; each tick is one step of the
 //!   [`state_machine`];
-//! - [`notify`]: from alerts to notifications that are owed, and their text;
+//! - [`notify`]: from alerts to pending notifications, and their text;
 //! - [`server`]: whether what is asked answers at all;
 //! - [`state`]: the document that is kept from run to run.
 //!
 //! [`config`] is what a run is configured with; [`alertmanager`] reads the part of it that says
-//! whom to tell, and [`source`] is a file that a user wrote. [`labels`], [`matchers`], [`timestamp`], [`duration`],
-//! [`fingerprint`], [`histogram`] and [`query`] are the words that the rest is written in.
+//! receivers and routes, and [`source`] is a file that a user wrote. [`labels`], [`matchers`],
+//! [`timestamp`], [`duration`], [`fingerprint`], [`histogram`] and [`query`] are the words that the
+//! rest is written in.
 
 pub mod alert;
 pub mod alertmanager;

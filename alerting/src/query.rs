@@ -1,6 +1,6 @@
 //! What the core may ask of Prometheus, and what comes back.
 //!
-//! The core never queries: it returns [`Ask`]s, and whoever runs it answers them.
+//! The core never queries: it returns [`Ask`]s, and the caller answers them.
 
 use std::sync::Arc;
 use std::time::Duration;

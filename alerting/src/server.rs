@@ -163,7 +163,7 @@ impl Queried {
 }
 
 impl State {
-    /// Whether a rule's failure is the server's, and told as such.
+    /// Whether a rule's failure is the server's, and reported as such.
     pub(crate) fn is_the_servers(&self, failure: &Failure) -> bool {
         failure.server.is_some() && self.server.is_some()
     }

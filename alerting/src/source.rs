@@ -211,7 +211,7 @@ fn first_document(text: &str) -> &str {
 }
 
 /// The parser's own message without its advice to programmers and without the place, which is
-/// told in front.
+/// printed in front.
 fn yaml_message(error: &serde_saphyr::Error) -> String {
     let text = error.to_string();
     let text = text

@@ -77,7 +77,7 @@ pub struct RuleState {
     )]
     pub ended: BTreeMap<Labels, Alert>,
     /// Whether notification has taken all news of it: no tick was evaluated since. Not stored: a
-    /// run takes them anew.
+    /// run takes them again.
     #[serde(skip)]
     pub(crate) is_taken: bool,
 }

@@ -28,7 +28,7 @@ pub struct Semantics {
     pub ask_before_resolve: bool,
     /// How long an alert is held whose inputs stopped altogether.
     pub stale_hold: Duration,
-    /// How long an alert is held whose own inputs are gone while others of the kind go on.
+    /// How long an alert is kept open when only its own series disappear.
     pub gone_hold: Duration,
     /// Whether exceeding `limit` forgets all alerts of the rule. Prometheus: true. Ours fails
     /// the evaluation and leaves them as they are.
@@ -325,7 +325,7 @@ fn expand(
             .iter()
             .map(|(name, template)| (name.as_str(), text(template, &mut for_labels)))
             .collect();
-        // An alert is known by its labels: without them there is none.
+        // Labels identify an alert: without them there is no alert.
         if let Some(spent) = for_labels.spent() {
             return Err(Stop::Failed(format!("in labels, {spent}")));
         }

@@ -19,7 +19,7 @@ pub(crate) struct DueTicks {
 
 impl DueTicks {
     /// The ticks `t` with `evaluated_until < t <= now` that are not older than `max_catch_up`;
-    /// none if there is none.
+    /// or `None`.
     pub(crate) fn between(
         evaluated_until: Timestamp,
         now: Timestamp,

@@ -18,7 +18,7 @@ const MAX_NAMESPACES: usize = 1000;
 /// The code of an error about something that is not there.
 const NOT_FOUND: &str = "ResourceNotFoundException";
 
-/// A workspace's name: its id, and where it is if that was told.
+/// A workspace's id, and its region if known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkspaceId {
     /// `ws-…`.
@@ -69,7 +69,7 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(fits)
 }
 
-/// AMP did not tell what it was asked.
+/// A request to AMP failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AmpError {
     /// There is no such workspace where it was looked for.

@@ -88,7 +88,7 @@ async fn call(
     let body = answer.bytes().await.map_err(failed)?;
     let mut response = Response::new(status, SdkBody::from(body));
     for (name, value) in &headers {
-        // A header that is no text is none that the SDK reads.
+        // The SDK reads no header that is not text.
         if let Ok(value) = value.to_str() {
             response
                 .headers_mut()
@@ -98,7 +98,7 @@ async fn call(
     Ok(response)
 }
 
-/// What may be tried again (a broken connection, a time-out) is told apart from what may not.
+/// Retryable errors (a broken connection, a timeout) are separated from the rest.
 /// The URL stays out of the text: a pre-signed one would hold a secret.
 fn failed(error: reqwest::Error) -> ConnectorError {
     let error = error.without_url();

@@ -73,14 +73,14 @@ impl Replay {
     }
 }
 
-/// What a backtest tells while it goes, in the order of time.
+/// The events of a backtest, in the order of time.
 #[derive(Debug, Clone, Copy)]
 pub enum News<'a> {
     /// Something happened to a rule at a tick.
     Tick(&'a evaluation::Event<'a>),
     /// A notification would have been sent.
     Notification(&'a Notification),
-    /// All is told up to this moment.
+    /// All events up to this time were reported.
     Until(Timestamp),
 }
 
@@ -99,14 +99,14 @@ pub enum BacktestError {
     /// The server does not answer, and was asked as often as patience allows.
     #[error("the backtest stopped at {until}, and nothing is known of what follows: {failure}")]
     Unanswered {
-        /// What was told in full.
+        /// The time up to which the report is complete.
         until: Timestamp,
         /// The question.
         ask: Ask,
         /// What the server or the connection said.
         failure: QueryFailure,
     },
-    /// What was told could not be written.
+    /// The report could not be written.
     #[error("writing the result")]
     Output(#[from] io::Error),
     /// Fetching broke off.
@@ -117,8 +117,8 @@ pub enum BacktestError {
 type Answers = Vec<(Ask, Result<Answer, QueryFailure>)>;
 
 impl Backtest {
-    /// Goes through history and tells it. Wants a runtime with more than one thread: what is
-    /// told takes this one's time, and the next chunk is fetched meanwhile.
+    /// Replays history and reports its events. Needs a runtime with more than one thread: the next
+    /// chunk is fetched while this thread reports.
     pub async fn run(
         mut self,
         tell: &mut dyn FnMut(News<'_>) -> io::Result<()>,
@@ -187,7 +187,7 @@ impl Backtest {
             for event in &events {
                 tell(News::Tick(event))?;
             }
-            // Ticks after the last run are evaluated, and told by none.
+            // Ticks after the last run are evaluated, but no run notifies about them.
             if now == run && self.plans(&news, replay, now) {
                 let told_of = self.told_of(news, replay, now);
                 // Where each run counts, so do all values at it.
@@ -224,7 +224,7 @@ impl Backtest {
     }
 
     /// Notes which notification groups have news, and says which: those of alerts that fire from
-    /// now on, or no longer. Of others nothing is ever told.
+    /// now on, or no longer. Others never notify.
     fn note(
         &self,
         events: &[evaluation::Event<'_>],
@@ -245,7 +245,7 @@ impl Backtest {
         for key in &news {
             replay.changed.insert(key.clone(), now);
         }
-        // Rules that fail and alerts that are held are told of by the ruler's own alerts.
+        // The ruler's own alerts report failing rules and held alerts.
         let restless = |rule: &RuleState| {
             rule.health.failure.is_some() || rule.active.values().any(|alert| alert.hold.is_some())
         };
@@ -264,7 +264,7 @@ impl Backtest {
             || self.next_plan(replay).is_some_and(|plan| plan <= now)
     }
 
-    /// The rules whose alerts the run at `now` may tell of, so that their values count.
+    /// The rules whose alerts the run at `now` may notify about, so that their values count.
     fn told_of(
         &self,
         news: BTreeSet<String>,
@@ -278,7 +278,7 @@ impl Backtest {
                 .filter(|(_, plan)| *plan <= now)
                 .map(|(key, _)| key.to_owned())
                 .collect();
-        // A group that is new may be told at once.
+        // A new group may be notified at once.
         let are_new = news
             .into_iter()
             .filter(|key| !notify.groups.contains_key(key));
@@ -319,7 +319,7 @@ impl Backtest {
         Ok(())
     }
 
-    /// The second half of a run at `now`: everything that is owed is told, and struck off.
+    /// The second half of a run at `now`: every pending notification is reported and removed.
     fn notify(
         &self,
         state: &mut State,
@@ -337,8 +337,8 @@ impl Backtest {
         Ok(())
     }
 
-    /// The next run after `told` that has anything to do; one after `end` if none has. The runs
-    /// before it would change no alert's state and tell nothing.
+    /// The next run after `reported` that has work to do; one after `end` if none has. The runs
+    /// before it would change no alert's state and notify about nothing.
     fn next_run(
         &self,
         chunk: &Evaluation<'_>,
@@ -348,7 +348,7 @@ impl Backtest {
     ) -> Timestamp {
         let schedule = self.config.evaluation.schedule;
         let next = self.run_after(told);
-        // What fails or is held is told once it has been for long enough, whatever the rules say.
+        // Failures and held alerts are reported after a fixed time, whatever the rules say.
         if replay.restless {
             return next;
         }
@@ -374,17 +374,17 @@ impl Backtest {
         run
     }
 
-    /// The first moment from which there may be something to tell if no rule has news.
+    /// The first time at which a notification may be due if no rule has news.
     fn next_plan(&self, replay: &Replay) -> Option<Timestamp> {
         let changed_at = |key: &str| replay.changed_at(key);
         let plans = quiet::next_plans(&replay.state.notify, &self.config.route, changed_at);
         plans.map(|(_, plan)| plan).min()
     }
 
-    /// Whether what is told may depend on more than a rule's news and its group's deadlines, so that
-    /// no run may be left out: rules of one name may fire one alert, and since when it is told to
-    /// have fired then depends on what was planned at each run; and routes, inhibition and mute
-    /// times make it depend on other alerts and on the time.
+    /// Whether notifications may depend on more than a rule's news and its group's deadlines, so
+    /// that no run may be skipped: rules of one name may fire one alert, and its reported start
+    /// then depends on what was planned at each run; and routes, inhibition and mute times make it
+    /// depend on other alerts and on the time.
     fn needs_every_run(&self) -> bool {
         let config = &self.config;
         if !config.route.routes.is_empty()
@@ -457,8 +457,8 @@ impl Backtest {
     }
 }
 
-/// Asks, up to the first question that is not answered: the backtest ends with it, and whoever
-/// waits for a server that is away should not wait for each rule anew.
+/// Sends the queries up to the first that fails: the backtest ends with it, and should not wait for
+/// an unreachable server once a rule.
 async fn fetch(
     querier: &PrometheusQuerier<SystemClock>,
     concurrency: usize,
@@ -491,7 +491,7 @@ fn fresh(groups: &[RuleGroup], after: Timestamp) -> BTreeMap<RuleKey, RuleState>
         .collect()
 }
 
-/// Answers on their way; nobody waits for them any more once this is dropped.
+/// Answers on their way; dropping this cancels them.
 struct Ahead(JoinHandle<Answers>);
 
 impl Drop for Ahead {

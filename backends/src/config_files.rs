@@ -19,7 +19,7 @@ const RULES: &str = "rules";
 const TEMPLATES: (&str, &str) = ("templates", "tmpl");
 /// What rule files end in, in upper or lower case.
 const RULE_FILES: [&str; 3] = ["yml", "yaml", "rules"];
-/// What files end in that nobody takes for rule files.
+/// File name endings that are not rule files.
 const NO_RULE_FILES: [&str; 3] = ["md", "txt", "tmpl"];
 /// The most bytes of one file. A hundred rules have some 50 KiB.
 const MAX_FILE: u64 = 16 << 20;
@@ -146,8 +146,8 @@ fn names_in(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Whether a file in a folder of rule files is none by its name, and not one that is there for
-/// another purpose.
+/// Whether a file in a folder of rule files is not a rule file by its name, and has no other known
+/// purpose.
 fn is_odd(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy());
     let is_hidden = name.is_none_or(|name| name.starts_with('.'));

@@ -1,4 +1,4 @@
-//! Empty is not intended: what a new configuration must not lose without being told so.
+//! Refuses a configuration that lost all its rules or its routing.
 //!
 //! A generator that failed, a full disk or a folder that was mounted empty leave files that load and
 //! say nothing. With them every alert would end as "rule removed", and nothing would fire again. So

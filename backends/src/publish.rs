@@ -32,7 +32,7 @@ const MAX_RACES: usize = 20;
 pub struct Published {
     /// Notifications that were delivered.
     pub delivered: usize,
-    /// Notifications that stay owed, with the reason.
+    /// Notifications that stay pending, with the reason.
     pub postponed: Vec<String>,
     /// Notifications that were refused for good, with the reason.
     pub refused: Vec<String>,
@@ -71,7 +71,7 @@ fn topic<'a>(config: &'a Config, notification: &Notification) -> Option<&'a Topi
     }
 }
 
-/// Where a notification goes: its topic, whoever has it, or else the receiver's channel.
+/// The target of a notification: its topic, or else the receiver's integration.
 fn target(config: &Config, notification: &Notification) -> String {
     topic(config, notification).map_or_else(
         || format!("{}/{}", notification.receiver, notification.integration),
@@ -166,7 +166,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
         published
     }
 
-    /// Publishes one message, which tells of the owed notifications `ids`, and strikes them off.
+    /// Publishes one message about the pending notifications `ids` and removes them.
     async fn publish_one(
         &self,
         publishing: &Publishing<'_>,
@@ -247,7 +247,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
         };
         drop(settling);
         if let Err(error) = settled {
-            // The claim expires, and the notification comes again with the same id.
+            // The claim expires, and the notification is published again with the same id.
             published
                 .postponed
                 .push(format!("{id}: its outcome was not recorded: {error}"));

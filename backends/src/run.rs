@@ -1,8 +1,8 @@
 //! One run: what the schedule wakes. It reads the clock once, loads the state, evaluates what
 //! is due, commits, publishes.
 //!
-//! A run takes nothing from whoever started it. Twice, late or at the same time as another, it
-//! comes to the same alerts; a run that failed is made up for by the next one.
+//! Runs are idempotent: the trigger carries no data, and duplicate, late or concurrent runs lead to
+//! the same alerts. The next run is the retry of a failed one.
 
 mod clock_check;
 
@@ -137,9 +137,9 @@ pub struct RunReport {
     pub without_answer: usize,
     /// How many alerting rules there are.
     pub rules: usize,
-    /// What is published and reaches nobody.
+    /// Publishes without a recipient.
     pub undelivered: Undelivered,
-    /// How many notifications stay owed.
+    /// How many notifications stay pending.
     pub owed: usize,
     /// For how long the oldest tick has been due that is not evaluated; zero if none is.
     pub lag: Duration,
@@ -208,7 +208,7 @@ pub enum RunError {
     /// Another run was faster. It did the work.
     #[error("another run committed first; this one publishes nothing")]
     LostRace,
-    /// The configuration does not load, and there is none to go on with.
+    /// The configuration does not load, and there is no earlier one.
     #[error("the configuration is refused, and there is no earlier one: {0}")]
     NoConfig(String),
     /// This host's clock is wrong, by what the servers say the time is. Nothing was committed.
@@ -223,8 +223,7 @@ pub enum RunError {
     },
     /// The state is from the future, and no server says which clock is wrong. Nothing was committed.
     #[error(
-        "the state is {} s ahead of this host's clock, and no server's answer has a Date to tell \
-         which is wrong: nothing was evaluated or committed, the next run looks again; check the \
+        "the state is {} s ahead of this host's clock, and no server's answer has a Date to show which is wrong: nothing was evaluated or committed, and the next run tries again; check the \
          time synchronisation of every host that runs dnswatch on this state",
         .ahead.as_secs()
     )]
@@ -281,7 +280,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
     ) -> Result<RunReport, RunError> {
         let now = self.clock.now();
         let deadline = now.plus(self.options.budget);
-        // However long there is to evaluate, time is left to tell of it.
+        // However long evaluation takes, some time is left to notify.
         let evaluate_until = now.plus(self.options.budget / 4 * 3);
         let mut committed = Committed {
             document: None,
@@ -372,7 +371,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
 
         report.published = self.publish(run_id, &config, &state, deadline).await;
         let settled = report.published.delivered + report.published.refused.len();
-        report.owed = state.notify.outbox.owed().len().saturating_sub(settled);
+        report.owed = state.notify.outbox.pending().len().saturating_sub(settled);
         report.took.publish = self.since(done);
         Ok(report)
     }

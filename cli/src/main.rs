@@ -1,4 +1,5 @@
-//! `dnswatch`: Prometheus rules evaluated against any Prometheus API, alerts told once.
+//! `dnswatch`: evaluates Prometheus rules against any Prometheus API and sends each notification
+//! once.
 
 mod backtest;
 mod check;
@@ -27,7 +28,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Evaluate rules against a Prometheus or an AMP workspace and tell alerts in the terminal.
+    /// Evaluate rules against a Prometheus or AMP workspace and print notifications to the
+    /// terminal.
     Run(Box<run::Args>),
     /// Say what is wrong with rule files and alertmanager.yml, with line and column. Exits 1 if
     /// anything is.
@@ -36,7 +38,7 @@ enum Command {
     /// mend it. Exits 1 if anything is wrong.
     Doctor(Box<doctor::Args>),
     /// Say what rules would have done over a span of history: when alerts were pending and firing,
-    /// and what would have been told.
+    /// and which notifications they would have sent.
     Backtest(Box<backtest::Args>),
     /// Print the receivers that an alert with these labels goes to, separated by commas.
     Routes(routes::Args),
@@ -88,7 +90,7 @@ fn main() -> ExitCode {
         if is_logged {
             tracing::error!("{error:#}");
         } else {
-            // Where nobody reads it there is nothing more to be said.
+            // A closed standard error leaves nothing to report to.
             writeln!(io::stderr(), "error: {error:#}").ok();
         }
         ExitCode::FAILURE

@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// stack without a configuration does.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Only what this receiver is told, as if every alert went to it.
+    /// Only this receiver's notifications, as if every alert were routed to it.
     #[arg(long, value_name = "NAME")]
     receiver: Option<String>,
     /// As which subscriber gets it.
@@ -80,7 +80,7 @@ pub(crate) fn preview(args: &Args) -> Result<ExitCode> {
     if shown == 0 {
         writeln!(
             out,
-            "Nobody is told: the receiver has no topic, or the time is one that its route mutes."
+            "No notification: the receiver has no topic, or its route is muted at this time."
         )?;
     }
     Ok(ExitCode::SUCCESS)

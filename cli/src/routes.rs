@@ -1,4 +1,4 @@
-//! `dnswatch routes`: where an alert goes, as `amtool config routes test` tells it.
+//! `dnswatch routes`: where an alert is routed, as `amtool config routes test` shows it.
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -25,7 +25,7 @@ pub(crate) struct Ruling {
     /// How long a firing alert is held whose telemetry stopped altogether.
     #[arg(long, default_value = "1h", value_parser = duration::parse, value_name = "DURATION")]
     stale_hold: Duration,
-    /// How long a firing alert is held whose own series are gone while others of the kind go on.
+    /// Keep a firing alert open this long when only its own series disappear.
     #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
     gone_hold: Duration,
     /// Resolve alerts as soon as their series vanish, without asking why, as Prometheus does.
@@ -42,13 +42,13 @@ pub(crate) struct Ruling {
         value_name = "LABEL"
     )]
     group_by: Vec<String>,
-    /// How long a new group waits for more alerts before it is told.
+    /// How long to wait before sending the first notification for a new group of alerts.
     #[arg(long, default_value = "30s", value_parser = duration::parse, value_name = "DURATION")]
     group_wait: Duration,
-    /// How long a group that was told waits before it tells of changes.
+    /// How long to wait before notifying about changes to a group.
     #[arg(long, default_value = "5m", value_parser = duration::parse, value_name = "DURATION")]
     group_interval: Duration,
-    /// After what time a group that goes on unchanged is told again.
+    /// How long to wait before sending an unchanged notification again.
     #[arg(long, default_value = "4h", value_parser = duration::parse, value_name = "DURATION")]
     repeat_interval: Duration,
     /// A label that alerts get which lack it, as NAME=VALUE. May be given several times.
@@ -67,7 +67,7 @@ fn label(text: &str) -> Result<(String, String), String> {
 }
 
 impl Ruling {
-    /// The settings for the server at `url`: everything is told in the terminal.
+    /// The settings for the server at `url`: every notification is printed to the terminal.
     pub(crate) fn settings(&self, url: &str) -> Settings {
         Settings {
             workspace: url.to_owned(),

@@ -37,7 +37,7 @@ pub(crate) enum Scenario {
     Gone,
     /// All telemetry stops while it drops packets.
     Stopped,
-    /// It goes on for hours.
+    /// It still fires after hours.
     Reminder,
     /// 5,000 nodes at once.
     Flood,

@@ -1,4 +1,4 @@
-//! `dnswatch silence`: what people do not want to be told for a while, kept in the ruler's state.
+//! `dnswatch silence`: creates, lists and expires silences in the ruler's state.
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 //!
 //! The next run is the retry, so a run that is under way need not be waited for. It gets a moment to
 //! end by itself; after that the process ends, whatever it is doing: a thread of its own waits for
-//! the signals, so that neither a server that hangs nor an output that nobody reads can hold it up.
+//! the signals, so that neither a hanging server nor an unread output can delay it.
 //! The state file is replaced atomically, so an end at any moment leaves it whole.
 
 use std::process;
@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-/// How long a run that is under way may go on.
+/// How long a running evaluation may take to finish.
 pub(crate) const GRACE: Duration = Duration::from_millis(1000);
 /// After what time the process ends, whatever it is doing.
 const LIMIT: Duration = Duration::from_millis(1500);

@@ -1,4 +1,4 @@
-//! How the exporter is told what to do.
+//! The exporter's command line.
 
 use clap::Parser;
 
@@ -6,7 +6,7 @@ use crate::http::listen::Address;
 use crate::selection::{DEFAULT_METRICS, Pattern, Selection};
 
 /// Exports the statistics of network drivers (`ethtool -S`) to Prometheus: by default, of physical
-/// devices, those that tell of throttling on EC2.
+/// devices: the metrics that show throttling on EC2.
 ///
 /// Regular expressions match whole names.
 #[derive(Debug, Parser)]

@@ -9,10 +9,10 @@ use crate::device::DeviceName;
 use crate::ethtool::answer::{self, DriverInfo, Malformed};
 use crate::ethtool::{Ethtool, Question};
 use crate::layout::Layout;
-use crate::log::tell;
+use crate::log::log_line;
 use crate::selection::Selection;
 
-/// How often a device is asked anew whose number of statistics changed between two questions.
+/// How often a device is asked again when its number of statistics changed between two requests.
 const ATTEMPTS: u32 = 3;
 
 /// Asks the devices, and remembers what seldom changes about them.
@@ -28,7 +28,7 @@ pub struct Collector<E> {
 struct Known {
     info: Arc<DriverInfo>,
     layout: Option<Arc<Layout>>,
-    // What was last told of it: told again only when it changes.
+    // The last logged failure: logged again only when it changes.
     failure: Option<String>,
 }
 
@@ -113,10 +113,10 @@ impl<E: Ethtool> Collector<E> {
                 let failure = failure.map(|failure| format!("{:#}", anyhow::Error::new(failure)));
                 match &failure {
                     Some(why) if known.failure.as_ref() != Some(why) => {
-                        tell(format_args!("{device} ({}): {why}", known.info.driver));
+                        log_line(format_args!("{device} ({}): {why}", known.info.driver));
                     }
-                    None if known.failure.is_some() => tell(format_args!("{device}: read again")),
-                    None if is_new => tell_of(&reading),
+                    None if known.failure.is_some() => log_line(format_args!("{device}: read again")),
+                    None if is_new => log_reading(&reading),
                     _ => {}
                 }
                 known.failure = failure;
@@ -125,7 +125,7 @@ impl<E: Ethtool> Collector<E> {
             }
         }
         for device in before.keys() {
-            tell(format_args!("{device}: gone"));
+            log_line(format_args!("{device}: gone"));
         }
         Ok(Collection { devices })
     }
@@ -233,12 +233,12 @@ impl<E: Ethtool> Collector<E> {
 }
 
 /// Tells of a device that is seen for the first time.
-fn tell_of(reading: &Reading) {
+fn log_reading(reading: &Reading) {
     let Some(statistics) = &reading.statistics else {
         return;
     };
     let layout = &statistics.layout;
-    tell(format_args!(
+    log_line(format_args!(
         "{} ({}): {} of {} statistics are exported{}",
         reading.device,
         reading.info.driver,

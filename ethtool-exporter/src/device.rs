@@ -52,7 +52,7 @@ impl fmt::Display for DeviceName {
 /// The names in the text of `/proc/net/dev`, sorted.
 ///
 /// That file and not netlink or sysfs: it always shows the network namespace of the process that
-/// reads it (sysfs shows that of whoever mounted it, which in a container is not always the
+/// reads it (sysfs shows that of the mounting namespace, which in a container is not always the
 /// host's), it takes no lock that a driver may hold, and it costs a fifth of netlink's answer,
 /// which carries every attribute of every link.
 pub fn listed(proc_net_dev: &[u8]) -> Vec<DeviceName> {

@@ -26,7 +26,7 @@ pub struct Wanted {
 
 impl Layout {
     /// The layout of such names. Where several have one name, the first counts; what has none
-    /// cannot be told from others and is left out.
+    /// cannot be distinguished from others and is left out.
     pub fn new(names: &[[u8; 32]], selection: &Selection) -> Self {
         let mut seen = HashSet::new();
         let mut wanted = Vec::new();
@@ -70,7 +70,7 @@ impl Layout {
     }
 
     /// The values of the [wanted](Self::wanted) ones; `None` where there are more or fewer values
-    /// than names, so that nobody knows which is whose.
+    /// than names, so that values cannot be matched to names.
     pub fn values(&self, all: &[[u8; 8]]) -> Option<Vec<u64>> {
         if all.len() != self.names.len() {
             return None;

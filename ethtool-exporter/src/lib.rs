@@ -8,7 +8,7 @@
 //! - [`page`], [`exposition`]: a collection as a page, in either of Prometheus's formats
 //! - [`scrapes`]: one collection serves all scrapes that are waiting
 //! - [`http`]: listening, bounded connections, negotiation, paths
-//! - [`args`], [`log`]: how it is told what to do, and what it tells
+//! - [`args`], [`log`]: the command line, and the log
 //!
 //! A statistic that the driver does not have, or that could not be read, is absent, never 0.
 

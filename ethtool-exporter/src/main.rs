@@ -10,7 +10,7 @@ use ethtool_exporter::collector::Collector;
 use ethtool_exporter::ethtool::Kernel;
 use ethtool_exporter::exposition::Format;
 use ethtool_exporter::http::{connections, routes};
-use ethtool_exporter::log::tell;
+use ethtool_exporter::log::log_line;
 use ethtool_exporter::page::Snapshot;
 use ethtool_exporter::scrapes::Scrapes;
 use tokio::runtime;
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(format_args!("{error:#}"));
+            log_line(format_args!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -53,7 +53,7 @@ async fn serve(args: &Args, collector: Collector<Kernel>) -> Result<()> {
     let scrapes = Scrapes::start(collector).context("cannot start a thread")?;
     // Tells which devices there are, and makes the first probe true.
     scrapes.snapshot().await;
-    tell(format_args!(
+    log_line(format_args!(
         "listening on http://{}/metrics",
         listener.local_addr()?
     ));
@@ -66,10 +66,10 @@ async fn serve(args: &Args, collector: Collector<Kernel>) -> Result<()> {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 // What other daemons reload by. It would end this one.
-                _ = hangup.recv() => tell(format_args!("SIGHUP: there is nothing to reload")),
+                _ = hangup.recv() => log_line(format_args!("SIGHUP: there is nothing to reload")),
             }
         }
-        tell(format_args!("stopping"));
+        log_line(format_args!("stopping"));
     };
     let respond = move |request| routes::respond(request, scrapes.clone());
     connections::serve(listener, respond, stop).await;

@@ -32,7 +32,7 @@ impl Snapshot {
         }
     }
 
-    /// Why there is no page, if there is none.
+    /// Why there is no page.
     pub fn failure(&self) -> Option<&str> {
         self.collection.as_ref().err().map(String::as_str)
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-/// What `/proc` tells of this process; `None` is what it does not tell.
+/// What `/proc` reports about this process; `None` where it reports nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Process {
     /// Processor time, in seconds.

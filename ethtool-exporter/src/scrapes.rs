@@ -12,7 +12,7 @@ use crate::ethtool::Ethtool;
 use crate::page::Snapshot;
 
 /// A collection answers scrapes that come within this time of its end. So drivers, some of which
-/// ask the device each time, are asked at most so often, whoever scrapes.
+/// ask the device each time, are asked at most so often, whatever the number of scrapers.
 pub const REUSED_FOR: Duration = Duration::from_millis(500);
 
 /// Where scrapes ask for a collection. The collector has a thread of its own: a driver may take
@@ -42,7 +42,7 @@ impl Scrapes {
     /// `None` where the collector's thread has ended.
     pub async fn snapshot(&self) -> Option<Arc<Snapshot>> {
         let mut newest = self.newest.clone();
-        // Marked as seen before it is looked at, so that none is missed.
+        // Marked as seen before it is read, so that none is missed.
         if let Some(fresh) = newest
             .borrow_and_update()
             .as_ref()
@@ -56,7 +56,7 @@ impl Scrapes {
         newest.borrow().clone()
     }
 
-    /// Why the last collection failed, or that there is none yet; `None` where it went well.
+    /// Why the last collection failed, or that none has run yet; `None` if it succeeded.
     pub fn last_failure(&self) -> Option<String> {
         match &*self.newest.borrow() {
             Some(snapshot) => snapshot.failure().map(str::to_owned),

@@ -7,9 +7,9 @@ use regex::{Regex, RegexBuilder};
 use crate::device::DeviceName;
 use crate::ethtool::answer::DriverInfo;
 
-/// What `--metrics-include` is unless it is set: what tells that a network interface of EC2 was
-/// throttled (`linklocal_allowance_exceeded` and its like), and what explains a counter that
-/// begins anew.
+/// What `--metrics-include` is unless it is set: the counters that show throttling of an EC2
+/// network interface (`linklocal_allowance_exceeded` and its siblings), and those that explain a
+/// counter reset.
 pub const DEFAULT_METRICS: &str = ".*_allowance_.*|total_resets|interface_up|interface_down";
 
 /// As much memory as a compiled expression may take.

@@ -135,7 +135,7 @@ fn check_document(document: &Value, expected: &[&str], words: &[&str]) {
         .collect();
     assert_eq!(found, expected.iter().copied().collect(), "{document:#}");
     for finding in findings {
-        for part in ["what", "evidence", "mend"] {
+        for part in ["what", "evidence", "fix"] {
             assert!(finding[part].as_str().unwrap().len() > 10, "{finding:#}");
         }
     }

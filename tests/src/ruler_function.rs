@@ -290,7 +290,7 @@ async fn a_test_notification_tells_what_became_of_it() -> Result<()> {
     let alarms = sns.create_topic().name("alarms").send().await?;
     let alarms = alarms.topic_arn().context("a topic")?;
     for (on_purpose, level, note) in [
-        ("", "WARN", "this topic has no subscription: nobody"),
+        ("", "WARN", "this topic has no subscription: its"),
         (alarms, "INFO", "this topic has no subscription, on purpose"),
     ] {
         let before = ground.log().len();

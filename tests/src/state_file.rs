@@ -152,7 +152,7 @@ async fn kill_9_at_any_moment_leaves_the_old_document_or_the_new() -> Result<()>
     // Left alone, it tells what it still owes.
     let ruler = start(&prometheus, folder)?;
     let last = wait_for(folder, |now, state| {
-        now >= version + 6 && state.notify.outbox.owed().is_empty()
+        now >= version + 6 && state.notify.outbox.pending().is_empty()
     });
     drop(ruler);
     let twice = all.values().filter(|count| **count > 1).count();

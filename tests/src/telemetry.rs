@@ -106,7 +106,7 @@ async fn an_alert_is_held_until_the_samples_say_that_it_is_over() -> Result<()> 
         "{story:#?}"
     );
     let expected = "\
-The samples that firing alerts depend on stopped: the alerts are held
+No data for a firing alert: it is kept open
 FIRING since 2026-01-01 00:18 UTC (1m ago)
 value 1
 Where: rule=LinkLocalThrottling rule_group=link-local rule_namespace=link-local severity=warning
@@ -131,8 +131,7 @@ depend on the DNS that is failing.
         ("33 ", "\nFIRING (held) since 2026-01-01 00:07 UTC ("),
         (
             "33 ",
-            "\nheld since 2026-01-01 00:18 UTC: its telemetry stopped, so nobody can tell whether \
-             it is over\n",
+            "\nheld since 2026-01-01 00:18 UTC: no data, current state unknown\n",
         ),
         ("33 ", "last firing value 225\n"),
         (
@@ -208,7 +207,7 @@ fn check_ended(told: &[Told], reminders: &[&str], ended: &str, at: &str) -> Resu
     let said = body(told, ended)?;
     for words in [
         format!("\nNO LONGER REPORTED at 2026-01-01 {at}, after "),
-        "\nwhether the condition is over is not known\n".to_owned(),
+        "\ncurrent state unknown: the series disappeared (node terminated?)\n".to_owned(),
         "last firing value 225\n".to_owned(),
     ] {
         ensure!(said.contains(&words), "{words}\nis not in\n{said}");

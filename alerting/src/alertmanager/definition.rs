@@ -1,5 +1,5 @@
 //! An AMP alert-manager definition holds the Alertmanager configuration as a text within a YAML
-//! text. What is wrong inside is told at its place in the whole file, as an editor counts.
+//! text. Errors inside it have their line and column in the whole file.
 
 use crate::source::Place;
 

@@ -21,7 +21,7 @@ pub(super) struct Mapping<T> {
 
 /// The fields of a mapping that are read.
 pub(super) trait Fields: Default {
-    /// Takes the value of `key` off `map`; false, and nothing taken, if it is none of the fields.
+    /// Takes the value of `key` off `map`; false, and nothing taken, if the key is unknown.
     fn take<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error>;
 }
 
@@ -271,7 +271,7 @@ impl<'de> Deserialize<'de> for Pairs {
     }
 }
 
-/// What is not read, but looked at: any YAML, without its texts, which may be secrets.
+/// Any YAML, kept without its texts, which may be secrets.
 #[derive(Debug)]
 pub(super) enum Shape {
     /// Nothing, or an empty text.

@@ -166,7 +166,7 @@ fn weekdays(from: &str, to: &str) -> Result<(i8, i8), String> {
         position(&WEEKDAYS, name)
             .ok_or_else(|| format!("{name:?} is no day of the week: write for example `monday`"))
     };
-    // One that ends before it begins goes on past Saturday.
+    // A range that ends before it begins wraps around Saturday.
     Ok((day(from)?, day(to)?))
 }
 

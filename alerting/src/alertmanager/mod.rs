@@ -1,4 +1,4 @@
-//! `alertmanager.yml`: whom to tell, in Alertmanager's own format, bare or wrapped as an
+//! `alertmanager.yml`: receivers and routes in Alertmanager's own format, bare or wrapped as an
 //! alert-manager definition of AMP.
 //!
 //! Read is all that has to do with routing, and receivers with `sns_configs`. Whatever else

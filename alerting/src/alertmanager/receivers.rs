@@ -113,7 +113,7 @@ impl Loader<'_> {
     }
 
     /// Where the default receiver delivers nothing, the ruler's alerts about itself go to the
-    /// first receiver that does: nobody would hear otherwise that something is not delivered.
+    /// first receiver that does: otherwise no one would learn that something is not delivered.
     pub(super) fn reach_somebody(&mut self, root: &mut Route, receivers: &[Receiver]) {
         let is_silent = |receiver: &Receiver| {
             !receiver.undelivered.is_empty() && receiver.integrations().next().is_none()

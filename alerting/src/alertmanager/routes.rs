@@ -175,7 +175,7 @@ impl Loader<'_> {
                     labels.insert(name.value, template);
                 }
                 Err(error) => {
-                    // Alertmanager loads it, and logs at each notification that it is none.
+                    // Alertmanager loads it, and logs an error at each notification.
                     self.error(
                         Some(value.defined),
                         format!(

@@ -1,4 +1,4 @@
-//! What happened at a tick, for those who replay history and tell all of it.
+//! What happened at a tick, for the replay of history.
 
 use std::collections::BTreeMap;
 

@@ -88,7 +88,7 @@ impl<'a> RuleRun<'a> {
             if is_told {
                 state.health.skipped = Some(Skipped { from, to, at: now });
             }
-            // Nobody knows whether the expression held in between: `for` starts anew.
+            // It is unknown whether the expression held in between: `for` starts again.
             for alert in state.active.values_mut() {
                 if is_told && alert.state == AlertState::Pending {
                     alert.active_at = due.first;
@@ -163,7 +163,7 @@ impl<'a> RuleRun<'a> {
                         events.extend(changed.map(|what| self.event(tick, what)));
                     }
                     for mut ended in outcome.ended {
-                        // An earlier end that nobody saw stays to be told.
+                        // An earlier end that was not notified stays pending.
                         let before = state.ended.get(&ended.labels);
                         ended.late |= before.is_some_and(|before| before.late);
                         state.ended.insert(ended.labels.clone(), ended);
@@ -401,7 +401,7 @@ fn instant_vector(answer: &Answer) -> Vec<(Labels, f64)> {
 }
 
 /// Until when alerts stay where they stand while the same series have samples. None where one is
-/// kept firing or held without its series: that is looked at anew at each tick.
+/// kept firing or held without its series: that is evaluated at each tick.
 fn rests_until(rule: &AlertingRule, active: &BTreeMap<Labels, Alert>) -> Option<Timestamp> {
     let mut until = Timestamp::from_millis(i64::MAX);
     for alert in active.values() {

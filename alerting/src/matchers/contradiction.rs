@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{MatchOp, Matcher, Matchers};
 
-/// How many values of a regular expression are looked at.
+/// How many values of a regular expression are tried.
 const MAX_VALUES: usize = 1000;
 
 impl Matchers {

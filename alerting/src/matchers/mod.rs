@@ -64,7 +64,7 @@ impl Matcher {
     /// A matcher; a regular expression matches whole values.
     ///
     /// # Errors
-    /// Where the regular expression is none.
+    /// If the regular expression is invalid.
     pub fn new(
         name: impl Into<String>,
         op: MatchOp,
@@ -228,7 +228,7 @@ impl Matchers {
         self.0.iter()
     }
 
-    /// Whether there is none.
+    /// Whether there are no matchers.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -13,7 +13,7 @@ use crate::rules::RuleKey;
 use crate::state::{RuleState, State};
 use crate::timestamp::Timestamp;
 
-/// An alert as it was last told by its rules.
+/// An alert as its rules last reported it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AlertEntry {
     /// The alert's labels, with the external ones that it lacked.
@@ -31,16 +31,16 @@ pub struct AlertEntry {
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
-    /// Set while it fires only because nobody can tell that it is over.
+    /// Set while the alert is kept open without data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
-    /// Whether it fired and ended while ticks were evaluated late; told once, as past.
+    /// Whether it fired and resolved while ticks were evaluated late; sent once, for information.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub past: bool,
     /// The rules that fire it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub fired_by: BTreeSet<RuleKey>,
-    /// The rule that told of it last.
+    /// The rule that reported it last.
     pub rule: RuleKey,
 }
 
@@ -60,7 +60,7 @@ impl AlertEntry {
 /// Takes the news of all rules that are up to date, and of the ruler itself (`own`).
 pub(super) fn collect(state: &mut State, config: &Config, own: Vec<Alert>, now: Timestamp) {
     let alerts = &mut state.notify.alerts;
-    // What fired when last told matters to what ended late only.
+    // The alerts that fired at the last plan matter only to late ends.
     let mut ended = state.rules.values().flat_map(|rule| rule.ended.values());
     let fired: BTreeSet<Labels> = if ended.any(|alert| alert.late) {
         let firing = alerts.values().filter(|entry| entry.is_firing());
@@ -69,7 +69,7 @@ pub(super) fn collect(state: &mut State, config: &Config, own: Vec<Alert>, now: 
         BTreeSet::new()
     };
     let mut ends = Ends::new();
-    // Rules of one name may fire one alert, and what one tells of it depends on the others.
+    // Rules of one name may fire one alert, and what one reports depends on the others.
     let mut names = BTreeSet::new();
     let mut namesakes = BTreeSet::new();
     for rule in config.groups.iter().flat_map(|group| &group.rules) {
@@ -123,8 +123,8 @@ impl Ended {
     }
 }
 
-/// `fired` are the alerts that fired when last told: what ends of them has been seen. `ends` are
-/// the ends that other rules have told of.
+/// `fired` are the alerts that fired at the last plan: their ends are no surprise. `ends` are the
+/// ends that other rules reported.
 fn take_news(
     alerts: &mut BTreeMap<Labels, AlertEntry>,
     fired: &BTreeSet<Labels>,
@@ -156,7 +156,7 @@ fn take_news(
         }
         entry.fired_by.remove(key);
         // It may have ended and fired again since it was last heard of; what other rules fired
-        // as well goes on from when the first of them did.
+        // as well keeps the start of the first of them.
         if entry.fired_by.is_empty() && !ends.contains_key(&labels) {
             entry.starts_at = alert.fired_at.unwrap_or(alert.active_at);
         }
@@ -180,7 +180,7 @@ fn take_news(
             entry.resolve(ended.at, ended.end);
         }
     }
-    // It fired when last told, fires no more, and never ended: `for` was raised under it, or
+    // It fired at the last plan, no longer fires, and never ended: `for` was raised under it, or
     // its state was wiped.
     for (labels, entry) in alerts.iter_mut() {
         let fired_it = entry.is_firing() && entry.fired_by.contains(key);
@@ -238,7 +238,7 @@ fn end_abandoned(
 }
 
 fn fire(alerts: &mut BTreeMap<Labels, AlertEntry>, labels: Labels, key: &RuleKey, alert: &Alert) {
-    // It goes on as it was: the common case, and there may be thousands.
+    // It still fires unchanged: the common case, and there may be thousands.
     if let Some(known) = alerts.get_mut(&labels)
         && known.is_firing()
         && known.rule == *key
@@ -259,8 +259,8 @@ fn fire(alerts: &mut BTreeMap<Labels, AlertEntry>, labels: Labels, key: &RuleKey
     );
     let mut entry = entry(labels.clone(), key, alert);
     entry.past = alerts.get(&labels).is_some_and(|entry| entry.past);
-    // The same alert of another rule, or a new firing that began before the old one was told
-    // to be over, goes on.
+    // The same alert of another rule, or a new firing that began before the end of the old one was
+    // notified, keeps firing.
     let others = fired_by.iter().any(|other| other != key);
     if let Some(starts_at) = starts_at
         && (others || *key == RuleKey::ruler())

@@ -14,8 +14,8 @@ use super::{AlertEntry, Outgoing, common, sparkline, standing, text};
 use crate::fingerprint::hash_128;
 use crate::labels::{ALERT_NAME, Labels};
 
-/// The longest title, and what is told of the alerts: a section of a Slack message holds 3,000
-/// characters.
+/// The longest title, and the longest text about the alerts: a section of a Slack message holds
+/// 3,000 characters.
 const TITLE: usize = 200;
 const DESCRIPTION: usize = 2_600;
 /// The longest line of labels, summary, instructions and address.
@@ -154,7 +154,7 @@ fn about(alert: &AlertEntry, common: &Labels, outgoing: &Outgoing<'_>) -> String
     if !summary.trim().is_empty() {
         lines.push(match alert.is_firing() {
             true => summary,
-            false => format!("It was: {summary}"),
+            false => format!("Was: {summary}"),
         });
     }
     lines.push(text::time(alert, outgoing.now));
@@ -194,7 +194,8 @@ fn next_steps(outgoing: &Outgoing<'_>) -> Vec<String> {
     steps
 }
 
-/// An address, which every chat makes a link of; what is none, or could end one, is text.
+/// An address, which every chat turns into a link. Anything else, and whatever could end a link, is
+/// shown as text.
 fn address(link: &str) -> String {
     let is_web = link.starts_with("https://") || link.starts_with("http://");
     let is_plain = |c: char| c.is_ascii_graphic() && !"<>|`\"'()[]{}*\\^@".contains(c);

@@ -18,13 +18,13 @@ const RETENTION: Duration = Duration::from_secs(120 * 60 * 60);
 /// How many alerts a notification carries; no channel takes more than this in one message.
 const MAX_ALERTS: usize = 1_000;
 
-/// Why a group is told.
+/// Why a group is notified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotifyReason {
-    /// Nothing of it was told before.
+    /// The group was not notified before.
     FirstNotification,
-    /// Alerts fire that were not told.
+    /// Alerts fire that were not notified yet.
     NewAlertsInGroup,
     /// Some alerts ended.
     NewResolvedAlerts,
@@ -32,7 +32,7 @@ pub enum NotifyReason {
     AllAlertsResolved,
     /// Nothing changed for `repeat_interval`.
     RepeatIntervalElapsed,
-    /// Alerts began and ended while nobody was looking: told once, as past.
+    /// Alerts fired and resolved between two late evaluations: sent once, for information.
     EndedUnseen,
 }
 
@@ -50,7 +50,7 @@ impl std::fmt::Display for NotifyReason {
     }
 }
 
-/// What each channel of the receiver is to be told of a flushed group.
+/// The notifications of a flushed group for each integration of the receiver.
 pub(super) fn decide_all(
     notify: &mut NotifyState,
     config: &Config,
@@ -67,11 +67,11 @@ pub(super) fn decide_all(
         .collect()
 }
 
-/// Whether a channel is told of the flushed group, and if so the notification; it is logged as
-/// told, since the outbox that it goes into loses nothing.
+/// The notification of the flushed group for one integration, if one is due. It is logged as
+/// notified at once, because the outbox loses nothing.
 ///
-/// A channel that is not told what ended (`send_resolved: false`) gets no notification once
-/// everything did; that is logged all the same, so that the next alert is news to it.
+/// An integration with `send_resolved: false` gets no notification when all alerts resolved. That
+/// is logged all the same, so that the next alert notifies again.
 fn decide(
     notify: &mut NotifyState,
     config: &Config,
@@ -154,7 +154,7 @@ fn decide(
     })
 }
 
-/// What there is to tell of a group.
+/// What is new in a group.
 struct News<'a> {
     firing: &'a BTreeSet<Fingerprint>,
     resolved: &'a BTreeSet<Fingerprint>,
@@ -189,8 +189,8 @@ fn reason(
         .then_some(NotifyReason::RepeatIntervalElapsed)
 }
 
-/// What ended while it was muted is told nobody. It is no longer logged as firing, so that it is
-/// news when it fires again: Alertmanager would keep quiet about it until `repeat_interval`.
+/// An alert that resolved while it was muted is not notified. It is no longer logged as firing, so
+/// it notifies when it fires again; Alertmanager would wait for `repeat_interval`.
 pub(super) fn forget_muted(notify: &mut NotifyState, flushed: &Flushed<'_>, told: &Flushed<'_>) {
     if flushed.resolved.len() == told.resolved.len() {
         return;
@@ -208,16 +208,16 @@ pub(super) fn forget_muted(notify: &mut NotifyState, flushed: &Flushed<'_>, told
     }
 }
 
-/// How long it is remembered what was told: twice the time to the next notification, which comes at
-/// a flush. Alertmanager leaves `group_interval` out, and where it is the longer by far may forget
-/// to tell what is over.
+/// How long a log entry is kept: twice the time to the next notification, which comes at a flush.
+/// Alertmanager ignores `group_interval` here and can drop a resolved notification if it is much
+/// longer than `repeat_interval`.
 pub(super) fn time_to_live(root: &Route) -> Duration {
     let nodes = root.nodes().into_iter();
     let next = nodes.map(|route| route.repeat_interval.max(route.group_interval));
     RETENTION.min(next.max().unwrap_or(RETENTION).saturating_mul(2))
 }
 
-/// Forgets what was told too long ago to matter; the sequence numbers go on above it.
+/// Removes expired log entries; sequence numbers continue above them.
 pub(super) fn expire(notify: &mut NotifyState, root: &Route, now: Timestamp) {
     let ttl = time_to_live(root);
     let floor = &mut notify.sequence_floor;

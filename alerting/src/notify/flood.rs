@@ -1,17 +1,17 @@
-//! Many notifications at once, told as one.
+//! Notification storms: many notifications combined into one.
 //!
 //! SNS delivers at most ten e-mails a second to a subscription, and switches off one that is sent
-//! more; and nobody reads them. So of what one run has for one topic, the first few are told each
-//! by itself, and the rest together. What is owed stays owed group by group until that message
-//! is out, so nothing is lost, and the next news of each group come in their own order again.
+//! more; and people stop reading. So of one run's notifications for one topic the first few are
+//! sent one by one, and the rest as one digest. Each group's notification stays pending until the
+//! digest is delivered, so none is lost, and later notifications of each group are ordered as
+//! usual.
 
 use super::{Notification, NotifyReason};
 use crate::fingerprint::hash_128;
 use crate::labels::Labels;
 use crate::timestamp::Timestamp;
 
-/// How many messages one run has at most for one topic, the one that tells of the rest among
-/// them.
+/// The most messages that one run sends to one topic, including the digest of the rest.
 pub const MAX_MESSAGES: usize = 10;
 
 /// How many alerts the message carries.

@@ -10,13 +10,13 @@ use crate::fingerprint::Fingerprint;
 use crate::labels::Labels;
 use crate::timestamp::Timestamp;
 
-/// A group of alerts that are told together. Which alerts belong to it follows from their
+/// A group of alerts that are notified together. Which alerts belong to it follows from their
 /// labels; here is only what does not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AggrGroup {
     /// The labels that its alerts share.
     pub labels: Labels,
-    /// When it may be told next.
+    /// The earliest time of its next notification.
     pub next_flush: Timestamp,
     /// Whether it has ever been flushed.
     pub flushed: bool,
@@ -38,7 +38,7 @@ pub(super) struct Flushed<'a> {
 }
 
 impl Flushed<'_> {
-    /// Whether there is nothing in it to tell of.
+    /// Whether it has no alerts to notify about.
     pub(super) fn is_empty(&self) -> bool {
         self.firing.is_empty() && self.resolved.is_empty()
     }
@@ -196,7 +196,7 @@ pub(super) fn flush<'a>(
         else {
             continue;
         };
-        // Told now, or known: what it was before need not be told by itself.
+        // Notified now or before: its earlier firing needs no notification of its own.
         for labels in &members.past {
             if let Some(entry) = notify.alerts.get_mut(labels) {
                 entry.past = false;
@@ -219,8 +219,8 @@ pub(super) fn flush<'a>(
     all
 }
 
-/// After a flush the alerts that ended are told, or need not be. They are forgotten once every
-/// group of theirs is done with them.
+/// After a flush the resolved alerts are notified or need not be. They are removed when every group
+/// of theirs has flushed them.
 pub(super) fn forget_resolved(
     notify: &mut NotifyState,
     membership: &Membership<'_>,

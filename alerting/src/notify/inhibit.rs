@@ -1,5 +1,5 @@
-//! Inhibition: while one alert fires, others that follow from it need not be told
-//! (`inhibit/inhibit.go` in Alertmanager).
+//! Inhibition: while a source alert fires, its target alerts are not notified (`inhibit/inhibit.go`
+//! in Alertmanager).
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub(super) struct Inhibitor<'a> {
 type Sources = BTreeMap<Vec<String>, bool>;
 
 impl<'a> Inhibitor<'a> {
-    /// Of `alerts` those that fire are sources, whether or not they are told themselves.
+    /// All firing `alerts` can be sources, also those that are not notified themselves.
     pub(super) fn new(rules: &'a [InhibitRule], alerts: &BTreeMap<Labels, AlertEntry>) -> Self {
         let rules = rules.iter().map(|rule| {
             let mut sources = Sources::new();

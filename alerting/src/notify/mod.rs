@@ -1,5 +1,5 @@
-//! From what the rules say to what is owed to receivers: Alertmanager's pipeline, one stage a
-//! file, composed in [`plan`].
+//! From alerts to pending notifications: Alertmanager's pipeline, one stage a file, composed in
+//! [`plan`].
 //!
 //! Evaluation uses the tick's time, this half uses the run's: its deadlines are kept in the
 //! state and met by the first run after them.
@@ -74,7 +74,7 @@ use crate::timestamp::Timestamp;
 /// What is known of notifications.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NotifyState {
-    /// The alerts as the rules last told them: firing, or ended and not told yet.
+    /// The alerts as the rules last reported them: firing, or resolved and not notified yet.
     #[serde(
         default,
         with = "by_labels",
@@ -84,13 +84,13 @@ pub struct NotifyState {
     /// The aggregation groups, by group key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, AggrGroup>,
-    /// What each channel of a receiver was told last of each group.
+    /// The last notification of each group to each integration of a receiver.
     #[serde(default, skip_serializing_if = "Nflog::is_empty")]
     pub nflog: Nflog,
-    /// The highest sequence number of forgotten log entries: those to come go on from it.
+    /// The highest sequence number of forgotten log entries: new ones continue from it.
     #[serde(default)]
     pub sequence_floor: u64,
-    /// The notifications that are owed.
+    /// The pending notifications.
     #[serde(default)]
     pub outbox: Outbox,
     /// The silences that are kept here.
@@ -105,11 +105,11 @@ pub struct NotifyState {
 }
 
 /// Plans notifications: takes the news of the rules that are up to date, and puts into the
-/// outbox what their groups owe by now. Rules that are still catching up stay as last told.
+/// outbox what is due for their groups. Rules that are still catching up keep their last reported
+/// alerts.
 ///
-/// The stages are Alertmanager's: what is inhibited, what the route tells nothing of at this
-/// time, and what is silenced is left out of a flushed group; of what remains each channel of the
-/// receiver is told if it has news.
+/// The stages are Alertmanager's: inhibited, muted and silenced alerts are left out of a flushed
+/// group; each integration of the receiver is notified of the rest if something is new.
 pub fn plan(state: &mut State, config: &Config, troubles: &[Trouble], now: Timestamp) {
     let own = ruler_alerts::of(state, config, troubles, now);
     alerts::collect(state, config, own, now);

@@ -1,4 +1,4 @@
-//! Times at which a route tells nothing (`TimeMuteStage` and `TimeActiveStage` in Alertmanager).
+//! Times at which a route is muted (`TimeMuteStage` and `TimeActiveStage` in Alertmanager).
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::timestamp::Timestamp;
 /// The named times of a configuration.
 pub type TimeIntervals = BTreeMap<String, Vec<TimeInterval>>;
 
-/// Whether the route tells nothing at the moment.
+/// Whether the route is muted at `now`.
 pub(super) fn mutes(route: &Route, intervals: &TimeIntervals, now: Timestamp) -> bool {
     let within_one = |names: &[String]| {
         let named = names.iter().filter_map(|name| intervals.get(name));

@@ -1,4 +1,4 @@
-//! The notification log: what each channel of a receiver was told last of each group.
+//! The notification log: the last notification of each group to each integration of a receiver.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::clock_step::not_after;
 use crate::fingerprint::Fingerprint;
 use crate::timestamp::Timestamp;
 
-/// What a receiver was told last of a group.
+/// The last notification of a group to a receiver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NflogEntry {
     /// The group.
@@ -18,7 +18,7 @@ pub struct NflogEntry {
     /// The receiver's channel, `sns[0]` for example.
     #[serde(default)]
     pub integration: String,
-    /// When it was told.
+    /// When it was sent.
     pub timestamp: Timestamp,
     /// The alerts that fired then.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -38,7 +38,7 @@ type Key = (String, String, String);
 pub struct Nflog(BTreeMap<Key, NflogEntry>);
 
 impl Nflog {
-    /// Whether nobody was told anything.
+    /// Whether the log is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -78,7 +78,7 @@ impl Nflog {
         self.0.insert(key, entry);
     }
 
-    /// What was told after `latest` counts as told then.
+    /// What was notified after `latest` counts as notified then.
     pub(crate) fn not_after(&mut self, latest: Timestamp) {
         for entry in self.0.values_mut() {
             not_after(&mut entry.timestamp, latest);

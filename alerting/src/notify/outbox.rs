@@ -1,5 +1,5 @@
-//! The notifications that are owed: stored together with the state that owes them, claimed
-//! before they are published, struck off after.
+//! Pending notifications: stored in the same commit as the state that caused them, claimed before
+//! they are published, removed after.
 //!
 //! For each group and channel of a receiver at most one is claimed and at most one waits behind it, so they
 //! are published in their order.
@@ -32,7 +32,7 @@ pub struct Notification {
     pub group_key: String,
     /// The labels that the group's alerts share.
     pub group_labels: Labels,
-    /// Why it is told.
+    /// Why it is sent.
     pub reason: NotifyReason,
     /// How many alerts fire.
     pub firing: usize,
@@ -43,7 +43,7 @@ pub struct Notification {
     /// How many alerts are left out for size.
     #[serde(default)]
     pub truncated: usize,
-    /// How many groups are told together, in the message about a flood; else 0.
+    /// How many groups a storm digest combines; else 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub groups: usize,
     /// The run time at which it was planned.
@@ -87,7 +87,7 @@ pub struct DeadLetter {
     pub at: Timestamp,
 }
 
-/// The notifications that are owed, in the order of planning.
+/// The pending notifications, in the order of planning.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outbox {
     /// Not yet delivered.
@@ -115,8 +115,8 @@ impl Notification {
         )
     }
 
-    /// Takes the place of `older`, which nobody may have got: what ended in it and does not
-    /// fire again must still be told.
+    /// Replaces `older`, which may not have been delivered: alerts that resolved in it and do not
+    /// fire again must still be notified.
     fn supersede(&mut self, older: Self) {
         let missing: Vec<AlertEntry> = older
             .alerts
@@ -130,7 +130,7 @@ impl Notification {
 }
 
 impl Outbox {
-    /// The notifications that are owed, oldest first.
+    /// The pending notifications, oldest first.
     pub fn owed(&self) -> &[Notification] {
         &self.owed
     }
@@ -140,8 +140,8 @@ impl Outbox {
         &self.dead
     }
 
-    /// Adds notifications. Older ones of the same group and channel that nobody has claimed are
-    /// superseded by them.
+    /// Adds notifications. Older unclaimed ones of the same group and integration are superseded by
+    /// them.
     pub(super) fn put_all(&mut self, more: Vec<Notification>, now: Timestamp) {
         if !more.is_empty() {
             self.owed.extend(more);
@@ -149,7 +149,7 @@ impl Outbox {
         }
     }
 
-    /// Leaves of what nobody has claimed only the newest of each group and channel.
+    /// Keeps only the newest unclaimed notification of each group and integration.
     fn supersede(&mut self, now: Timestamp) {
         let mut kept: Vec<Option<Notification>> = Vec::with_capacity(self.owed.len());
         let mut newest: BTreeMap<Key, usize> = BTreeMap::new();
@@ -166,7 +166,7 @@ impl Outbox {
     }
 
     /// Claims for `run`, until `until`, everything that may be published now: of each group and
-    /// channel the newest that is owed, unless another run's claim is in force.
+    /// integration the newest pending one, unless another run's claim is in force.
     pub fn claim(&mut self, run: &str, now: Timestamp, until: Timestamp) {
         self.supersede(now);
         let claimed = self.owed.iter().filter(|owed| owed.is_claimed(now));
@@ -195,7 +195,7 @@ impl Outbox {
         })
     }
 
-    /// Strikes off what `run` delivered. False if it was no longer its claim.
+    /// Removes what `run` delivered. False if it was no longer its claim.
     pub fn delivered(&mut self, id: &str, run: &str) -> bool {
         self.take(id, run).is_some()
     }

@@ -21,7 +21,7 @@ pub struct Outgoing<'a> {
     pub details: &'a Details,
     /// The configuration in force, which may be a later one than the notification's.
     pub config: &'a Config,
-    /// The time of sending, which ages are told by.
+    /// The time of sending, from which ages are computed.
     pub now: Timestamp,
 }
 
@@ -90,13 +90,13 @@ impl<'a> Outgoing<'a> {
     }
 
     /// The URL that the product is reached by, as templates see it, without a slash at its end;
-    /// empty if there is none.
+    /// or empty.
     pub(super) fn external_url(&self) -> &'a str {
         self.config.evaluation.external.url.trim_end_matches('/')
     }
 
-    /// Where an alert's expression can be looked at: Grafana's Explore, or else Prometheus's table
-    /// view. Empty without either's URL, and for alerts without an expression.
+    /// The link to an alert's expression: Grafana's Explore, or else Prometheus's table view. Empty
+    /// without either's URL, and for alerts without an expression.
     pub(super) fn generator_url(&self, alert: &AlertEntry) -> String {
         let Some((_, rule)) = self.config.rule(&alert.rule) else {
             return String::new();

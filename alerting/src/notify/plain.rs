@@ -1,7 +1,7 @@
 //! A message as the user wrote it: `subject`, `message` and `attributes` of a topic, expanded as
 //! Alertmanager does it (`notify/sns/sns.go`) and sent plain.
 //!
-//! Where Alertmanager's message would be refused by SNS, and so lost, this one is mended: a
+//! Where SNS would reject Alertmanager's message, and it would be lost, this one is repaired: a
 //! subject that is too long or holds what a subject cannot, a message that is empty or too long,
 //! a template that fails.
 

@@ -1,5 +1,4 @@
-//! Stretches of time in which there is nothing to tell, for those who replay history: they need
-//! not plan at every run.
+//! Stretches of time without a due notification: a replay of history need not plan at every run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use super::{AggrGroup, NotifyState, Route, group};
 use crate::timestamp::Timestamp;
 
 /// Of each group, by its key, the first moment from which [`super::plan`] may find something to
-/// tell of it, if no rule has news. `changed_at` says when its alerts last had news.
+/// notify about it, if no rule has news. `changed_at` says when its alerts last had news.
 pub fn next_plans<'a>(
     notify: &'a NotifyState,
     route: &'a Route,
@@ -22,7 +21,7 @@ pub fn next_plans<'a>(
     }
     notify.groups.iter().map(move |(key, group)| {
         let next = match told.get(key.as_str()) {
-            // What its alerts have waited elsewhere may make it speak at any run.
+            // Alerts that waited in another group may make it notify at any run.
             _ if !group.flushed => Timestamp::default(),
             Some(told) if last_flush(group, route) >= changed_at(key) => {
                 let repeat = told.plus(route.repeat_interval);
@@ -39,14 +38,13 @@ fn last_flush(group: &AggrGroup, route: &Route) -> Timestamp {
     group.next_flush.minus(route.group_interval)
 }
 
-/// Does the first thing that a run which has nothing to tell does: forgets the groups that are empty
-/// since the run before it planned. `now` is its time.
+/// Drops the groups that became empty since the previous plan. `now` is the run's time.
 pub fn forget_empty(notify: &mut NotifyState, route: &Route, now: Timestamp) {
     group::assign(notify, route, None, now);
 }
 
-/// Does the rest of what runs before `until` do that have nothing to tell: sets the next deadlines of
-/// the groups whose come.
+/// Advances `next_flush` of every group whose deadline falls before `until`, as the skipped runs
+/// would have.
 pub fn move_deadlines(
     notify: &mut NotifyState,
     route: &Route,

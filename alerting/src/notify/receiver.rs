@@ -1,4 +1,4 @@
-//! Who is told: receivers and, in each, the channels that it is told by.
+//! Receivers and their integrations.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,10 +13,10 @@ pub struct Receiver {
     pub name: String,
     /// What Alertmanager's API knows it by beside its name.
     pub labels: BTreeMap<String, String>,
-    /// The topics that it is told by. A receiver without any channel is told nothing, which is
-    /// how Alertmanager's users silence a route.
+    /// Its SNS topics. A receiver without integrations gets nothing, which is how Alertmanager's
+    /// users silence a route.
     pub sns: Vec<SnsConfig>,
-    /// Whether it is told as text where the ruler runs.
+    /// Whether its notifications are printed to the terminal.
     pub terminal: bool,
     /// What its definition in AMP names and dnswatch does not deliver to: `pagerduty_configs`.
     pub undelivered: Vec<String>,
@@ -27,7 +27,7 @@ pub struct Receiver {
 pub struct SnsConfig {
     /// The topic.
     pub topic_arn: TopicArn,
-    /// Whether it is told what ended.
+    /// Whether resolved alerts are notified.
     pub send_resolved: bool,
     /// The role by which it is published to, of another account for example.
     pub role: Option<PublishRole>,
@@ -56,7 +56,7 @@ pub struct SnsText {
 }
 
 impl SnsConfig {
-    /// A topic that is told everything, with our text.
+    /// A topic that gets all notifications, with the default text.
     pub fn of(topic_arn: TopicArn) -> Self {
         Self {
             topic_arn,
@@ -67,7 +67,7 @@ impl SnsConfig {
     }
 }
 
-/// One channel of a receiver. Each is told, and remembered, by itself.
+/// One integration of a receiver. Each is notified and logged separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Integration<'a> {
     /// Text where the ruler runs.
@@ -77,7 +77,7 @@ pub enum Integration<'a> {
 }
 
 impl Receiver {
-    /// A receiver that is told as text where the ruler runs.
+    /// A receiver that prints to the terminal.
     pub fn terminal(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -106,7 +106,7 @@ impl Receiver {
 }
 
 impl Integration<'_> {
-    /// Whether it is told what ended.
+    /// Whether resolved alerts are notified.
     pub fn send_resolved(self) -> bool {
         match self {
             Self::Terminal => true,

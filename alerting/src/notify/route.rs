@@ -21,27 +21,27 @@ pub struct Route {
     pub receiver: String,
     /// The labels that alerts are grouped by; [`GROUP_BY_ALL`]: by all.
     pub group_by: Vec<String>,
-    /// How long a new group waits for more alerts before it is told.
+    /// How long a new group waits for more alerts before its first notification.
     pub group_wait: Duration,
-    /// How long a group that was told waits before it tells of changes.
+    /// The minimum time between two notifications of a group.
     pub group_interval: Duration,
-    /// After what time a group that has not changed is told again.
+    /// The time after which an unchanged group is notified again.
     pub repeat_interval: Duration,
     /// What an alert must meet to be here; the root takes all.
     pub matchers: Matchers,
-    /// Whether an alert that is here goes on to the next sibling, too.
+    /// Whether an alert that matches here is also matched against the next sibling (`continue`).
     pub goes_on: bool,
-    /// The time intervals in which nothing is told.
+    /// The time intervals in which the route is muted.
     pub mute_time_intervals: Vec<String>,
-    /// The time intervals in which alone it is told; empty: always.
+    /// The only time intervals in which the route notifies; empty: always.
     pub active_time_intervals: Vec<String>,
     /// Its labels, those of its parents among them.
     pub labels: RouteLabels,
     /// The nodes below, in the order in which they are tried.
     pub routes: Vec<Route>,
     /// What the keys of its groups begin with: the matchers from the root to here, as
-    /// Alertmanager writes them. Where it gives several nodes one key, here a number tells them
-    /// apart, so that each keeps its own account. Set by [`Route::name_nodes`].
+    /// Alertmanager writes them. Where it gives several nodes one key, a number distinguishes them
+    /// here, so that they are tracked separately. Set by [`Route::name_nodes`].
     pub key: String,
 }
 

@@ -1,6 +1,6 @@
-//! What the ruler has to tell of itself: it is blind somewhere, and somebody must know.
+//! The ruler's alerts about itself: the states in which it cannot do its work.
 //!
-//! These alerts go the way of all others: routed, grouped, told once.
+//! They are routed, grouped and deduplicated like all other alerts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::rules::{RuleId, RuleKey};
 use crate::state::{RuleState, State};
 use crate::timestamp::Timestamp;
 
-/// How long a rule may fail for reasons that pass before it is told.
+/// How long a rule may fail for transient reasons before an alert fires.
 const FAILING_FOR: Duration = Duration::from_secs(5 * 60);
-/// How long the workspace's silences may be unreadable before it is told.
+/// How long the workspace's silences may be unreadable before an alert fires.
 const SILENCES_UNREAD_FOR: Duration = Duration::from_secs(15 * 60);
-/// For how long it is told that ticks were skipped or a notification was refused.
+/// How long the alert about skipped ticks or a refused notification fires.
 const TOLD_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// The alert of the telemetry that stopped.
@@ -52,8 +52,8 @@ pub(super) fn of(
             "DnswatchConfigRefused",
             None,
             now,
-            "The new configuration was refused; the last good one stays in force",
-            format!("{error}. Correct it and deploy again; `dnswatch check` says the same."),
+            "The new configuration was rejected; the last valid one stays in force",
+            format!("{error}. Fix it and deploy again; `dnswatch check` reports the same error."),
         ));
     }
     alerts.extend(queries_failing(state, config, now));
@@ -74,7 +74,7 @@ pub(super) fn of(
                 "DnswatchRuleFailing",
                 Some(&rule.id),
                 failure.since,
-                "A rule cannot be evaluated: its alerts stay as they are",
+                "A rule cannot be evaluated; its alerts keep their last state",
                 format!("Since {}: {}", clock(failure.since), failure.error),
             ));
         }
@@ -85,9 +85,9 @@ pub(super) fn of(
                 "DnswatchTicksSkipped",
                 Some(&rule.id),
                 skipped.at,
-                "Nobody looked for a while, too long ago to make up for it",
+                "Rule evaluations were skipped: the outage was longer than the catch-up limit",
                 format!(
-                    "The rule was not evaluated from {} to {}. Alerts of that time are unknown.",
+                    "The rule was not evaluated from {} to {}. Alerts that began and ended in that time are unknown.",
                     clock(skipped.from),
                     clock(skipped.to)
                 ),
@@ -105,11 +105,9 @@ pub(super) fn of(
                 TELEMETRY_STOPPED,
                 Some(&rule.id),
                 since,
-                "The samples that firing alerts depend on stopped: the alerts are held",
+                "No data for a firing alert: it is kept open",
                 format!(
-                    "Since {} the inputs of {count} firing alert(s) have no samples. Nobody \
-                     knows whether the condition is over. Look at the exporters, the collector \
-                     and the workspace; they may depend on the DNS that is failing.",
+                    "Since {} the series behind {count} firing alert(s) have no samples. The alerts stay open because their current state is unknown. Check the exporters, the collector and the workspace; the DNS failure itself may affect the collector.",
                     clock(since)
                 ),
             ));
@@ -124,10 +122,9 @@ pub(super) fn of(
             "DnswatchSilencesUnread",
             None,
             *since,
-            "The silences of the workspace's alert manager cannot be read: the last known ones hold",
+            "The workspace's silences cannot be read; the last known silences stay in force",
             format!(
-                "Since {}: {error}. Silences made since then are without effect here; those known \
-                 hold until they end, for a day at most.",
+                "Since {}: {error}. Silences created since then have no effect here. Known silences stay in force until they end, for one day at most.",
                 clock(*since)
             ),
         ));
@@ -140,17 +137,16 @@ pub(super) fn of(
         }
         let kinds = receiver.undelivered.join(", ");
         let rest = match receiver.integrations().count() {
-            0 => "nothing that is routed to it is delivered".to_owned(),
-            count => format!("its {count} topic(s) get all that is routed to it"),
+            0 => "nothing routed to it is delivered".to_owned(),
+            count => format!("its {count} topic(s) receive everything routed to it"),
         };
         let mut alert = alert(
             "DnswatchReceiverNotDelivered",
             None,
             now,
-            "A receiver is not delivered to as its definition says",
+            "Part of a receiver is not supported and gets no notifications",
             format!(
-                "The receiver {} has {kinds}, which dnswatch does not deliver to; {rest}. Add a \
-                 topic to it, and subscribe to that what is missing.",
+                "The receiver {} has {kinds}, which dnswatch does not deliver to; {rest}. Add an SNS topic to the receiver and subscribe the missing channel to it.",
                 receiver.name
             ),
         );
@@ -172,9 +168,9 @@ pub(super) fn of(
             "DnswatchNotificationRefused",
             None,
             since,
-            "Notifications were refused and given up",
+            "Notifications were permanently rejected and dropped",
             format!(
-                "{count} for the receiver {receiver}; the last one, for its {}: {}",
+                "{count} for receiver {receiver}. The last one, for its {}: {}",
                 last.integration, last.error
             ),
         );
@@ -194,14 +190,14 @@ fn queries_failing(state: &State, config: &Config, now: Timestamp) -> Option<Ale
     let all: usize = config.groups.iter().map(|group| group.rules.len()).sum();
     let stopped = state.rules_without_answer(config);
     let which = match stopped {
-        0 => "No rule is due before it answers".to_owned(),
-        _ => format!("{stopped} of {all} rules are not evaluated; their alerts stay as they are"),
+        0 => "No rule is due before the server answers".to_owned(),
+        _ => format!("{stopped} of {all} rules are not evaluated; their alerts keep their last state"),
     };
     let most = config.evaluation.max_catch_up;
     let later = match most.is_zero() {
         true => String::new(),
         false => format!(
-            " Missed evaluations of the last {} are made up for when it answers.",
+            " Missed evaluations of the last {} are caught up when the server answers.",
             duration::format(most)
         ),
     };
@@ -280,7 +276,7 @@ pub(super) fn alert(
             ("rule_group", &rule.group),
             ("rule", &rule.alert),
         ]);
-        // Rules of one name differ by their labels: those tell them apart here, too.
+        // Rules of one name are distinguished by their labels here, too.
         labels.extend(
             rule.labels
                 .iter()

@@ -1,6 +1,5 @@
-//! Silences: what people have asked not to be told for a while (`silence/silence.go` in
-//! Alertmanager). They are kept in the state; those of a workspace's own alert manager beside
-//! them, as they were last read.
+//! Silences (`silence/silence.go` in Alertmanager). They are kept in the state; those of a
+//! workspace's own alert manager beside them, as they were last read.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -100,7 +99,7 @@ pub enum SilenceError {
         "there are {MAX_OWN} silences already: expire some, they are forgotten five days later"
     )]
     TooMany,
-    /// There is none of that id.
+    /// No silence has that id.
     #[error("there is no silence {0}")]
     Unknown(String),
     /// It has ended.
@@ -125,7 +124,7 @@ impl Silence {
         std::iter::once(&self.matchers).chain(&self.or_matchers)
     }
 
-    /// A set without matchers silences nothing, as in Alertmanager: it is none.
+    /// A set without matchers silences nothing, as in Alertmanager.
     fn mutes(&self, alert: &Labels, now: Timestamp) -> bool {
         let mut sets = self.matcher_sets();
         self.state(now) == SilenceState::Active
@@ -205,7 +204,7 @@ pub fn add(
 /// Ends a silence now.
 ///
 /// # Errors
-/// Where there is none of that id that has not ended.
+/// If no silence of that id is pending or active.
 pub fn expire(notify: &mut NotifyState, id: &str, now: Timestamp) -> Result<(), SilenceError> {
     let known = notify.silences.iter_mut().find(|known| known.id == id);
     let silence = known.ok_or_else(|| SilenceError::Unknown(id.to_owned()))?;
@@ -245,7 +244,7 @@ pub fn take_workspace(
 }
 
 /// Reads silences as Alertmanager's API writes them (`GET /api/v2/silences`). One that cannot be
-/// understood fails all: nobody can tell what it would silence.
+/// understood fails all: it is unknown what it would silence.
 ///
 /// Alertmanager 0.35 keeps several sets of matchers a silence and has no words for them here: its
 /// API fails as a whole while there is such a silence, and so the last known ones stay in force.

@@ -1,4 +1,4 @@
-//! The one line of an SMS: whether it goes on, what, where, since when, and how much now.
+//! The one line of an SMS: status, what, where, since when, and the value now.
 
 use super::subject::ascii_line;
 use super::{Outgoing, common, standing, text};
@@ -23,7 +23,7 @@ pub(super) fn line(outgoing: &Outgoing<'_>) -> String {
     let summary = summary.filter(|text| !text.trim().is_empty());
     let what = match (summary, first.ends_at) {
         (Some(summary), None) => format!(": {summary}"),
-        // It is written as of something that goes on.
+        // The summary describes an alert that still fires.
         (Some(summary), Some(_)) => format!(", was: {summary}"),
         (None, _) => {
             let common = common::labels(notification);

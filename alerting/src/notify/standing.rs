@@ -42,36 +42,36 @@ pub(super) fn remark(alert: &AlertEntry) -> Option<String> {
         (None, None) => return None,
         (None, Some(hold)) => {
             let what = match hold.gone_since {
-                Some(_) => "it is no longer reported while others are",
-                None => "its telemetry stopped, so nobody can tell whether it is over",
+                Some(_) => "the series disappeared while others are still reported (node terminated?)",
+                None => "no data, current state unknown",
             };
-            format!("held since {}: {what}", text::clock(hold.since))
+            format!("kept open since {}: {what}", text::clock(hold.since))
         }
         (Some(_), _) => match alert.end {
             Some(End::Cleared) | None => "the condition cleared",
-            Some(End::NoLongerReported) => "whether the condition is over is not known",
-            Some(End::RuleRemoved) => "the rule was removed: nothing watches this any more",
+            Some(End::NoLongerReported) => "current state unknown: the series disappeared (node terminated?)",
+            Some(End::RuleRemoved) => "the rule was removed; this condition is no longer monitored",
             Some(End::RuleChanged) => "the rule was changed and no longer fires",
         }
         .to_owned(),
     })
 }
 
-/// Why it is told, where that is more than that something began or ended.
+/// Why it was sent, where it is more than a start or an end.
 pub(super) fn why(notification: &Notification) -> Option<String> {
     if notification.groups > 0 {
         let groups = notification.groups;
         return Some(format!(
-            "A flood: the news of {groups} groups at once, told together."
+            "Notification storm: {groups} alert groups combined into one message."
         ));
     }
     let why = match notification.reason {
         NotifyReason::FirstNotification | NotifyReason::AllAlertsResolved => return None,
-        NotifyReason::NewAlertsInGroup => "More alerts than before.",
-        NotifyReason::NewResolvedAlerts => "Some alerts ended, others go on.",
-        NotifyReason::RepeatIntervalElapsed => "Still going on: a reminder.",
+        NotifyReason::NewAlertsInGroup => "New alerts in this group.",
+        NotifyReason::NewResolvedAlerts => "Some alerts resolved, others are still firing.",
+        NotifyReason::RepeatIntervalElapsed => "Reminder: still firing.",
         NotifyReason::EndedUnseen => {
-            "Past: this began and ended while nobody was looking, and is told once."
+            "For information: this fired and resolved during an outage of dnswatch."
         }
     };
     Some(why.to_owned())

@@ -1,9 +1,9 @@
 //! Whether what is published reaches somebody: SNS accepts a publish to a topic that has no
-//! confirmed subscription, and then nobody receives it.
+//! confirmed subscription, and then no one receives it.
 //!
 //! The shell looks the subscribers up ([`due`]) and hands over what it found ([`take`]). A topic
 //! without a confirmed subscription, and a queue that loses notifications, are alerts of the ruler
-//! itself. They are sent by the user's routing and, where that reaches nobody, by another way
+//! itself. They are sent by the user's routing and, if that has no recipient, by another way
 //! ([`super::fallback`]).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,7 +101,7 @@ pub struct Undelivered {
 }
 
 impl Subscribers {
-    /// Known for certain to be nobody.
+    /// Known to have no recipient.
     fn is_nobody(&self) -> bool {
         matches!(self, Self::Pending | Self::None)
     }
@@ -239,7 +239,7 @@ pub fn undelivered(notify: &NotifyState, now: Timestamp) -> Undelivered {
 }
 
 /// Whether a notification to the receiver reaches somebody; None where that is unknown. A topic
-/// that is empty on purpose reaches nobody.
+/// that is empty on purpose has no recipient.
 pub(super) fn reaches(notify: &NotifyState, receiver: &Receiver) -> Option<bool> {
     let channels = receiver.integrations().map(|(_, channel)| match channel {
         Integration::Terminal => Some(true),
@@ -278,7 +278,7 @@ pub(super) fn alerts(notify: &NotifyState, now: Timestamp) -> Vec<Alert> {
                      SNS sent to each address, or subscribe it again"
                 }
                 _ => {
-                    "it has no subscription. Subscribe somebody (an e-mail subscription also ends \
+                    "it has no subscription. Subscribe a recipient (an e-mail subscription also ends \
                       when a reader clicks its unsubscribe link)"
                 }
             };
@@ -286,10 +286,9 @@ pub(super) fn alerts(notify: &NotifyState, now: Timestamp) -> Vec<Alert> {
                 NO_SUBSCRIBERS,
                 None,
                 check.since,
-                "Notifications reach nobody: an SNS topic has no confirmed subscription",
+                "Notifications are not delivered: an SNS topic has no confirmed subscription",
                 format!(
-                    "Since {} at the latest nobody receives what is published to {topic}: {why}. If \
-                     that is on purpose, add the topic to the stack's UnsubscribedTopicArns.",
+                    "Since {} at the latest, notifications published to {topic} reach no recipient: {why}. If this is intended, add the topic to the stack's UnsubscribedTopicArns.",
                     clock(check.since)
                 ),
             );

@@ -39,7 +39,7 @@ impl Message {
     }
 }
 
-/// What is told.
+/// The input of the text body.
 pub(super) struct Telling<'a> {
     pub(super) notification: &'a Notification,
     pub(super) details: &'a Details,
@@ -62,7 +62,7 @@ pub(super) fn subject(notification: &Notification) -> String {
 /// The values of the group's labels, the alert's name first.
 pub(super) fn group_words(notification: &Notification) -> String {
     if notification.groups > 0 {
-        return format!("{} groups at once", notification.groups);
+        return format!("{} alert groups", notification.groups);
     }
     let group = &notification.group_labels;
     let name = group.get(ALERT_NAME);
@@ -176,11 +176,11 @@ fn about(
     (facts, paragraphs)
 }
 
-/// The rule's summary. It is written as of something that goes on.
+/// The rule's summary. It describes an alert that still fires.
 fn summary(alert: &AlertEntry) -> Vec<String> {
     let mut lines = annotation(alert, "summary");
     if let (false, Some(first)) = (alert.is_firing(), lines.first_mut()) {
-        *first = format!("It was: {first}");
+        *first = format!("Was: {first}");
     }
     lines
 }
@@ -266,7 +266,7 @@ pub(super) fn values(labels: &Labels) -> String {
     values.join(" ")
 }
 
-/// `2026-11-23 06:13 UTC`: seconds help nobody at night.
+/// `2026-11-23 06:13 UTC`: seconds do not help at night.
 pub(super) fn clock(at: Timestamp) -> String {
     let text = at.to_string();
     match (text.get(..10), text.get(11..16)) {

@@ -41,7 +41,7 @@ pub struct Webhook {
     pub group_key: String,
     /// How many alerts are left out for size.
     pub truncated_alerts: usize,
-    /// Why it is told, in the words of Alertmanager, whose later releases have this field.
+    /// Why it is sent, in the words of Alertmanager, whose later releases have this field.
     #[serde(rename = "notification_reason")]
     pub notification_reason: String,
     /// The same for each try to deliver the notification, and for nothing else.
@@ -65,7 +65,7 @@ pub struct WebhookAlert {
     pub starts_at: String,
     /// When it ended; Go's zero time while it fires.
     pub ends_at: String,
-    /// Where its expression can be looked at, or empty.
+    /// The link to its expression, or empty.
     #[serde(rename = "generatorURL")]
     pub generator_url: String,
     /// The hash of its labels that Prometheus and Alertmanager show.
@@ -81,7 +81,7 @@ pub struct WebhookAlert {
     /// How it ended: `cleared`, `no_longer_reported`, `rule_removed`, `rule_changed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
-    /// Set while it fires only because nobody can tell that it is over.
+    /// Set while the alert is kept open without data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<WebhookHold>,
 }

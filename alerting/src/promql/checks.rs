@@ -1,5 +1,5 @@
-//! Prometheus's type checks (`checkAST` in `promql/parser/parse.go`), as far as they tell a
-//! user of a mistake. Each error is a sentence without its place.
+//! Prometheus's type checks (`checkAST` in `promql/parser/parse.go`), as far as they show a user's
+//! mistake. Each error is a sentence without its place.
 
 use super::functions::Function;
 use super::tree::{Aggregator, Expr, Group, MatchLabels, Matching, Node, Operator, Type};

@@ -16,7 +16,7 @@ pub struct Expression {
     read: Result<Read, ParseError>,
     /// It could be read, and gives what no alert can come from.
     wrong_type: bool,
-    /// What of it a server knows only where it is told to, and the byte that it stands on.
+    /// The parts that a server accepts only with a feature flag, and their byte offsets.
     features: Vec<(usize, Feature)>,
 }
 
@@ -92,7 +92,7 @@ impl Expression {
         self.read.as_ref().ok().map(|read| &read.node)
     }
 
-    /// What of it a server knows only where it is told to, and the byte that it stands on.
+    /// The parts that a server accepts only with a feature flag, and their byte offsets.
     pub(crate) fn features(&self) -> &[(usize, Feature)] {
         &self.features
     }

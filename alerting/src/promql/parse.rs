@@ -24,7 +24,7 @@ pub(super) struct Parsed {
     /// Whether it asks where the query starts or ends, or what its step is: then its range query
     /// is not the same as its instant queries.
     pub(super) knows_query: bool,
-    /// What of it a server knows only where it is told to, and the byte that it stands on.
+    /// The parts that a server accepts only with a feature flag, and their byte offsets.
     pub(super) features: Vec<(usize, Feature)>,
 }
 

@@ -1,5 +1,5 @@
 //! `label_replace` and `label_join`, done here on the labels of an answer, so that a label that
-//! an expression makes can be told from the labels of the series that it reads.
+//! an expression makes can be derived from the labels of the series that it reads.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
 //! An expression's tree. Every node knows the bytes that it was read from, so that questions
-//! are cut out of the user's own text and nothing is ever printed anew.
+//! are cut out of the user's own text; expressions are never printed from the tree.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -120,7 +120,7 @@ pub(crate) struct Shifts {
 pub(crate) struct Selector {
     /// The metric's name, where it is given and by itself.
     pub(crate) name: Option<String>,
-    /// All matchers, in the order of the text; the name before the braces is none of them.
+    /// All matchers, in the order of the text; without the name before the braces.
     pub(crate) matchers: Vec<Matcher>,
     /// Without range, `offset` and `@`.
     pub(crate) span: Option<Span>,

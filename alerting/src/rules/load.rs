@@ -52,7 +52,7 @@ pub fn load(files: &[SourceFile], defaults: Defaults) -> Result<Vec<RuleGroup>, 
         };
         let found = loader.errors.len();
         groups.extend(loader.file(&file.text));
-        // A group is looked at field by field, wherever they stand.
+        // A group is checked field by field, in any order.
         if let Some(found) = errors.get_mut(found..) {
             found.sort_by(|one, other| one.place.cmp(&other.place));
         }
@@ -64,7 +64,7 @@ pub fn load(files: &[SourceFile], defaults: Defaults) -> Result<Vec<RuleGroup>, 
     }
 }
 
-/// What the file is, where it is none of rules but what rule files often come in.
+/// What the file is, if it is not a rule file but a format that rule files often come in.
 fn instead(text: &str, at: Option<Location>) -> Option<&'static str> {
     let line = at.and_then(|at| usize::try_from(at.line()).ok())?;
     let line = text.lines().nth(line.checked_sub(1)?)?.trim_start();
@@ -142,8 +142,7 @@ impl Loader<'_> {
                         self.error(
                             Some(name.defined),
                             format!(
-                                "there is a group {:?} in {other}, too: groups are told apart by \
-                                 their name and their file's base name, so rename one",
+                                "there is a group {:?} in {other}, too: groups are identified by their name and their file's base name, so rename one",
                                 name.value
                             ),
                         );

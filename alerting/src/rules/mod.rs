@@ -47,7 +47,7 @@ pub struct AlertingRule {
     pub expr: Expression,
     /// `for`: how long the expression must hold before the alert fires.
     pub hold_for: Duration,
-    /// How long the alert goes on firing after the expression stopped to hold.
+    /// How long the alert keeps firing after the expression stopped to match.
     pub keep_firing_for: Duration,
     /// Labels of the rule, and of its group where the rule does not set them.
     pub labels: Vec<(String, Template)>,
@@ -103,7 +103,7 @@ impl RuleId {
 pub struct RuleKey(String);
 
 impl RuleKey {
-    /// The key under which the ruler tells of itself; no rule has it.
+    /// The key of the ruler's own alerts; no rule has it.
     pub fn ruler() -> Self {
         Self("dnswatch".to_owned())
     }

@@ -117,7 +117,7 @@ impl<'t> Evaluation<'t> {
         }
     }
 
-    /// An error at the node being looked at, in Go's words.
+    /// An error at the current node, in Go's words.
     pub(super) fn error<T>(&self, message: impl AsRef<str>) -> Evaluated<T> {
         let message = message.as_ref();
         let (pos, context) = match self.at {

@@ -172,7 +172,7 @@ impl Template {
         self.0.constant.is_some()
     }
 
-    /// What the template looks at, as far as its text tells.
+    /// What the template reads, as far as its text shows.
     pub fn reads(&self) -> Reads {
         Reads::of(&self.0.trees, prefix_nodes())
     }

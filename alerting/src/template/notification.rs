@@ -45,7 +45,7 @@ pub struct NotificationData<'a> {
     pub common_annotations: &'a BTreeMap<String, String>,
     /// Where the product is reached, or empty.
     pub external_url: &'a str,
-    /// Why it is told.
+    /// Why it is sent.
     pub reason: String,
     /// The labels of its route.
     pub route_labels: BTreeMap<String, String>,
@@ -64,7 +64,7 @@ pub struct AlertData<'a> {
     pub starts_at: Timestamp,
     /// When it ended; None while it fires.
     pub ends_at: Option<Timestamp>,
-    /// Where its expression can be looked at, or empty.
+    /// The link to its expression, or empty.
     pub generator_url: String,
 }
 

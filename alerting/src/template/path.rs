@@ -99,7 +99,7 @@ impl<'t> Evaluation<'t> {
                 _ => None,
             }
             .map(|value| (value, "has arguments but cannot be invoked as function")),
-            // The others the server's API does not tell.
+            // The server's API does not return the others.
             Value::Histogram(histogram) => match name {
                 "Count" => Some(Value::Float(histogram.count)),
                 "Sum" => Some(Value::Float(histogram.sum)),

@@ -2,7 +2,7 @@
 
 use super::unicode::is_print;
 
-/// One step through bytes that may not be UTF-8: a character, or a byte that is none.
+/// One step through bytes that may not be UTF-8: a character, or a byte that is not part of one.
 pub(super) enum Piece {
     Char(char),
     Byte(u8),

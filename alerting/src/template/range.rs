@@ -16,7 +16,7 @@ impl<'t> Evaluation<'t> {
         flow
     }
 
-    /// Walks the body for each element, or the `else` where there is none.
+    /// Walks the body for each element, or the `else` if there are none.
     fn iterate(&mut self, dot: &Value, branch: &'t Branch, value: &Value) -> Evaluated<Flow> {
         let mut ran = false;
         // Each arm ends the loop early on `break`.
@@ -121,7 +121,7 @@ impl<'t> Evaluation<'t> {
         }
     }
 
-    /// One turn of a loop; whether to go on.
+    /// One iteration of a loop; whether to continue.
     fn turn(&mut self, branch: &'t Branch, index: &Value, element: &Value) -> Evaluated<bool> {
         self.limits.steps(1)?;
         let mark = self.vars.len();

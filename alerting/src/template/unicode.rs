@@ -50,7 +50,7 @@ pub(super) fn is_cased(c: char) -> bool {
     c.is_lowercase() || c.is_uppercase() || !c.is_ascii() && matches(&TITLE, r"^\p{Lt}", c)
 }
 
-/// Whether a word may go on after this character between two letters, but not after two such.
+/// Whether a word may continue after this character between two letters, but not after two such.
 pub(super) fn is_mid_word(c: char) -> bool {
     matches!(
         c,
@@ -58,7 +58,7 @@ pub(super) fn is_mid_word(c: char) -> bool {
     )
 }
 
-/// Whether a word goes on across an uncased character: a digit, an underscore, a mark, a letter
+/// Whether a word continues across an uncased character: a digit, an underscore, a mark, a letter
 /// of a script that puts spaces between words.
 pub(super) fn goes_on(c: char) -> bool {
     static GOES_ON: OnceLock<Option<Regex>> = OnceLock::new();

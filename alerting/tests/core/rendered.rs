@@ -109,7 +109,7 @@ fn messages_are_those_on_record() {
     state.rules.insert(rule.key.clone(), rules);
     notify::plan(&mut state, &config, &[], now);
     let mut compared = 0;
-    for owed in state.notify.outbox.owed() {
+    for owed in state.notify.outbox.pending() {
         let Ok(at) = owed.receiver.trim_start_matches("r.").parse::<usize>() else {
             continue;
         };
@@ -162,7 +162,7 @@ fn the_body_for_machines_has_the_labels_of_the_route() {
     state.rules.insert(rule.key.clone(), rules);
     notify::plan(&mut state, &config, &[], now);
     let outgoing = Outgoing {
-        notification: &state.notify.outbox.owed()[0],
+        notification: &state.notify.outbox.pending()[0],
         details: &Details::default(),
         config: &config,
         now,

@@ -26,7 +26,7 @@ pub enum PublishError {
 /// A channel that notifications go out by.
 pub trait Notifier {
     /// Publishes one notification. After a [`PublishError::Transient`] it may have been
-    /// published all the same; then it comes again with the same id.
+    /// published all the same; then it is published again with the same id.
     fn publish(&self, outgoing: &Outgoing<'_>) -> impl Future<Output = Result<(), PublishError>>;
 
     /// Looks up who receives what is published to these topics, within so much time: what is not

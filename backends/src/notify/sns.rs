@@ -2,11 +2,11 @@
 //!
 //! **What is refused for good.** Only what SNS finds wrong with the message itself: the same
 //! message will be refused again, whatever anybody does, so it becomes a dead letter and an
-//! alert. All else can be mended without the message changing: a missing permission, a disabled
-//! key, a topic that was deleted, a throttle, an outage. Then the notification stays owed and is
-//! tried again by each run; what is owed does not pile up, since a newer notification of the
-//! same group takes the older one's place. Giving up instead would lose an alert for a typing
-//! error in a policy. Until it is mended each run says so in its report.
+//! alert. All else can be fixed without changing the message: a missing permission, a disabled
+//! key, a topic that was deleted, a throttle, an outage. Then the notification stays pending and
+//! each run retries it. Pending notifications do not pile up, because a newer notification of the
+//! same group supersedes the older one. Giving up instead would lose an alert for a typing error in
+//! a policy. Until it is fixed each run's log line reports it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -33,7 +33,7 @@ use crate::sts::AssumedRole;
 /// What the other account's CloudTrail shows.
 const SESSION_NAME: &str = "dnswatch-notify";
 
-/// How many of a topic's queues are looked at.
+/// How many of a topic's queues are checked.
 const MAX_QUEUES: usize = 20;
 
 /// How long and how often one publish is tried.
@@ -75,7 +75,7 @@ impl SnsNotifier {
             clients: Mutex::default(),
         };
         // Most topics are in the caller's own region. What makes their client can take its time now,
-        // when there is nothing to tell yet.
+        // before there is something to publish.
         if let Some(region) = notifier.sdk.region() {
             notifier.client(region.as_ref(), None);
         }
@@ -139,7 +139,7 @@ impl SnsNotifier {
                     .filter(|one| one.protocol == "sqs" && one.is_confirmed);
                 let queues: Vec<String> = queues.map(|one| one.endpoint.clone()).collect();
                 for queue in queues.iter().take(MAX_QUEUES) {
-                    // A queue that may not be looked at is as good as its subscription.
+                    // A queue that may not be read counts as healthy.
                     let Ok(Some(fault)) = self.queue_fault(queue).await else {
                         continue;
                     };
@@ -218,7 +218,7 @@ fn failure<R>(topic: &TopicArn, error: &SdkError<Refusal, R>) -> PublishError {
     let about_the_message = refusal.is_invalid_parameter_exception()
         || refusal.is_invalid_parameter_value_exception()
         || refusal.is_validation_exception();
-    // The topic is configuration, which can be mended.
+    // The topic is configuration, which can be fixed.
     let about_the_topic = refusal
         .message()
         .is_some_and(|said| said.contains("TopicArn"));

@@ -1,5 +1,5 @@
 //! Who is subscribed to a topic, and who of them has not confirmed it yet: SNS accepts a publish
-//! gladly that reaches nobody.
+//! also if the topic has no subscriber.
 
 use alerting::notify::{Subscribers, TopicArn};
 use aws_sdk_sns::Client;

@@ -140,7 +140,7 @@ pub fn read_answer(body: &[u8], ask: &Ask) -> Result<Answer, QueryFailure> {
 
 /// The same; `secrets` are in no failure's text.
 pub(super) fn read(body: &[u8], ask: &Ask, secrets: &[String]) -> Result<Answer, Failure> {
-    // As a whole and first: nobody looks at the text that is skipped.
+    // As a whole and first: skipped text is not checked later.
     let text = std::str::from_utf8(body)
         .map_err(|error| Failure::passing(format!("the answer is not readable: {error}")))?;
     let envelope = match Envelope::read(text) {
@@ -220,8 +220,7 @@ fn partial(envelope: &Envelope, secrets: &[String]) -> Option<Failure> {
         .map(|warning| one_line(warning, secrets, MAX_WORDS))?;
     if is_omission(&storage) {
         return Some(Failure::lasting(format!(
-            "the answer may be partial: {storage}, and a storage's may be among them; mend the \
-             expression, so that Prometheus has less to remark on: {}",
+            "the answer may be partial: {storage}, and a storage's may be among them; fix the expression, so that Prometheus returns fewer warnings: {}",
             one_line(
                 warnings.first().map_or("", String::as_str),
                 secrets,

@@ -233,7 +233,8 @@ impl Inner {
         }
     }
 
-    /// Sends one request and reads its answer; the server is told to take a little less than `time`.
+    /// Sends one request and reads its answer; the server's own timeout is a little less than
+    /// `time`.
     async fn exchange(
         &self,
         ask: &Ask,

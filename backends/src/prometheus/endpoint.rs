@@ -18,7 +18,7 @@ const API_PATHS: [&str; 4] = [
 pub(super) struct Endpoint {
     query: Url,
     query_range: Url,
-    /// Where AMP's own alert manager tells its silences.
+    /// The silences API of AMP's own alert manager.
     silences: Url,
     /// Where Prometheus shows the configuration that it runs with.
     status_config: Url,

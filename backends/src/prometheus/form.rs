@@ -12,8 +12,7 @@ use alerting::timestamp::Timestamp;
 /// The `Content-Type` of [`encode`]'s bytes.
 pub(super) const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
 
-/// The form for `ask`; the server is told to give up after `timeout`, and to say what it cost if
-/// that is wanted.
+/// The form for `ask`; the server gives up after `timeout`, and returns statistics if asked.
 pub(super) fn encode(ask: &Ask, timeout: Duration, stats: bool) -> Vec<u8> {
     let mut form = String::with_capacity(ask.expr.len().saturating_mul(2).saturating_add(128));
     form.push_str("query=");

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::run::Querier;
 use crate::server_time::ServerTime;
 
-/// A [`Client`] whose deadlines are told by `C`.
+/// A [`Client`] whose deadlines come from the clock `C`.
 #[derive(Debug, Clone)]
 pub struct PrometheusQuerier<C> {
     client: Client,

@@ -21,7 +21,7 @@ use crate::line::one_line;
 /// The most characters of a server's own words.
 const MAX_WORDS: usize = 300;
 
-/// The body of an error, whoever made it. All else in it is skipped.
+/// The body of an error, from the server or a proxy. Unknown fields are skipped.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct ErrorBody {
     #[serde(default)]
@@ -46,7 +46,7 @@ impl ErrorBody {
     }
 }
 
-/// The failure that an HTTP status and a body tell of.
+/// The failure that an HTTP status and a body describe.
 pub(super) fn failure(status: StatusCode, body: &[u8], secrets: &[String]) -> Failure {
     let error = ErrorBody::read(body);
     let words = words(&error, body, secrets);
@@ -103,7 +103,7 @@ pub(super) fn failure(status: StatusCode, body: &[u8], secrets: &[String]) -> Fa
     }
 }
 
-/// The failure that Prometheus's own words tell of, where it calls the expression at fault.
+/// The failure that Prometheus's own message describes, if it blames the expression.
 fn by_words(error: &str, told: String) -> Failure {
     let ran_out = ["timed out", "deadline exceeded", "context canceled"];
     if ran_out.iter().any(|words| error.contains(words)) {

@@ -14,10 +14,10 @@ use super::form;
 use super::options::SigV4;
 use crate::line::chain;
 
-/// How long before they expire credentials are asked for anew.
+/// How long before their expiry credentials are refreshed.
 const REFRESH_BEFORE: Duration = Duration::from_secs(5 * 60);
 
-/// Signs requests, each attempt anew.
+/// Signs requests, each attempt separately.
 #[derive(Debug)]
 pub(super) struct Signer {
     options: SigV4,

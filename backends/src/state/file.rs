@@ -33,7 +33,7 @@ pub struct FileStore {
 
 impl FileStore {
     /// The store at `path`. A folder that is missing is created with the first write. Where `path` is
-    /// a symbolic link, the store is what it leads to: whoever names either names the same one.
+    /// a symbolic link, the store is what it leads to: both names mean the same file.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }

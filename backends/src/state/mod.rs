@@ -41,7 +41,7 @@ pub trait StateStore {
     /// The document and its version; None before the first commit.
     fn load(&self) -> impl Future<Output = Result<Option<(Vec<u8>, Version)>, StoreError>>;
 
-    /// Writes the document if `parent` is still its version (None: if there is none yet).
+    /// Writes the document if `parent` is still its version (`None`: no document exists yet).
     fn commit(
         &self,
         document: &[u8],

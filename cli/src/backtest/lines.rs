@@ -56,7 +56,7 @@ struct AlertLine<'a> {
     held: bool,
 }
 
-/// Writes what there is to tell.
+/// Writes one event.
 pub(super) fn write(news: &News<'_>, out: &mut impl Write) -> io::Result<()> {
     let line = match news {
         News::Tick(event) => tick(event),

@@ -41,7 +41,7 @@ pub(crate) struct Args {
     #[arg(long, env = "DNSWATCH_URL")]
     url: String,
     /// Rule files, folders of them, or the stack's folder config/dnswatch. An alertmanager.yml
-    /// among them says who would have been told.
+    /// among them decides who would have been notified.
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     rules: Vec<PathBuf>,
     /// Where to begin: RFC 3339, Unix seconds, or how long ago, as in -30d.
@@ -70,7 +70,7 @@ enum Format {
     Json,
 }
 
-/// Goes through history and tells it.
+/// Replays history and prints it.
 pub(crate) fn backtest(args: &Args) -> Result<ExitCode> {
     let now = SystemClock.now();
     let start = args.start.at(now);

@@ -29,7 +29,7 @@ const WIDTHS: std::ops::RangeInclusive<usize> = 72..=160;
 /// What stands after a bar.
 const COUNTS: usize = 20;
 
-/// What has been told so far.
+/// The alerts and notifications so far.
 pub(super) struct Timeline {
     scale: Scale,
     until: Timestamp,
@@ -238,8 +238,7 @@ impl Rule {
         seen.fired += usize::from(to == AlertState::Firing);
     }
 
-    /// How many alerts fired, and how often. Of those that are not kept apart nobody knows how many
-    /// they are.
+    /// How many alerts fired, and how often. Alerts beyond the limit are only counted together.
     fn summary(&self) -> String {
         let firings = self.alerts.values().map(|seen| seen.fired).sum::<usize>() + self.others;
         let fired = self.alerts.values().filter(|seen| seen.fired > 0).count();

@@ -1,4 +1,4 @@
-//! `dnswatch doctor`: whether a workspace has what the rules need, and how to mend what it lacks.
+//! `dnswatch doctor`: whether a workspace has what the rules need, and how to fix what is missing.
 //!
 //! `questions` says what is asked, `judge` makes findings of the answers, `report` writes them.
 //! Only this file asks.
@@ -44,7 +44,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ARN|ID")]
     workspace: Option<WorkspaceId>,
     /// Sign for AMP in this region, with the credentials in AWS_ACCESS_KEY_ID,
-    /// AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. An ARN of --workspace tells it.
+    /// AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. Not needed if --workspace is an ARN.
     #[arg(long, value_name = "REGION")]
     sigv4_region: Option<String>,
     /// The rule files, or folders of them, that are to work here; the shipped ones otherwise.
@@ -53,7 +53,7 @@ pub(crate) struct Args {
     /// How far back the rules ask for samples, as of `dnswatch run` and of the stack.
     #[arg(long, default_value = "1m", value_parser = duration::parse, value_name = "DURATION")]
     query_offset: Duration,
-    /// Watch samples come in for so long, to tell exactly how late they are.
+    /// Watch samples arrive for this long, to measure exactly how late they are.
     #[arg(long, default_value = "0s", value_parser = duration::parse, value_name = "DURATION")]
     watch: Duration,
     /// The clusters are EKS Auto Mode's, which have no CoreDNS pods.
@@ -70,7 +70,7 @@ enum Format {
     Json,
 }
 
-/// Asks, judges, tells. Fails where a fault was found.
+/// Queries, judges and reports. Fails if a problem was found.
 pub(crate) fn doctor(args: &Args) -> Result<ExitCode> {
     let windows = windows::read(&args.rules)?;
     let target = Target::of(args)?;
@@ -99,7 +99,7 @@ pub(crate) fn doctor(args: &Args) -> Result<ExitCode> {
     })
 }
 
-/// What is looked at.
+/// The server that is examined.
 struct Target {
     url: String,
     region: Option<String>,
@@ -114,7 +114,7 @@ impl Target {
         };
         let region = workspace.region.clone().or(args.sigv4_region.clone());
         let Some(region) = region else {
-            bail!("--workspace with an id needs --sigv4-region; an ARN tells the region itself");
+            bail!("--workspace with an id needs --sigv4-region; an ARN contains the region");
         };
         let domain = if region.starts_with("cn-") {
             "amazonaws.com.cn"

@@ -7,8 +7,8 @@ use std::time::Duration;
 use alerting::query::{Ask, At, Series};
 use alerting::timestamp::Timestamp;
 
-/// Over what time sample times are looked at. With Prometheus's look-back, the first of them may
-/// be as long before it again.
+/// The window in which sample times are examined. With Prometheus's look-back, the first of them
+/// may be as long before it again.
 pub(super) const SPAN: Duration = Duration::from_secs(300);
 /// Samples that are closer to each other than this look like one.
 pub(super) const RESOLUTION: Duration = Duration::from_secs(2);
@@ -31,7 +31,7 @@ pub(super) enum Question {
     CounterTimes,
     /// Those that fell again and again.
     CounterResets,
-    /// What else exporters tell of network interfaces.
+    /// Other counters of network interfaces.
     Allowances,
     /// All statistics of network interfaces, by name and type.
     Statistics,

@@ -21,8 +21,8 @@ pub(super) fn text(url: &str, diagnosis: &Diagnosis) -> String {
         };
         let _ = writeln!(
             text,
-            "\n{severity}  {}  [{}]\n  seen: {}\n  mend: {}",
-            finding.what, finding.id, finding.evidence, finding.mend
+            "\n{severity}  {}  [{}]\n  evidence: {}\n  fix: {}",
+            finding.what, finding.id, finding.evidence, finding.fix
         );
     }
     let count = |severity| {

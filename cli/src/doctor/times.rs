@@ -172,10 +172,10 @@ mod tests {
         let turns = [0, 4, 15, 19, 30, 34, 45, 49, 60];
         assert!(times(&turns).alternates());
         assert!(!times(&[0, 15, 30, 45, 60, 75, 90, 105]).alternates());
-        // A scrape that was missed, and a collector that began anew.
+        // A scrape that was missed, and a collector that restarted.
         assert!(!times(&[0, 15, 30, 60, 75, 90, 105]).alternates());
         assert!(!times(&[0, 15, 30, 45, 52, 67, 82, 97]).alternates());
-        // Too few to tell.
+        // Too few samples to decide.
         assert!(!times(&[0, 4, 15, 19]).alternates());
     }
 

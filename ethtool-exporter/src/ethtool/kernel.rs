@@ -69,7 +69,7 @@ impl Ethtool for Kernel {
             },
         };
         // SAFETY: `SIOCETHTOOL` takes a pointer to an `ifreq`, which `request` is, alive and
-        // borrowed by nobody else. By `ifru_data` the kernel reads a heading and writes its answer
+        // borrowed nowhere else. By `ifru_data` the kernel reads a heading and writes its answer
         // there: to `room`, which is borrowed for writing and in which any bytes are valid. How
         // much the kernel writes is the driver's choice, whatever the heading asks for (before
         // Linux 6.19 the kernel does not look): what exceeds `room` meets its guard, of which the
@@ -118,7 +118,7 @@ fn heading(question: Question) -> [u8; 20] {
     bytes
 }
 
-/// [`ROOM`] bytes, zero, followed by pages that nobody can write.
+/// [`ROOM`] bytes, zero, followed by pages that cannot be written.
 fn guarded_room() -> io::Result<&'static mut [u8]> {
     // SAFETY: a new private mapping wherever the kernel likes touches no memory of anyone's.
     let start = unsafe {
@@ -134,7 +134,8 @@ fn guarded_room() -> io::Result<&'static mut [u8]> {
     if start == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: these are the first pages of the mapping just made, which nobody else knows of.
+    // SAFETY: these are the first pages of the mapping just made, to which no other reference
+    // exists.
     let opened = unsafe { libc::mprotect(start, ROOM, libc::PROT_READ | libc::PROT_WRITE) };
     if opened == -1 {
         return Err(io::Error::last_os_error());

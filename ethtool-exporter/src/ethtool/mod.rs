@@ -28,7 +28,7 @@ pub enum Question {
     /// `ETHTOOL_GSTRINGS`: their names, for [`answer::names`]. `count` is how many are expected;
     /// the answer may hold another number.
     Names {
-        /// How many [`Question::SetSize`] told.
+        /// The number that [`Question::SetSize`] returned.
         count: u32,
     },
     /// `ETHTOOL_GSTATS`: their values, for [`answer::values`].

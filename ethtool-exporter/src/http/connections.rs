@@ -34,7 +34,8 @@ const UNREAD: Duration = Duration::from_secs(10);
 /// How long answers in hand may take when the exporter stops.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
-/// How long to wait where the kernel has no connection to give, as for want of descriptors.
+/// How long to wait where the kernel has no connection to give, for example because no descriptors
+/// are left.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A connection being served.

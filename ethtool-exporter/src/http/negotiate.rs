@@ -57,7 +57,8 @@ fn preferences(headers: &HeaderMap, name: impl AsHeaderName) -> impl Iterator<It
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(|member| {
-            // `q` comes last; what RFC 9110 lets follow it, nobody sends.
+            // `q` comes last; the parameters that RFC 9110 allows after it are not used in
+            // practice.
             let quality = member.rsplit_once(';').and_then(|(rest, last)| {
                 let (name, quality) = last.split_once('=')?;
                 let is_quality = name.trim().eq_ignore_ascii_case("q");

@@ -14,7 +14,7 @@ use super::negotiate;
 use crate::scrapes::Scrapes;
 
 /// How long a collection may take: a little less than the 10 seconds that Prometheus waits unless
-/// told otherwise, so that the answer says what is wrong.
+/// set otherwise, so that the answer says what is wrong.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// A page that goes into one packet is not packed: that would save nothing.
@@ -42,7 +42,7 @@ pub async fn respond<B>(request: Request<B>, scrapes: Scrapes) -> Response<Full<
     }
     match request.uri().path() {
         "/metrics" => metrics(request.headers(), &scrapes).await,
-        // That it answers at all: a restart mends no driver.
+        // Liveness only: a restart does not fix a driver.
         "/healthz" => answer(StatusCode::OK, PLAIN, "ok\n"),
         "/readyz" => ready(&scrapes).await,
         "/" => answer(StatusCode::OK, HTML, LANDING_PAGE),

@@ -1,7 +1,7 @@
-//! A batch of records: each is sent, or fails by itself and comes again.
+//! A batch of records: each is sent, or fails alone and is received again.
 //!
 //! What may pass is tried again ever later; what the service refuses too, since a secret or a
-//! channel can be mended; what is malformed comes again at once. Each ends in the queue's
+//! channel can be fixed; a malformed record is retried at once. Each ends in the queue's
 //! dead-letter queue when it has been received as often as the queue allows.
 
 use std::collections::HashMap;
@@ -25,8 +25,8 @@ use crate::turn::{self, Times, Turn, Turns};
 const RESERVE: Duration = Duration::from_secs(3);
 /// What is left of a run's time has to be this much for a record to be tried.
 const WORTH_IT: Duration = Duration::from_secs(4);
-/// How soon a record is looked at again whose group another run is at: that takes seconds, unless
-/// the run died, and tries are counted.
+/// How soon a record is retried while another run holds its group: that run takes seconds unless it
+/// died, and receives are counted.
 const SOON: Duration = Duration::from_secs(5);
 /// How soon at the earliest, where what claims it does not end before.
 const CLAIMED: Duration = Duration::from_secs(90);
@@ -151,8 +151,8 @@ impl<C: Channel> Function<C> {
     /// Compares this host's clock with the table's server's. Up to when at the longest a claim lasts
     /// that a living run holds; what lasts longer was made under a clock that was ahead.
     ///
-    /// The question is a claim given back that is nobody's: it changes nothing, and needs no right
-    /// that the function has not.
+    /// The question releases a claim that no run holds: it changes nothing and needs no extra
+    /// permission.
     async fn check_clock(
         &self,
         first: Option<&Item>,
@@ -298,7 +298,7 @@ struct Held<'a> {
     longest: Timestamp,
 }
 
-/// This host's clock is wrong: whose turn it is and what is claimed cannot be told.
+/// This host's clock is wrong, so claims and group leases cannot be judged.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "this host's clock is {} s {} the table's (the Date of its answers): nothing is sent until it is \
@@ -338,8 +338,8 @@ impl Failure {
             Self::Table(why) => failed(why, true, back_off),
             Self::Claimed(until) => Outcome::NotTried {
                 why: "another run has claimed it".to_owned(),
-                // A claim of a clock that was ahead may end in hours: by then the record is looked at
-                // again and again.
+                // A claim of a clock that was ahead may end in hours: until then the record is
+                // retried repeatedly.
                 wait: from_now(until, now).min(back_off.max(CLAIMED)),
             },
             Self::Held(until) => Outcome::NotTried {

@@ -74,7 +74,7 @@ pub enum SendError {
     /// It may work later.
     #[error("{0}")]
     Transient(String),
-    /// It will not work until somebody mends something: the secret, the channel, the message.
+    /// A retry fails until the secret, the channel or the message is fixed.
     #[error("{0}")]
     Refused(String),
 }

@@ -68,7 +68,7 @@ impl Delivery {
         } = Envelope::deserialize(envelope)
             .map_err(|error| Malformed::Envelope(crate::message::brief(&error)))?;
         if message_id.is_empty() || message_id.len() > crate::message::LONGEST_ID {
-            return Err(Malformed::Envelope("its MessageId is none".to_owned()));
+            return Err(Malformed::Envelope("its MessageId is not valid".to_owned()));
         }
         Ok(Self {
             id: message_id,

@@ -1,4 +1,4 @@
-//! What every such function is told by its environment.
+//! The environment variables that all delivery functions share.
 
 use aws_credential_types::Credentials;
 
@@ -128,7 +128,7 @@ impl Origin {
         url
     }
 
-    /// Whether a URL leads there, and names nobody.
+    /// Whether a URL leads to this host and carries no user name.
     pub fn has(&self, url: &reqwest::Url) -> bool {
         url.origin() == self.0.origin() && url.username().is_empty() && url.password().is_none()
     }

@@ -28,7 +28,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Where the log goes: a line an outcome, on standard output.
 pub fn log() -> Log {
     Arc::new(|line: &str| {
-        // Where the log cannot be written, there is nobody to tell.
+        // A log that cannot be written leaves nothing to report to.
         let _ = writeln!(std::io::stdout().lock(), "{line}");
     })
 }

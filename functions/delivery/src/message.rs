@@ -56,7 +56,7 @@ pub struct Webhook {
     /// What all alerts have in common.
     #[serde(deserialize_with = "or_null")]
     pub common_labels: BTreeMap<String, String>,
-    /// Why it is told, in Alertmanager's words.
+    /// Why it was sent, in Alertmanager's words.
     #[serde(rename = "notification_reason", deserialize_with = "or_null")]
     pub reason: String,
     /// The alerts.
@@ -87,7 +87,7 @@ pub struct Alert {
     /// RFC 3339; for one that fires, the year 1 or a moment to come.
     #[serde(deserialize_with = "or_null")]
     pub ends_at: String,
-    /// Where the expression can be looked at.
+    /// The link to the expression.
     #[serde(rename = "generatorURL", deserialize_with = "or_null")]
     pub generator_url: String,
     /// The last value at which it fired, a number or a text like `NaN` (ours).
@@ -98,7 +98,7 @@ pub struct Alert {
     pub sparkline: Option<String>,
     /// How it ended (ours).
     pub end: Option<String>,
-    /// Set while nobody can tell that it is over (ours).
+    /// Set while the alert is kept open without data (a dnswatch extension).
     pub hold: Option<Hold>,
 }
 
@@ -112,8 +112,8 @@ pub struct Hold {
 }
 
 impl Webhook {
-    /// Whether it tells of many groups at once, and so is about none in particular: what comes of
-    /// it is told by the groups.
+    /// Whether it is the digest of a notification storm. It belongs to no single group: the groups
+    /// report their own ends.
     pub fn is_flood(&self) -> bool {
         self.group_key == "flood:{}"
     }

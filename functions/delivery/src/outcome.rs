@@ -1,4 +1,4 @@
-//! What became of one record, as the log tells it.
+//! The outcome of one record, as logged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,20 +20,20 @@ pub enum Outcome {
     },
     /// It had been sent before.
     PostedBefore,
-    /// It comes again after this long. None: at once, since waiting mends nothing.
+    /// It is received again after this long. None: at once, because waiting does not help.
     Failed {
         /// Why.
         why: String,
         /// Whether it may work without anybody doing anything.
         may_pass: bool,
-        /// When it comes again.
+        /// When it is received again.
         wait: Duration,
     },
-    /// It was not tried, and comes again after this long.
+    /// It was not tried and is received again after this long.
     NotTried {
         /// Why.
         why: String,
-        /// When it comes again.
+        /// When it is received again.
         wait: Duration,
     },
 }
@@ -79,7 +79,7 @@ struct Line<'a> {
     error: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_in_s: Option<u64>,
-    /// Why the queue could not be told when to deliver it again.
+    /// Why changing the record's visibility timeout failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     put_off_error: Option<&'a str>,
 }

@@ -121,7 +121,7 @@ impl Posted {
         }
     }
 
-    /// Marks a notification as sent, whoever holds it: it was.
+    /// Marks a notification as sent, whichever run holds the claim.
     pub async fn mark(&self, key: &str, now: Timestamp) -> Result<(), TableError> {
         let attempt = self
             .client

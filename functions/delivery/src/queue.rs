@@ -1,4 +1,4 @@
-//! When a record that was not posted comes again.
+//! When a record that was not posted is received again.
 
 use std::time::Duration;
 

@@ -36,7 +36,7 @@ impl<T: Clone + PartialEq> Secret<T> {
         }
     }
 
-    /// What it holds. Where it cannot be read again, what is known goes on.
+    /// The secret's value. If it cannot be read again, the last known value is used.
     pub async fn get(&self, now: Timestamp) -> Result<T, SendError> {
         let mut kept = self.kept.lock().await;
         if let Some((value, read)) = &*kept

@@ -9,8 +9,7 @@ pub enum Severity {
     Info,
     /// Not yet bad.
     Warning,
-    /// Bad; also where the label says nothing, or a word that is not known: nobody should overlook
-    /// it.
+    /// Bad. Also used for a missing or unknown label, so that the alert is not overlooked.
     Error,
     /// As bad as it gets.
     Critical,

@@ -20,7 +20,7 @@ pub enum Standing {
     },
     /// All ended, and their conditions are known to be over.
     Resolved,
-    /// They began and ended while nobody was looking, and are told once.
+    /// They fired and resolved during an outage of the ruler and are sent once.
     Past,
     /// All ended as no longer reported.
     NoLongerReported,

@@ -1,4 +1,4 @@
-//! What the function is told by its environment, read once.
+//! The function's environment variables, read once.
 
 use delivery::environment::{Environment, EnvironmentError, Origin, Reader};
 
@@ -8,7 +8,7 @@ pub const ORIGIN: &str = "https://events.pagerduty.com";
 /// The configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// What every such function is told.
+    /// What all delivery functions share.
     pub environment: Environment,
     /// `PAGERDUTY_SECRET_ARN`: the secret that holds the routing key.
     pub secret: String,

@@ -5,7 +5,7 @@
 //! each alert would page a hundred times, and PagerDuty throttles a service that does so.)
 //!
 //! The key is a hash of the topic, the receiver and the group's key: the same for trigger and
-//! resolve, whatever changes in between; another for each stack and receiver that tell the same
+//! resolve, whatever changes in between; another for each stack and receiver that notify the same
 //! PagerDuty service, so that none resolves what another opened.
 
 use alerting::fingerprint::hash_128;

@@ -74,7 +74,7 @@ pub async fn enqueue(
     Err(SendError::Refused(format!("PagerDuty refused it: {text}")))
 }
 
-/// The client's errors print the URL: only their kind is told.
+/// The client's errors print the URL, so only their kind is reported.
 fn unreached(error: &reqwest::Error) -> SendError {
     SendError::Transient(
         if error.is_timeout() {
@@ -116,7 +116,7 @@ struct Answer {
 async fn said(answer: Response, key: &RoutingKey) -> String {
     let body = read(answer).await;
     let Ok(answer) = serde_json::from_slice::<Answer>(&body) else {
-        return "(with an answer that is none of PagerDuty's)".to_owned();
+        return "(the answer is not PagerDuty's)".to_owned();
     };
     let mut said = vec![answer.message];
     said.extend(answer.errors);

@@ -44,7 +44,7 @@ pub struct Event {
     pub payload: Payload,
     /// Who says so.
     pub client: &'static str,
-    /// Where the first alert's expression can be looked at.
+    /// The link to the first alert's expression.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_url: Option<String>,
     /// What to look at.
@@ -217,7 +217,7 @@ fn summary(webhook: &Webhook, standing: Standing, named: &str, first: Option<&Al
             }
         }
         Standing::NoLongerReported => {
-            text.push_str(" (whether the condition is over is not known)");
+            text.push_str(" (current state unknown: the series disappeared (node terminated?))");
         }
         Standing::Resolved | Standing::Past | Standing::Ended => {}
     }
@@ -232,16 +232,15 @@ fn summary(webhook: &Webhook, standing: Standing, named: &str, first: Option<&Al
 fn note(webhook: &Webhook, standing: Standing) -> String {
     match standing {
         Standing::Firing { .. } if webhook.is_flood() => {
-            "A flood: the news of many groups at once, told together. Their ends may be told one \
-             by one, so resolve this by hand."
+            "Notification storm: many alert groups combined into one message. Their resolutions may arrive one by one, so resolve this incident by hand."
         }
-        Standing::Past => "This began and ended while nobody was looking.",
+        Standing::Past => "This fired and resolved during an outage of dnswatch.",
         Standing::NoLongerReported => {
-            "No longer reported: whether the condition is over is not known."
+            "No longer reported: current state unknown: the series disappeared (node terminated?)."
         }
         Standing::Ended => "The alerts ended in different ways: see the list.",
         Standing::Firing { .. } if webhook.reason == "repeat interval elapsed" => {
-            "Still going on: a reminder."
+            "Reminder: still firing."
         }
         Standing::Firing { .. } | Standing::Resolved => "",
     }
@@ -275,7 +274,7 @@ fn description(alert: &Alert) -> String {
         .unwrap_or_default()
 }
 
-/// Each in a line: what tells it from the others, how it is, since when, how much.
+/// One line each: the labels that distinguish it, its status, since when, its value.
 fn about(alerts: &[&Alert], common: &BTreeMap<String, String>) -> Vec<String> {
     alerts
         .iter()
@@ -315,7 +314,7 @@ fn line(alert: &Alert, common: &BTreeMap<String, String>) -> String {
             .clone()
             .filter(|bars| !bars.trim().is_empty()),
     );
-    // What tells it from the others may be long, and must not push the rest out.
+    // The distinguishing labels may be long and must not push the rest out.
     let own = one_line(&own.join(" "), LINE / 2);
     let rest = parts.join("; ");
     let text = if own.trim().is_empty() {

@@ -1,5 +1,5 @@
 //! How many milliseconds the first request of the ruler's HTTP client takes, and how many its
-//! second, both over a new connection: what `make bench` tells of TLS.
+//! second, both over a new connection: the TLS figure of `make bench`.
 //!
 //! Its arguments are the URL of a server and a file with a certificate to trust.
 

@@ -9,9 +9,9 @@ use backends::config_files;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// For how long what the workspace told is taken without asking again.
+/// How long the workspace's configuration is used without asking again.
 const REFRESH: Duration = Duration::from_secs(3 * 60);
-/// For how long what the workspace told is good while it does not answer.
+/// How long the workspace's last configuration is used while it does not answer.
 const STALE: Duration = Duration::from_secs(15 * 60);
 
 /// A source of [`ConfigFiles`].
@@ -24,7 +24,7 @@ pub(crate) enum Configuration {
     Workspace(Box<Workspace>),
 }
 
-/// What a workspace told, kept for a while.
+/// A workspace's configuration, cached.
 #[derive(Debug)]
 pub(crate) struct Workspace {
     amp: Amp,

@@ -22,13 +22,13 @@ pub struct Environment {
     pub region: String,
     /// `STATE_TABLE`: the DynamoDB table that keeps the state.
     pub state_table: String,
-    /// `TOPIC_ARN`: the SNS topic that is told where there is no `alertmanager.yml`.
+    /// `TOPIC_ARN`: the SNS topic that is notified if there is no `alertmanager.yml`.
     pub topic_arn: Option<TopicArn>,
     /// `AMAZON_Q_TOPIC_ARNS`: the topics, by commas, that Amazon Q Developer in chat applications
-    /// reads: they are sent what it reads, and told where there is no `alertmanager.yml`.
+    /// reads: they get its message format, and are notified if there is no `alertmanager.yml`.
     pub amazon_q_topic_arns: BTreeSet<TopicArn>,
     /// `ALARM_TOPIC_ARN`: the SNS topic of the alarms about the ruler itself, the first other way for
-    /// alerts that say that notifications reach nobody.
+    /// alerts about notifications that no one receives.
     pub alarm_topic_arn: Option<TopicArn>,
     /// `UNSUBSCRIBED_TOPIC_ARNS`: the topics, by commas, that have no subscriber on purpose.
     pub unsubscribed_topic_arns: BTreeSet<TopicArn>,

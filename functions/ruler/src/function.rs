@@ -67,7 +67,7 @@ pub enum SetupError {
     Url(#[from] ClientError),
 }
 
-/// An event that was not answered, as Lambda is told of it. The text is one line without secrets.
+/// A failed event, as reported to Lambda. The text is one line without secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failed {
@@ -278,7 +278,7 @@ impl Function {
         }
         let (files, _) = self.configuration.read().await.map_err(configuration)?;
         let files = self.with_receiver(files).map_err(configuration)?;
-        // Whatever is wrong with the rules, who is told can be tested.
+        // Receivers can be tested even if the rules are invalid.
         let files = ConfigFiles {
             rules: Vec::new(),
             ..files
@@ -306,21 +306,20 @@ impl Function {
         Ok(serde_json::from_str(&answer).unwrap_or_default())
     }
 
-    /// The files, if they or the environment say whom to tell.
+    /// The files, if they or the environment name a receiver.
     fn with_receiver(&self, files: ConfigFiles) -> Result<ConfigFiles, String> {
         if files.alertmanager.is_some() || self.environment.topic_arn.is_some() {
             return Ok(files);
         }
         Err(match self.environment.rules_from {
             RulesFrom::Layer => format!(
-                "nobody is to be told: write {}, or set TOPIC_ARN to the ARN of an SNS topic",
+                "no receiver configured: create {}, or set TOPIC_ARN to the ARN of an SNS topic",
                 self.environment
                     .config_dir
                     .join("alertmanager.yml")
                     .display()
             ),
-            RulesFrom::Amp => "nobody is to be told: the workspace has no alert manager \
-                               definition; set TOPIC_ARN to the ARN of an SNS topic"
+            RulesFrom::Amp => "no receiver configured: the workspace has no alert manager definition; set TOPIC_ARN to the ARN of an SNS topic"
                 .to_owned(),
         })
     }
@@ -367,7 +366,7 @@ impl Function {
             .metrics(&metrics::of(function, now, now.since(began), report));
     }
 
-    /// Tells the log of it, and takes out what Lambda must not be told.
+    /// Logs the failure and redacts it for the Lambda response.
     fn failed(&self, run: &str, began: Timestamp, failed: &Failed) -> Failed {
         if failed.is_logged {
             return failed.clone();

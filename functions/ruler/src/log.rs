@@ -93,7 +93,7 @@ impl Log {
         // Texts, numbers and what is made of them can always be written.
         let line = self.hide(&serde_json::to_string(line).unwrap_or_default());
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        // Who cannot be written to cannot be told so.
+        // A failing log cannot be reported to the log.
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     }
 }

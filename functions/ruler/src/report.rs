@@ -14,7 +14,7 @@ const MAX_TEXTS: usize = 20;
 /// How many characters of a text.
 const MAX_TEXT: usize = 500;
 
-/// What there is to tell of a run that did its work.
+/// The log line of a run that did its work.
 #[derive(Debug)]
 pub(crate) struct Told<'a> {
     /// The run's id.
@@ -55,7 +55,7 @@ impl Told<'_> {
         if is_well { Level::Info } else { Level::Warn }
     }
 
-    /// The line's fields. Those that tell of trouble are there only with it.
+    /// The line's fields. Fields about trouble are present only when there is some.
     pub(crate) fn fields(&self) -> Value {
         let report = self.report;
         let took = &report.took;

@@ -12,7 +12,7 @@ use crate::log::{Level, Log};
 pub(crate) enum Channel<'a> {
     /// The topics.
     Sns(&'a SnsNotifier),
-    /// The log, which is told what a topic would have been.
+    /// The log: what would have been published is logged.
     Shadow(&'a Log),
 }
 

@@ -42,7 +42,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Whether it is known that somebody receives it, or that nobody is meant to.
+    /// Whether a recipient is known, or the topic is empty on purpose.
     pub(crate) fn is_as_intended(&self) -> bool {
         self.is_on_purpose || self.subscription == Subscribers::Confirmed.word()
     }
@@ -214,7 +214,7 @@ fn remarks(subscriptions: &[Subscription], is_on_purpose: bool) -> Vec<String> {
         return vec![if is_on_purpose {
             "this topic has no subscription, on purpose (UNSUBSCRIBED_TOPIC_ARNS)".to_owned()
         } else {
-            "this topic has no subscription: nobody receives what is published to it".to_owned()
+            "this topic has no subscription: its notifications reach no recipient".to_owned()
         }];
     }
     subscriptions
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn who_gets_nothing_is_named() {
-        check(&[], false, &["this topic has no subscription: nobody"]);
+        check(&[], false, &["this topic has no subscription: its"]);
         check(&[], true, &["this topic has no subscription, on purpose"]);
         check(&[("a@example.com", true)], false, &[]);
         check(

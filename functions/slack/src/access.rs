@@ -98,7 +98,7 @@ pub enum AccessError {
     /// The URL is the host only.
     #[error("the URL in the webhook's secret has no path")]
     NoPath,
-    /// A bot must be told where to.
+    /// A bot needs a channel.
     #[error(
         "the secret holds a bot's token, and no channel is given: set the stack's SlackChannelId \
          to the id of a channel that the bot is a member of"

@@ -39,7 +39,7 @@ pub fn of(alert: &Alert, common: &BTreeMap<String, String>) -> Vec<Block> {
     blocks
 }
 
-/// `FIRING` and what tells this alert from the others.
+/// `FIRING` and the labels that distinguish this alert.
 fn line(alert: &Alert, common: &BTreeMap<String, String>) -> String {
     let end = End::of(alert);
     let mut line = format!("*{}*", end.word());
@@ -99,8 +99,8 @@ fn words(alert: &Alert) -> Option<Text> {
     let words: Vec<String> = summary
         .map(|summary| match alert.is_firing() {
             true => summary,
-            // It is written as of something that goes on.
-            false => format!("It was: {summary}"),
+            // The summary describes an alert that still fires.
+            false => format!("Was: {summary}"),
         })
         .into_iter()
         .chain(description)
@@ -132,7 +132,7 @@ fn fields(alert: &Alert) -> Vec<Text> {
     let last = last.filter(|_| now.is_none() || last_name != "Value");
     fields.extend(last.map(|value| field(last_name, &value)));
     fields.extend(now.map(|value| field("Value now", &value)));
-    fields.extend(sparkline.map(|bars| field("Course", &escape::code(bars, SPARKLINE))));
+    fields.extend(sparkline.map(|bars| field("Trend", &escape::code(bars, SPARKLINE))));
     fields
 }
 
@@ -215,6 +215,6 @@ mod tests {
             assert!(!alert.contains("<javascript"), "{alert}");
         }
         assert!(!shown("resolved").contains("do this"));
-        assert!(shown("resolved").contains("It was: it drops"));
+        assert!(shown("resolved").contains("Was: it drops"));
     }
 }

@@ -102,8 +102,8 @@ impl Slack {
     }
 
     /// The first message of a group is posted. Later ones change it, so that it always shows how
-    /// things stand, and are told in its thread, which shows how they went. What is late changes
-    /// nothing and is told in the thread only.
+    /// the current status, and every notification is posted in its thread as the history. A late
+    /// one changes nothing and is posted in the thread only.
     async fn by_bot(
         &self,
         bot: &Bot,
@@ -118,7 +118,7 @@ impl Slack {
                 note: Note::Keep,
             });
         };
-        // What comes of a flood is told by its groups.
+        // The groups of a storm report their own ends.
         let fires = !webhook.is_flood() && webhook.alerts.iter().any(|alert| alert.is_firing());
         let known =
             Thread::read(received.note).filter(|thread| thread.channel == bot.channel.as_str());

@@ -7,8 +7,8 @@
 use delivery::severity::Severity;
 use delivery::standing::Standing;
 
-/// What is neither good news nor bad: an end of which nobody knows whether it is one, a message
-/// that others overtook.
+/// Neither good nor bad: an alert whose current state is unknown, a message that a newer one
+/// overtook.
 pub const GREY: &str = "#868686";
 const RED: &str = "#d72b3f";
 const AMBER: &str = "#e8a317";

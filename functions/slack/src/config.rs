@@ -1,4 +1,4 @@
-//! What the function is told by its environment, read once.
+//! The function's environment variables, read once.
 
 use delivery::environment::{Environment, EnvironmentError, Origin, Reader};
 
@@ -12,7 +12,7 @@ pub const API_ORIGIN: &str = "https://slack.com";
 /// The configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// What every such function is told.
+    /// What all delivery functions share.
     pub environment: Environment,
     /// `SLACK_WEBHOOK_SECRET_ARN`: the secret that holds the incoming webhook's URL, or a bot's
     /// token.

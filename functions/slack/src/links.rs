@@ -11,7 +11,7 @@ const LONGEST: usize = 1_500;
 /// everything that a browser would run rather than visit; then there is nothing to click.
 ///
 /// A link and not a button: a click on a button is also sent to the Slack app, which for an
-/// incoming webhook nobody serves, and Slack then shows a warning beside it
+/// incoming webhook has no handler, and Slack then shows a warning beside it
 /// (slackapi/node-slack-sdk#869).
 pub fn link(label: &str, address: &str) -> Option<String> {
     if address.trim().is_empty() {

@@ -126,7 +126,7 @@ pub async fn by_bot(
         return Ok(answer.ts);
     }
     if answer.ok {
-        let text = format!("{method}: the answer names no message: that is none of Slack's");
+        let text = format!("{method}: the answer names no message, so it is not Slack's");
         return Err(SendError::Refused(text).into());
     }
     let said = word(answer.error.as_bytes());
@@ -173,7 +173,7 @@ fn too_many(wait: Duration, said: &str) -> SendError {
     }
 }
 
-/// The client's errors print the URL: only their kind is told.
+/// The client's errors print the URL, so only their kind is reported.
 fn unreached(error: &reqwest::Error) -> SendError {
     SendError::Transient(
         if error.is_timeout() {

@@ -166,12 +166,12 @@ fn head(webhook: &Webhook, standing: Standing, is_late: bool) -> String {
 fn standing_note(webhook: &Webhook, standing: Standing) -> Option<&'static str> {
     match (standing, webhook.reason.as_str()) {
         (Standing::Past, _) => {
-            Some("*Past:* this began and ended while nobody was looking, and is told once.")
+            Some("*For information:* this fired and resolved during an outage of dnswatch.")
         }
         _ if webhook.is_flood() => {
-            Some("*A flood:* the news of many groups at once, told together.")
+            Some("*Notification storm:* many alert groups combined into one message.")
         }
-        (_, "repeat interval elapsed") => Some("Still going on: a reminder."),
+        (_, "repeat interval elapsed") => Some("Reminder: still firing."),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 use delivery::message::Webhook;
 use serde::{Deserialize, Serialize};
 
-/// What is noted of a group: where its message is, and whether it goes on.
+/// What is stored for a group: where its message is, and whether it still fires.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thread {
     /// The channel's id: another one may be configured by now.
@@ -16,7 +16,7 @@ pub struct Thread {
 }
 
 impl Thread {
-    /// Reads a note. One that cannot be read is none: the group gets a new message.
+    /// Reads a note. An unreadable note counts as absent: the group gets a new message.
     pub fn read(note: Option<&str>) -> Option<Self> {
         serde_json::from_str(note?).ok()
     }
@@ -28,8 +28,8 @@ impl Thread {
     }
 }
 
-/// Whether an answer in the thread is shown in the channel, too: changing a message calls nobody,
-/// so what should be seen by those who do not follow the thread is told to all.
+/// Whether an answer in the thread is shown in the channel, too: changing a message notifies no
+/// one, so a reply that everyone should see is also sent to the channel.
 pub fn is_for_all(webhook: &Webhook) -> bool {
     matches!(
         webhook.reason.as_str(),

@@ -268,7 +268,7 @@ fn met(world: &World) -> [(Weather, usize); 4] {
 /// Nothing fires, nothing is owed, nothing was given up, no rule fails.
 fn is_settled(state: &State) -> bool {
     let outbox = &state.notify.outbox;
-    outbox.owed().is_empty()
+    outbox.pending().is_empty()
         && outbox.dead_letters().is_empty()
         && state.notify.alerts.is_empty()
         && state.rules.values().all(|rule| {

@@ -59,14 +59,14 @@ fn says_what_where_since_when_and_how_much() {
         details["firing"],
         json!([
             "node=a: since 2026-11-23 11:48 UTC; value now 51000; ▁▁▂▅▇██",
-            "node=b: held: its telemetry stopped, so nobody can tell whether it is over; since \
+            "node=b: held: no data, current state unknown; since \
              2026-11-23 11:48 UTC; last firing value 48213; ▁▁▂▅▇██",
         ])
     );
     assert_eq!(
         details["ended"],
         json!([
-            "node=c: NO LONGER REPORTED (whether the condition is over is not known); from \
+            "node=c: NO LONGER REPORTED (current state unknown: the series disappeared (node terminated?)); from \
              2026-11-23 11:48 UTC to 2026-11-23 11:58 UTC; last firing value 48213; value now \
              51000; ▁▁▂▅▇██",
         ])

@@ -89,7 +89,7 @@ async fn an_incident_is_opened_added_to_and_resolved() -> Result<()> {
     let last = incidents.last().context("an incident")?;
     ensure!(incidents.len() == 3 && last.is_resolved, "{incidents:?}");
     let said =
-        "NO LONGER REPORTED: LinkLocalThrottling prod (whether the condition is over is not known)";
+        "NO LONGER REPORTED: LinkLocalThrottling prod (current state unknown: the series disappeared (node terminated?))";
     ensure!(
         last.log.last().map(String::as_str) == Some(said),
         "{last:?}"
@@ -173,7 +173,7 @@ async fn each_of_pagerdutys_answers_has_its_own() -> Result<()> {
             Instead::Say(500, ""),
             "WARN",
             15,
-            "PagerDuty failed: 500 (with an answer that is none of PagerDuty's)",
+            "PagerDuty failed: 500 (the answer is not PagerDuty's)",
         ),
         (
             Instead::Say(400, r#"{"status": "invalid event", "message": "Event object is invalid", "errors": ["Length of 'routing_key' is incorrect"]}"#),
@@ -191,7 +191,7 @@ async fn each_of_pagerdutys_answers_has_its_own() -> Result<()> {
             Instead::Say(404, page),
             "ERROR",
             15,
-            "PagerDuty refused it: 404 (with an answer that is none of PagerDuty's)",
+            "PagerDuty refused it: 404 (the answer is not PagerDuty's)",
         ),
         (
             Instead::Say(202, page),

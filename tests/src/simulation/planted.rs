@@ -65,7 +65,7 @@ pub(super) enum Bug {
     CursorStaysAhead,
     /// But for groups' deadlines.
     DeadlineStaysAhead,
-    /// But for when somebody was notified.
+    /// Except the times of notifications.
     LogStaysAhead,
     /// But for claims.
     ClaimStaysAhead,
@@ -73,7 +73,7 @@ pub(super) enum Bug {
     EndInTheFutureStays,
     /// The notification log is forgotten with the future.
     LogForgottenAtStep,
-    /// That the clock was wrong is not told.
+    /// A wrong clock is not reported.
     StepUnsaid,
     /// Half of a document is taken for an empty one.
     TornIsEmpty,

@@ -26,7 +26,7 @@ struct Entry {
     hold: Option<HoldDoc>,
     past: bool,
     fired_by: BTreeSet<usize>,
-    /// The rule that told of it last.
+    /// The rule that reported it last.
     last_told_by: usize,
 }
 

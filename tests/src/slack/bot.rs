@@ -255,7 +255,7 @@ async fn each_of_slacks_errors_has_its_answer() -> Result<()> {
             Instead::Say(200, r#"{"ok": true}"#),
             "ERROR",
             15,
-            "chat.postMessage: the answer names no message: that is none of Slack's",
+            "chat.postMessage: the answer names no message, so it is not Slack's",
         ),
         (
             Instead::Say(200, r#"{"ts": "1795434510.000001"}"#),

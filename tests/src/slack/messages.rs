@@ -121,7 +121,7 @@ fn tells_how_things_stand() {
         std::slice::from_ref(&gone),
         &format!("[NO LONGER REPORTED] {of}"),
         "#868686",
-        &["*NO LONGER REPORTED* (whether the condition is over is not known)"],
+        &["*NO LONGER REPORTED* (current state unknown: the series disappeared (node terminated?))"],
     );
     check(
         &[gone, alert("resolved", "b")],
@@ -135,7 +135,7 @@ fn tells_how_things_stand() {
         &format!("[FIRING:1] {of}"),
         "#d72b3f",
         &[
-            "*FIRING* (held: its telemetry stopped, so nobody can tell whether it is over)",
+            "*FIRING* (held: no data, current state unknown)",
             "*Last value*\n`48213`",
         ],
     );

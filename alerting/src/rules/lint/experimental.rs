@@ -1,4 +1,4 @@
-//! Functions, and other parts of the language, that a server knows only where it is told to, only
+//! Functions and other parts of the language that a server accepts only with a feature flag, only
 //! from some release on, or no longer.
 
 use super::{Report, Rule};

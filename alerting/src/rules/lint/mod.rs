@@ -77,7 +77,7 @@ impl std::fmt::Display for Finding {
     }
 }
 
-/// What the lints are told that no rule file says.
+/// What the lints know beyond the rule file.
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings {
     /// From one sample of a series to the next.

@@ -9,8 +9,7 @@ pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
         if label.template.reads().changing {
             let message = format!(
                 "the label `{}` changes with the value, the time or an answer, and with it the \
-                 alert's identity: it would end and begin anew at every change, and `for` would \
-                 never pass; move it into an annotation",
+                 alert's identity: the alert would end and start again at every change, and `for` would never pass; move it into an annotation",
                 label.name
             );
             report.warn(rule.at(label.at), NAME, message);

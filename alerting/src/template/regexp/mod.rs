@@ -162,7 +162,7 @@ fn expand(
     out.extend_from_slice(rest.as_bytes());
 }
 
-/// The name after a dollar, braced or as long as it goes; empty where there is none.
+/// The name after a dollar, braced or as long as it goes; or empty.
 fn group_name(text: &str) -> (&str, &str) {
     let (inside, braced) = match text.strip_prefix('{') {
         Some(inside) => (inside, true),

@@ -192,7 +192,7 @@ fn an_end_says_how_it_ended_and_what_the_value_is_now() {
     [NO LONGER REPORTED] LinkLocalThrottling (prod a)
     It was: a drops DNS, IMDS or NTP packets on ens5
     NO LONGER REPORTED at 2026-11-23 06:20 UTC, after 6m
-    whether the condition is over is not known
+    current state unknown: the series disappeared (node terminated?)
     last firing value 412.5
     Where: cluster=prod node=a
     NO LONGER REPORTED LinkLocalThrottling, was: a drops DNS, IMDS or NTP packets on ens5; 11-23 06:13 to 06:20 UTC
@@ -200,7 +200,7 @@ fn an_end_says_how_it_ended_and_what_the_value_is_now() {
     [ENDED] LinkLocalThrottling (prod a)
     It was: a drops DNS, IMDS or NTP packets on ens5
     RULE REMOVED at 2026-11-23 06:20 UTC, after 6m
-    the rule was removed: nothing watches this any more
+    the rule was removed; this condition is no longer monitored
     last firing value 412.5
     Where: cluster=prod node=a
     ENDED LinkLocalThrottling, was: a drops DNS, IMDS or NTP packets on ens5; 11-23 06:13 to 06:20 UTC
@@ -216,10 +216,10 @@ fn an_end_says_how_it_ended_and_what_the_value_is_now() {
     [FIRING:1] LinkLocalThrottling (prod a)
     a drops DNS, IMDS or NTP packets on ens5
     FIRING (held) since 2026-11-23 06:13 UTC (4m ago)
-    held since 2026-11-23 06:14 UTC: its telemetry stopped, so nobody can tell whether it is over
+    held since 2026-11-23 06:14 UTC: no data, current state unknown
     last firing value 412.5
     Where: cluster=prod node=a
-    Still going on: a reminder.
+    Reminder: still firing.
     "#);
 }
 

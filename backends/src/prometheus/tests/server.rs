@@ -1,4 +1,4 @@
-//! A server on loopback that sends exactly the bytes it is told to.
+//! A server on loopback that sends exactly the given bytes.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};

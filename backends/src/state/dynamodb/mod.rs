@@ -105,8 +105,8 @@ impl<C> DynamoStore<C> {
         }
     }
 
-    /// A document and its head. What cannot be the document is looked at once more: a newer one
-    /// may have taken its place in between.
+    /// A document and its head. An inconsistent document is read once more: a newer one may have
+    /// replaced it in between.
     async fn read(&self, part: &str) -> Result<Option<(Vec<u8>, Head)>, StoreError> {
         let read = match self.read_once(part).await {
             Err(ReadError::Damaged(_)) => self.read_once(part).await,
@@ -217,7 +217,7 @@ impl<C> DynamoStore<C> {
     }
 
     /// Finds out whether a write whose answer was lost is the one that is stored. `error` is
-    /// what is said where that cannot be told.
+    /// the error to return where that cannot be decided.
     async fn settle_doubt(&self, head: &Head, error: StoreError) -> Result<Version, CommitError> {
         let stored = self
             .client

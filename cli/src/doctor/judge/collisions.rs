@@ -56,7 +56,7 @@ fn two_exporters(answers: &Answers) -> Option<Finding> {
                 examples(exporters.values().map(|series| &series.labels)),
                 interfaces.len()
             ),
-            "the shipped rules count an interface once, whoever exports it. Rules of your own that sum \
+            "the shipped rules count an interface once, however many exporters there are. Rules of your own that sum \
              over series count it twice: keep one exporter",
         )
         .advice(),
@@ -87,12 +87,11 @@ fn split_by_scrapers(answers: &Answers) -> Option<Finding> {
             examples(series.iter().map(|series| &series.labels)),
             interfaces.len()
         ),
-        "the exporter reports the change since its last scrape, whoever scraped: let one collector \
-         scrape it, or use an exporter of counters (ethtool-exporter, node_exporter)",
+        "the exporter reports the change since its last scrape by any collector: let only one collector scrape it, or use an exporter of counters (ethtool-exporter, node_exporter)",
     ))
 }
 
-/// Several series of one metric for one device, by what alerts are told apart by.
+/// Several series of one metric for one device, by the labels that distinguish alerts.
 fn side_by_side(answers: &Answers) -> Vec<Finding> {
     let mut devices: BTreeMap<[&str; 4], Vec<&Series>> = BTreeMap::new();
     for series in answers.to(Question::Counters) {

@@ -1,4 +1,4 @@
-//! The labels that alerts are told by.
+//! The labels that identify alerts.
 
 use super::{Finding, Source, examples, node, values};
 use crate::doctor::questions::Answers;

@@ -1,7 +1,7 @@
 //! From answers to findings: no I/O, no clock.
 //!
-//! One file a kind of fault. A finding says what is wrong, what was seen of it, and how to mend it;
-//! what it does not know it does not say.
+//! One file a kind of fault. A finding says what is wrong, the evidence for it, and how to fix it.
+//! It never guesses.
 
 mod collisions;
 mod labels;
@@ -53,8 +53,8 @@ pub(super) struct Finding {
     pub(super) what: String,
     /// What was seen of it.
     pub(super) evidence: String,
-    /// How to mend it.
-    pub(super) mend: String,
+    /// How to fix it.
+    pub(super) fix: String,
 }
 
 impl Finding {
@@ -62,14 +62,14 @@ impl Finding {
         id: &'static str,
         what: impl Into<String>,
         evidence: impl Into<String>,
-        mend: impl Into<String>,
+        fix: impl Into<String>,
     ) -> Self {
         Self {
             id,
             severity: Severity::Fault,
             what: what.into(),
             evidence: evidence.into(),
-            mend: mend.into(),
+            fix: fix.into(),
         }
     }
 

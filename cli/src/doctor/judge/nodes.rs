@@ -1,12 +1,12 @@
-//! Nodes that nobody watches.
+//! Nodes without the counter.
 
 use std::collections::BTreeSet;
 
 use super::{Finding, Source, examples, node};
 use crate::doctor::questions::{Answers, Question};
 
-/// Nodes that are known otherwise and have no counter. Where exporters tell no node, that cannot be
-/// said, and the missing label is a finding by itself.
+/// Nodes that other metrics name and that have no counter. If exporters set no `node` label this is
+/// unknown, and the missing label is a finding of its own.
 pub(super) fn findings(answers: &Answers) -> Option<Finding> {
     let watched: BTreeSet<(&str, &str)> = pairs(Source::Exporter.series(answers));
     if watched.is_empty() {
@@ -19,7 +19,7 @@ pub(super) fn findings(answers: &Answers) -> Option<Finding> {
     } else {
         (pairs(known), "kube-state-metrics knows")
     };
-    // Of other clusters there is no exporter at all, which is told once.
+    // Other clusters have no exporter at all, which is one finding.
     all.retain(|(cluster, node)| clusters.contains(cluster) && !node.starts_with("fargate-"));
     let unwatched: Vec<&str> = all.difference(&watched).map(|(_, node)| *node).collect();
     if unwatched.is_empty() {

@@ -87,7 +87,7 @@ fn late(answers: &Answers, wanted: &Wanted) -> Option<Finding> {
              Better, find what holds them up: the collector's batch timeout, its queue, its retries",
             duration::format(enough),
             if answers.looks.is_empty() {
-                ", as far as one look can tell (--watch 3m tells exactly)"
+                ", estimated from one query (--watch 3m measures it)"
             } else {
                 ""
             }
@@ -132,7 +132,8 @@ pub(super) fn summary(source: Source, answers: &Answers) -> String {
     line
 }
 
-/// What most series have. Where two collectors write one series, its samples tell no interval.
+/// The usual interval of the series. If two collectors write one series, its samples show no
+/// interval.
 fn usual_interval(source: Source, answers: &Answers) -> Option<Duration> {
     median(
         source
