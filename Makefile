@@ -35,7 +35,7 @@ demo-real: ## the same incident, told as it happens: what is sent, dropped, stor
 	@cargo test --quiet --locked --package dnswatch-tests --test product --no-run
 	@log=$$(mktemp); DNSWATCH_SHOW=/dev/fd/3 DNSWATCH_PARTS=require cargo test --locked --package dnswatch-tests --test product -- \
 	  --ignored --exact incident::an_incident_reaches_slack --nocapture 3>&1 >"$$log" 2>&1 && rm -f "$$log" || { echo "It failed: $$log" >&2; exit 1; }
-demo: ## a DNS storm on a simulated cluster: the stack on a local AWS, told by Slack and e-mail
+demo: ## a DNS storm on a simulated cluster: the stack on a local AWS, with Slack and e-mail notifications
 	@tests/parts/install prometheus sam ministack
 	$(AGAIN) functions
 	@cargo build --quiet --locked --package dnswatch-demo
@@ -54,7 +54,7 @@ image: ## the exporter's image, by docker, podman or buildah: make image IMAGE=r
 	@ethtool-exporter/build-image '$(IMAGE)'
 
 .PHONY: pictures
-pictures: ## draw the messages of README.md anew (needs Chromium: apt-get install chromium)
+pictures: ## redraw the messages of README.md (needs Chromium: apt-get install chromium)
 	@cargo build --quiet --locked --package dnswatch
 	@docs/messages/draw $(CARGO_TARGET_DIR)/debug/dnswatch
 
@@ -100,7 +100,7 @@ bench-backtest: ## `dnswatch backtest` beside vmalert's replay
 	@bench/backtest.py $(CARGO_TARGET_DIR)/cli/dnswatch
 
 .PHONY: start-order
-start-order: ## the list that the ruler is linked by, anew: after changes to its start or its dependencies (needs valgrind; some minutes)
+start-order: ## regenerate the list by which the ruler is linked, after changes to its start or its dependencies (needs valgrind; some minutes)
 	@tests/parts/install sam
 	@CARGO_PROFILE_RELEASE_STRIP=none CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/start-order bench/build $(CARGO_TARGET_DIR)/start-order/bench --ruler
 	@bench/start_order.py $(CARGO_TARGET_DIR)/start-order/bench/ruler/bootstrap

@@ -4,7 +4,7 @@
 usage: backtest.py [--runs N] DNSWATCH
 
 History is 1,000 series over 720 ticks in a Prometheus on this machine. One rule matches all of
-them, one a few. The programs run in turn; of each number the median is told: CPU time and peak
+them, one a few. The programs run in turn; of each number the median is output: CPU time and peak
 memory of the program, and the CPU time that the Prometheus took to answer it. vmalert writes what
 it finds as series, here to a sink that throws them away; dnswatch plans notifications as well.
 """
@@ -132,8 +132,8 @@ def run(command, server):
         starter = [sys.executable, "-I", "-S", "-c", STARTER.format(writer), *map(str, command)]
         child = subprocess.Popen(starter, stdout=out, stderr=err, pass_fds=[writer])
         os.close(writer)
-        with os.fdopen(reader) as told:
-            found = told.read().split()
+        with os.fdopen(reader) as output:
+            found = output.read().split()
         child.wait()
         out.seek(0)
         err.seek(0)
@@ -210,7 +210,7 @@ def main(arguments):
             f"| {peak:7.1f} MiB | x{peak / first[1]:.2f} | {served * 1000:6.0f} ms |"
         )
     print(
-        f"\ndnswatch told {kinds.count('transition')} transitions and "
+        f"\ndnswatch reported {kinds.count('transition')} transitions and "
         f"{kinds.count('notification')} notifications."
     )
 

@@ -123,7 +123,7 @@ def main(arguments):
     exporter, node_exporter, ethtool = map(os.path.abspath, arguments)
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ethtool_script.py")
     separate()
-    # What nobody may read is copied to where nobody can.
+    # A file that the exporter's user may not read is copied to a folder that it can read.
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         for program in (exporter, node_exporter, ethtool, script):
@@ -172,7 +172,7 @@ def measure(commands, scrapes):
     print(f"| {'exporter':13} | processor time a scrape |        | peak memory |       |")
     print("|---|---|---|---|---|")
     for name in ("node_exporter", "ours", "script"):
-        # The script's ethtools use memory too, one at a time: its own is told.
+        # The script's ethtools use memory too, one at a time: its own is reported.
         print(
             f"| {name:13} | {1000 * used[name] / scrapes:20.3f} ms | x{used[name] / time_theirs:.3f} "
             f"| {peaks[name]:7.1f} MiB | x{peaks[name] / peak_theirs:.2f} |"

@@ -16,7 +16,7 @@ on loopback. All clients are built by then; nothing was loaded and no connection
 TLS handshake is timed apart: a client's first request to a server on loopback, and its second, over a
 connection of its own again.
 
-Runs are interleaved, in an order of chance; of each number the median is told. Binaries are run from
+Runs are interleaved, in an order of chance; the median of each number is reported. Binaries are run from
 a file system in memory, if there is one, so that neither the disk counts nor the size of the pieces
 that it was read in.
 """
@@ -218,11 +218,11 @@ def report(built, python, runs, folder):
             ("memory", "x{:.2f}", peak / bare[1]),
             ("size", "{:.2f} MB", megabytes(binary["ruler"])),
         ]
-        told = []
+        verdicts = []
         for what, form, value in limits:
             verdict = "holds" if value <= MOST[what] else "MISSED"
-            told.append(f"{what} {form.format(value)} (at most {form.format(MOST[what])}): {verdict}")
-        print(f"{name}: " + "; ".join(told))
+            verdicts.append(f"{what} {form.format(value)} (at most {form.format(MOST[what])}): {verdict}")
+        print(f"{name}: " + "; ".join(verdicts))
 
 
 if __name__ == "__main__":

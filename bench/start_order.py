@@ -24,7 +24,7 @@ LIST = pathlib.Path(__file__).resolve().parent.parent / "functions" / "ruler" / 
 HEAD = """\
 # What the ruler runs until it waits for events, found by `make start-order`, which writes this file.
 # build.rs has the linker lay it side by side. Names that are out of date cost memory and time at the
-# start (`make bench-start` tells), nothing else.
+# start (see `make bench-start`), nothing else.
 """
 # Of functions with one body the compiler keeps one, under the name of any: another one in each build.
 FAMILIES = ("_ZN4core3ptr*drop_in_place*", "_ZN4core3str*", "_RNv*4core3str*", "_ZN5alloc7raw_vec*", "_RNv*5alloc7raw_vec*")

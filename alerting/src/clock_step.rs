@@ -77,11 +77,11 @@ pub fn ahead(state: &State, config: &Config, claim: Duration, now: Timestamp) ->
 fn newest(state: &State, config: &Config, claim: Duration) -> Option<Timestamp> {
     let rules = state.rules.values().map(|rule| rule.evaluated_until);
     let notify = &state.notify;
-    let told = notify.nflog.iter().map(|entry| entry.timestamp);
-    let owed = notify.outbox.pending().iter();
-    let owed = owed.flat_map(|owed| {
-        let claimed = owed.claim.as_ref().map(|held| held.until.minus(claim));
-        std::iter::once(owed.created_at).chain(claimed)
+    let notified = notify.nflog.iter().map(|entry| entry.timestamp);
+    let pending = notify.outbox.pending().iter();
+    let pending = pending.flat_map(|pending| {
+        let claimed = pending.claim.as_ref().map(|held| held.until.minus(claim));
+        std::iter::once(pending.created_at).chain(claimed)
     });
     let flushed = notify.groups.iter().map(|(key, group)| {
         let (wait, interval) = waits(config, key);
@@ -91,8 +91,8 @@ fn newest(state: &State, config: &Config, claim: Duration) -> Option<Timestamp> 
     let read = read.map(|silences| silences.read_at);
     let refused = notify.outbox.dead_letters().iter().map(|dead| dead.at);
     rules
-        .chain(told)
-        .chain(owed)
+        .chain(notified)
+        .chain(pending)
         .chain(flushed)
         .chain(refused)
         .chain(read)

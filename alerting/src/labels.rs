@@ -20,7 +20,7 @@ pub const ALERT_NAME: &str = "alertname";
 pub struct Labels(Arc<Pairs>);
 
 /// All names and values in one text: label sets are compared more often than anything else, and
-/// so it takes two looks at memory, however many labels they have.
+/// so comparing them touches two allocations, however many labels they have.
 #[derive(PartialEq, Eq, Hash, Default)]
 struct Pairs {
     /// Name, value, name, value, ….

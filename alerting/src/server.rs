@@ -29,7 +29,7 @@ pub enum ServerTrouble {
     Failing,
     /// It takes longer than a query may.
     TimedOut,
-    /// It answers so slowly that the run's time is used up before all rules are evaluated.
+    /// It answers so slowly that run deadline exceeded before all rules are evaluated.
     Slow,
 }
 

@@ -1,8 +1,8 @@
 //! One evaluation of one rule at one tick: Prometheus's `Eval` (`rules/alerting.go`), step for
 //! step, on plain data.
 //!
-//! Nothing is changed unless the whole tick succeeds. What the tick lacks it says by
-//! [`Stop::Needs`]; called again with the answers it comes to the same result.
+//! Nothing is changed unless the whole tick succeeds. Missing query results are returned as
+//! [`Stop::Needs`]; calling again with the results is deterministic.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -40,9 +40,9 @@ pub(crate) fn query_answers(bytes: &[u8], read: Read<'_>) {
                 no_beginning(bytes, &ask, read);
             }
             Err(failure) => {
-                let told = &failure.message;
-                assert!(!told.is_empty() && told.len() <= 2000, "{told}");
-                assert!(!told.contains(char::is_control), "{told:?}");
+                let notified = &failure.message;
+                assert!(!notified.is_empty() && notified.len() <= 2000, "{notified}");
+                assert!(!notified.contains(char::is_control), "{notified:?}");
             }
         }
     }

@@ -59,7 +59,7 @@ struct Replay {
     /// The last run in which anything may have had news.
     all_changed: Timestamp,
     /// Whether a rule fails or an alert is held, or rules have one name: then each run counts.
-    restless: bool,
+    must_plan_every_run: bool,
     /// The run that planned notifications last, unless one has been passed over since.
     planned: Option<Timestamp>,
     /// The notification groups that alerts of a rule were ever in.
@@ -121,7 +121,7 @@ impl Backtest {
     /// chunk is fetched while this thread reports.
     pub async fn run(
         mut self,
-        tell: &mut dyn FnMut(News<'_>) -> io::Result<()>,
+        report: &mut dyn FnMut(News<'_>) -> io::Result<()>,
     ) -> Result<Covered, BacktestError> {
         // All of the past is caught up with.
         self.config.evaluation = EvaluationOptions {
@@ -137,25 +137,27 @@ impl Backtest {
             },
             changed: BTreeMap::new(),
             all_changed: before,
-            restless: self.needs_every_run(),
+            must_plan_every_run: self.needs_every_run(),
             planned: None,
             groups: BTreeMap::new(),
         };
         let mut length = self.shortest_interval().saturating_mul(FIRST_TICKS);
         let mut chunk_end = self.chunk_end(before, length);
         let mut ahead = self.fetch_ahead(before, chunk_end);
-        let mut told = before;
+        let mut reported = before;
         let mut covered = Covered::default();
-        while told < self.end {
+        while reported < self.end {
             let answers = (&mut ahead.0).await.map_err(BacktestError::Fetch)?;
             length = self.next_length(length, &answers);
             let end = chunk_end;
             chunk_end = self.chunk_end(end, length);
             ahead = self.fetch_ahead(end, chunk_end);
-            let progress = self.chunk(&mut replay, answers, told, end, tell).await?;
+            let progress = self
+                .chunk(&mut replay, answers, reported, end, report)
+                .await?;
             covered.ticks += progress.evaluated;
             covered.failed += progress.failed;
-            told = end;
+            reported = end;
         }
         Ok(covered)
     }
@@ -167,7 +169,7 @@ impl Backtest {
         answers: Answers,
         after: Timestamp,
         end: Timestamp,
-        tell: &mut dyn FnMut(News<'_>) -> io::Result<()>,
+        report: &mut dyn FnMut(News<'_>) -> io::Result<()>,
     ) -> Result<Progress, BacktestError> {
         let none = BTreeSet::new();
         let Config {
@@ -176,29 +178,31 @@ impl Backtest {
         let mut chunk = Evaluation::plan(groups, &mut replay.state.rules, end, evaluation, &none);
         chunk.record();
         self.answered(&mut chunk, answers, after)?;
-        let mut told = after;
-        while told < end {
-            let run = self.next_run(&chunk, replay, told, end);
+        let mut reported = after;
+        while reported < end {
+            let run = self.next_run(&chunk, replay, reported, end);
             let now = run.min(end);
             let settle = |_: &RuleKey| now == end;
-            self.advance(&mut chunk, replay, now, &settle, told).await?;
+            self.advance(&mut chunk, replay, now, &settle, reported)
+                .await?;
             let events = chunk.take_events();
             let news = self.note(&events, replay, now);
             for event in &events {
-                tell(News::Tick(event))?;
+                report(News::Tick(event))?;
             }
             // Ticks after the last run are evaluated, but no run notifies about them.
             if now == run && self.plans(&news, replay, now) {
-                let told_of = self.told_of(news, replay, now);
+                let rules_notified = self.rules_notified(news, replay, now);
                 // Where each run counts, so do all values at it.
-                let all = replay.restless;
-                let settle = |rule: &RuleKey| all || told_of.contains(rule);
-                self.advance(&mut chunk, replay, now, &settle, told).await?;
-                self.notify(&mut replay.state, now, tell)?;
+                let all = replay.must_plan_every_run;
+                let settle = |rule: &RuleKey| all || rules_notified.contains(rule);
+                self.advance(&mut chunk, replay, now, &settle, reported)
+                    .await?;
+                self.notify(&mut replay.state, now, report)?;
                 replay.planned = Some(now);
             }
-            tell(News::Until(now))?;
-            told = now;
+            report(News::Until(now))?;
+            reported = now;
         }
         Ok(chunk.finish(&replay.state.rules, &mut BTreeSet::new()))
     }
@@ -210,7 +214,7 @@ impl Backtest {
         replay: &mut Replay,
         now: Timestamp,
         settle: &dyn Fn(&RuleKey) -> bool,
-        told: Timestamp,
+        reported: Timestamp,
     ) -> Result<(), BacktestError> {
         loop {
             let asks = chunk.asks_until(now, settle, &mut replay.state.rules);
@@ -219,7 +223,7 @@ impl Backtest {
             }
             let deadline = SystemClock.now().plus(self.patience);
             let answers = fetch(&self.querier, self.concurrency, asks, deadline).await;
-            self.answered(chunk, answers, told)?;
+            self.answered(chunk, answers, reported)?;
         }
     }
 
@@ -246,12 +250,13 @@ impl Backtest {
             replay.changed.insert(key.clone(), now);
         }
         // The ruler's own alerts report failing rules and held alerts.
-        let restless = |rule: &RuleState| {
+        let must_plan_every_run = |rule: &RuleState| {
             rule.health.failure.is_some() || rule.active.values().any(|alert| alert.hold.is_some())
         };
-        if replay.restless || replay.state.rules.values().any(restless) {
+        if replay.must_plan_every_run || replay.state.rules.values().any(must_plan_every_run) {
             let rules = &replay.state.rules;
-            replay.restless = self.needs_every_run() || rules.values().any(restless);
+            replay.must_plan_every_run =
+                self.needs_every_run() || rules.values().any(must_plan_every_run);
             replay.all_changed = now;
         }
         news
@@ -265,7 +270,7 @@ impl Backtest {
     }
 
     /// The rules whose alerts the run at `now` may notify about, so that their values count.
-    fn told_of(
+    fn rules_notified(
         &self,
         news: BTreeSet<String>,
         replay: &Replay,
@@ -324,14 +329,14 @@ impl Backtest {
         &self,
         state: &mut State,
         now: Timestamp,
-        tell: &mut dyn FnMut(News<'_>) -> io::Result<()>,
+        report: &mut dyn FnMut(News<'_>) -> io::Result<()>,
     ) -> Result<(), BacktestError> {
         notify::plan(state, &self.config, &[], now);
         let outbox = &mut state.notify.outbox;
         outbox.claim(RUN, now, now.plus(self.config.evaluation.schedule));
-        let owed: Vec<Notification> = outbox.claimed_by(RUN, now).cloned().collect();
-        for notification in &owed {
-            tell(News::Notification(notification))?;
+        let pending: Vec<Notification> = outbox.claimed_by(RUN, now).cloned().collect();
+        for notification in &pending {
+            report(News::Notification(notification))?;
             outbox.delivered(&notification.id, RUN);
         }
         Ok(())
@@ -343,13 +348,13 @@ impl Backtest {
         &self,
         chunk: &Evaluation<'_>,
         replay: &mut Replay,
-        told: Timestamp,
+        reported: Timestamp,
         end: Timestamp,
     ) -> Timestamp {
         let schedule = self.config.evaluation.schedule;
-        let next = self.run_after(told);
+        let next = self.run_after(reported);
         // Failures and held alerts are reported after a fixed time, whatever the rules say.
-        if replay.restless {
+        if replay.must_plan_every_run {
             return next;
         }
         let never = Timestamp::from_millis(i64::MAX);

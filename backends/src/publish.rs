@@ -209,9 +209,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
                 Err(error) => Err(PublishError::Transient(error.to_string())),
             }
         } else {
-            Err(PublishError::Transient(
-                "the run's time is used up".to_owned(),
-            ))
+            Err(PublishError::Transient("run deadline exceeded".to_owned()))
         };
         let settling = publishing.settling.lock().await;
         let settled = match &outcome {

@@ -140,7 +140,7 @@ pub struct RunReport {
     /// Publishes without a recipient.
     pub undelivered: Undelivered,
     /// How many notifications stay pending.
-    pub owed: usize,
+    pub pending: usize,
     /// For how long the oldest tick has been due that is not evaluated; zero if none is.
     pub lag: Duration,
     /// How far the stored state is ahead of this host's clock: then nothing may be due, and that is
@@ -371,7 +371,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
 
         report.published = self.publish(run_id, &config, &state, deadline).await;
         let settled = report.published.delivered + report.published.refused.len();
-        report.owed = state.notify.outbox.pending().len().saturating_sub(settled);
+        report.pending = state.notify.outbox.pending().len().saturating_sub(settled);
         report.took.publish = self.since(done);
         Ok(report)
     }
@@ -574,7 +574,7 @@ pub(crate) fn answers(
 }
 
 fn time_is_used_up() -> QueryFailure {
-    let message = "the run's time is used up".to_owned();
+    let message = "run deadline exceeded".to_owned();
     QueryFailure {
         kind: FailureKind::Transient,
         server: Some(Box::new(ServerFailure {

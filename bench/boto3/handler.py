@@ -43,11 +43,11 @@ def handler(_event, _context):
     endpoint = AMP.describe_workspace(workspaceId=workspace)["workspace"]["prometheusEndpoint"]
     with open(f"{os.environ['CONFIG_DIR']}/rules.yml", encoding="utf-8") as file:
         groups = yaml.safe_load(file)["groups"]
-    told = DYNAMODB.get_item(TableName=table, Key=key).get("Item", {}).get("told")
+    last_run = DYNAMODB.get_item(TableName=table, Key=key).get("Item", {}).get("last_run")
     firing = sum(query(endpoint, rule["expr"]) for group in groups for rule in group["rules"])
     now = {"N": str(firing)}
-    DYNAMODB.put_item(TableName=table, Item=key | {"told": now})
-    if now != told:
+    DYNAMODB.put_item(TableName=table, Item=key | {"last_run": now})
+    if now != last_run:
         SNS.publish(TopicArn=os.environ["TOPIC_ARN"], Subject="alerts", Message=f"{firing} are firing")
     return {"firing": firing}
 

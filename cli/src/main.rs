@@ -31,13 +31,12 @@ enum Command {
     /// Evaluate rules against a Prometheus or AMP workspace and print notifications to the
     /// terminal.
     Run(Box<run::Args>),
-    /// Say what is wrong with rule files and alertmanager.yml, with line and column. Exits 1 if
-    /// anything is.
+    /// Validate rule files and alertmanager.yml: errors with line and column. Exits 1 on errors.
     Check(check::Args),
-    /// Look at what is in a Prometheus or an AMP workspace, and say what the rules lack and how to
-    /// mend it. Exits 1 if anything is wrong.
+    /// Check that a Prometheus or AMP workspace has the metrics the rules need, and suggest fixes.
+    /// Exits 1 if a problem is found.
     Doctor(Box<doctor::Args>),
-    /// Say what rules would have done over a span of history: when alerts were pending and firing,
+    /// Replay rules over historical data: when alerts were pending and firing,
     /// and which notifications they would have sent.
     Backtest(Box<backtest::Args>),
     /// Print the receivers that an alert with these labels goes to, separated by commas.

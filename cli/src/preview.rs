@@ -32,10 +32,10 @@ pub(crate) struct Args {
     /// Only this receiver's notifications, as if every alert were routed to it.
     #[arg(long, value_name = "NAME")]
     receiver: Option<String>,
-    /// As which subscriber gets it.
+    /// Channel to render for.
     #[arg(long, value_enum, default_value = "email")]
     format: Format,
-    /// What happens.
+    /// Scenario to simulate.
     #[arg(value_enum)]
     scenario: Scenario,
 }
@@ -53,7 +53,7 @@ enum Format {
     Slack,
     /// What is published for Amazon Q Developer in chat applications.
     Q,
-    /// What is sent to PagerDuty, but for the key that lets it in.
+    /// The PagerDuty event, without the routing key.
     Pagerduty,
 }
 

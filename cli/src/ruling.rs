@@ -22,7 +22,7 @@ pub(crate) struct Ruling {
     /// How far back samples are asked for, so that late ones have arrived; a group's own wins.
     #[arg(long, default_value = "1m", value_parser = duration::parse, value_name = "DURATION")]
     query_offset: Duration,
-    /// How long a firing alert is held whose telemetry stopped altogether.
+    /// Keep a firing alert open this long when all of its input data stops.
     #[arg(long, default_value = "1h", value_parser = duration::parse, value_name = "DURATION")]
     stale_hold: Duration,
     /// Keep a firing alert open this long when only its own series disappear.
@@ -51,7 +51,8 @@ pub(crate) struct Ruling {
     /// How long to wait before sending an unchanged notification again.
     #[arg(long, default_value = "4h", value_parser = duration::parse, value_name = "DURATION")]
     repeat_interval: Duration,
-    /// A label that alerts get which lack it, as NAME=VALUE. May be given several times.
+    /// External label to add to alerts that do not set it (NAME=VALUE, repeatable). May be given
+    /// several times.
     #[arg(long, value_parser = label, value_name = "NAME=VALUE")]
     external_label: Vec<(String, String)>,
     /// What `$externalURL` is in templates.

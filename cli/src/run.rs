@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// stay in force.
     #[arg(long)]
     allow_empty: bool,
-    /// After an outage, how far back missed evaluations are made up for.
+    /// Maximum age of missed evaluations to catch up on after an outage.
     #[arg(long, default_value = "1h", value_parser = duration::parse, value_name = "DURATION")]
     max_catch_up: Duration,
     #[command(flatten)]
@@ -138,7 +138,9 @@ async fn schedule(args: &Args, ruler: &LocalRuler, mut stop: Stop) -> Result<Exi
         known = read;
         match &result {
             Ok(report) => log(report),
-            Err(RunError::LostRace) => info!("another run was faster and did the work"),
+            Err(RunError::LostRace) => {
+                info!("lost the commit race: a concurrent run already committed")
+            }
             Err(error) => error!("the run failed: {}", chain(error)),
         }
         if args.once {

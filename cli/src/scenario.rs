@@ -24,7 +24,7 @@ const STORM: u64 = 3;
 /// How many nodes a flood has.
 const FLOOD: usize = 5_000;
 
-/// What happens.
+/// Scenario to simulate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Scenario {
     /// A node begins to drop packets.

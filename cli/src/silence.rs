@@ -54,7 +54,7 @@ struct Where {
 pub(crate) struct Add {
     #[command(flatten)]
     of: Where,
-    /// For how long.
+    /// Duration of the silence.
     #[arg(long, short, default_value = "1h", value_parser = duration::parse, value_name = "DURATION")]
     duration: Duration,
     /// From when, if not from now: 2026-11-23T06:00:00Z.
@@ -63,10 +63,10 @@ pub(crate) struct Add {
     /// Until when, instead of for how long.
     #[arg(long, value_parser = moment, value_name = "TIME", conflicts_with = "duration")]
     end: Option<Timestamp>,
-    /// Who asks for it.
+    /// Author of the silence.
     #[arg(long, short, env = "USER", value_name = "NAME")]
     author: String,
-    /// Why.
+    /// Reason.
     #[arg(long, short, value_name = "TEXT")]
     comment: String,
     /// A note on it, kept with it; may be given several times.
@@ -76,7 +76,7 @@ pub(crate) struct Add {
     /// too; may be given several times.
     #[arg(long = "or", value_name = "MATCHERS")]
     or: Vec<String>,
-    /// What alerts must have, as in `node=~"a|b"`; a word alone is the alert's name.
+    /// Label matchers, for example `node=~"a|b"`; a word alone is the alert's name.
     #[arg(required = true, value_name = "MATCHER")]
     matchers: Vec<String>,
 }
@@ -171,7 +171,7 @@ async fn carry_out(command: &Command, store: &impl StateStore) -> Result<ExitCod
         }
         Command::List(list) => {
             let Some((document, _)) = store.load().await? else {
-                bail!("there is no state there yet: is it the right file, or table and workspace?");
+                bail!("no state found: check --state, or --table and --workspace");
             };
             let state = State::from_json(&document)?;
             write_list(&mut out, &state.notify, list.expired, now)?;
@@ -232,7 +232,7 @@ async fn change(
 ) -> Result<()> {
     for _ in 0..MAX_RACES {
         let Some((document, version)) = store.load().await? else {
-            bail!("there is no state there yet: is it the right file, or table and workspace?");
+            bail!("no state found: check --state, or --table and --workspace");
         };
         let mut state = State::from_json(&document)?;
         change(&mut state.notify)?;

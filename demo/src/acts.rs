@@ -1,4 +1,4 @@
-//! What the demo waits to be told, and how long it waits.
+//! The notifications that the demo waits for, and how long it waits.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub const DEADLINE: Duration = Duration::from_secs(360);
 /// minute drives it.
 pub const DEPLOYED_DEADLINE: Duration = Duration::from_secs(540);
 
-/// What has been told so far.
+/// The notifications so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Told {
     /// Nothing about [`ALERT`].
@@ -42,8 +42,8 @@ impl Told {
     /// What is still missing, for a message.
     pub fn missing(self) -> Option<&'static str> {
         match self {
-            Self::Nothing => Some("neither FIRING nor RESOLVED was told"),
-            Self::Firing => Some("FIRING was told, RESOLVED was not"),
+            Self::Nothing => Some("neither FIRING nor RESOLVED was notified"),
+            Self::Firing => Some("FIRING was notified, RESOLVED was not"),
             Self::Resolved => None,
         }
     }
@@ -65,11 +65,11 @@ mod tests {
 
     #[track_caller]
     fn check(lines: &[&str], expected: Told) {
-        let mut told = Told::default();
+        let mut notified = Told::default();
         for line in lines {
-            told.hear(line);
+            notified.hear(line);
         }
-        assert_eq!(told, expected, "{lines:?}");
+        assert_eq!(notified, expected, "{lines:?}");
     }
 
     #[test]

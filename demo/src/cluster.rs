@@ -102,7 +102,7 @@ impl Cluster {
         let pods = self.living_pods().count() as u64;
         let living = |pod: &&mut CoreDns| pod.spec.lives.contains(&now);
         for (index, pod) in self.pods.iter_mut().filter(living).enumerate() {
-            // The Service spreads queries evenly; whoever got a remainder's
+            // The Service spreads queries evenly; the pod that got a remainder's
             // query gets none next second.
             let turn = (index as u64 + self.now) % pods;
             pod.receive(

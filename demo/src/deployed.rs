@@ -1,5 +1,5 @@
 //! The show on a local AWS: the stack that SAM CLI deploys, fired by its
-//! schedule, told by Slack and e-mail.
+//! schedule, notified by Slack and e-mail.
 
 use std::path::Path;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const TEST: &str = concat!(
 );
 const TEST_ALERT: &str = "DnswatchTestNotification";
 const EMAIL: &str = "on-call@example.com";
-/// Short, so that what is over is told soon; Alertmanager's own are for people who sleep.
+/// Short, so that the end is notified soon; Alertmanager's defaults are for people who sleep.
 const ROUTE: &str = "route:
   receiver: everyone
   group_by: [alertname, cluster]
@@ -42,7 +42,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Where a part is missing or ends, where the stack cannot be deployed, or where
-/// FIRING and RESOLVED are not both told by both channels in time.
+/// FIRING and RESOLVED do not both arrive by both channels in time.
 pub(crate) async fn play(args: &Args, built: &Path, stage: &mut Stage) -> anyhow::Result<()> {
     let programs = parts::local_aws()?;
     let rules = parts::rule_files(&args.rules)?;
@@ -122,13 +122,13 @@ pub(crate) async fn play(args: &Args, built: &Path, stage: &mut Stage) -> anyhow
             aws.logs().await
         );
     }
-    stage
-        .console
-        .line("FIRING and RESOLVED were both told, by Slack and by e-mail: the demo is over.")?;
+    stage.console.line(
+        "FIRING and RESOLVED were both notified, by Slack and by e-mail: the demo is over.",
+    )?;
     Ok(())
 }
 
-/// What was told by each channel.
+/// The notifications of each channel.
 #[derive(Debug, Default)]
 struct Heard {
     slack: Told,
@@ -139,8 +139,9 @@ struct Heard {
 
 impl Heard {
     fn missing(&self) -> Option<String> {
-        let missing = [("Slack", self.slack), ("e-mail", self.email)].map(|(channel, told)| {
-            told.missing()
+        let missing = [("Slack", self.slack), ("e-mail", self.email)].map(|(channel, notified)| {
+            notified
+                .missing()
                 .map(|missing| format!("by {channel} {missing}"))
         });
         let no_test =
@@ -150,7 +151,7 @@ impl Heard {
     }
 
     /// Moves the cluster on in real time and listens, until both notifications
-    /// were told by both channels or the deadline has come.
+    /// arrived by both channels or the deadline has passed.
     async fn watch(
         &mut self,
         scene: &mut Scene,
@@ -159,13 +160,13 @@ impl Heard {
         console: &mut crate::console::Console,
     ) -> anyhow::Result<()> {
         let began = Instant::now();
-        let mut all_told: Option<Instant> = None;
+        let mut all_notified: Option<Instant> = None;
         loop {
             tokio::select! {
                 now = scene.second() => {
                     let now = now?;
                     let elapsed = now.saturating_duration_since(began);
-                    let is_over = all_told.is_some_and(|told| now >= told + LAST_WORDS);
+                    let is_over = all_notified.is_some_and(|notified| now >= notified + LAST_WORDS);
                     if is_over || elapsed >= acts::DEPLOYED_DEADLINE {
                         return Ok(());
                     }
@@ -188,7 +189,7 @@ impl Heard {
                 }
             }
             if self.missing().is_none() {
-                all_told.get_or_insert_with(Instant::now);
+                all_notified.get_or_insert_with(Instant::now);
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::{parts, ready};
 /// How long a start may take on a busy machine.
 const START: Duration = Duration::from_secs(30);
 
-/// Starts it with all that the drivers tell: few machines have an ENA.
+/// Starts it with all metrics of the drivers: few machines have an ENA.
 ///
 /// # Errors
 /// Where it is not there, or does not answer.

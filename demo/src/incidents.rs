@@ -19,13 +19,13 @@ pub struct Incident {
     pub scenario: Scenario,
     /// The second at which it begins.
     pub begins: u64,
-    /// The second up to which it is looked at.
+    /// The last second that is evaluated.
     pub ends: u64,
     /// When the collector sends nothing.
     pub silent: Vec<Range<u64>>,
     /// When the exporters are rolled out, one node after the other.
     pub rollouts: Vec<u64>,
-    /// When a node's driver is loaded anew, and its counters with it.
+    /// When a node's driver is reloaded, which resets its counters.
     pub resets: Vec<(&'static str, u64)>,
     /// When a node's driver fails to read its counters, and shows zeros.
     pub failed_readings: Vec<(&'static str, Range<u64>)>,
@@ -143,7 +143,7 @@ pub fn slow_leak() -> Incident {
     after_quiet_days("slow-leak", spread(), phases, 230)
 }
 
-/// A week in which nobody is to be woken: days and nights, roll-outs of CoreDNS
+/// A week that must wake no one: days and nights, roll-outs of CoreDNS
 /// and of the exporters, nodes that come and go, a workload with a broken name,
 /// a rebooted node, failed readings, a collector that restarts.
 pub fn quiet_week() -> Incident {
@@ -265,7 +265,7 @@ fn phase(name: &str, minutes: u64, load: Load) -> Phase {
     }
 }
 
-/// The phases after quiet days, and quiet again; looked at for `minutes`.
+/// The phases after quiet days, and quiet again; evaluated for `minutes`.
 fn after_quiet_days(name: &str, topology: Topology, phases: Vec<Phase>, minutes: u64) -> Incident {
     let mut all = vec![phase("quiet", BEFORE / MINUTE, quiet())];
     all.extend(phases);

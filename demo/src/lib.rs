@@ -13,7 +13,7 @@
 //! - [`server`] and [`scrape_config`]: those pages on a loopback port, and the
 //!   Prometheus configuration that finds them; [`listen`] is the server.
 //! - [`ministack`]: the AWS on this machine that the stack is deployed to.
-//! - [`subject`] and [`acts`]: what the demo waits to be told, and in how long.
+//! - [`subject`] and [`acts`]: the notifications that the demo waits for, and for how long.
 //!
 //! The model has no clock, no randomness and no I/O; all of it is whole
 //! numbers, so a run is the same everywhere.

@@ -37,7 +37,7 @@ where
                     })
                 }
             });
-            // The peer hung up or sent no HTTP: nothing to tell anyone.
+            // The peer hung up or sent no HTTP: nothing to report.
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(connection), service)
                 .await;

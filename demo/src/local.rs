@@ -16,14 +16,14 @@ use crate::console::{Console, human};
 use crate::show::{Scene, Stage};
 use crate::{exporter, parts};
 
-/// How long after the last line a notification counts as told to its end.
+/// How long after its last line a notification counts as complete.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Plays the show to its end.
 ///
 /// # Errors
 /// Where a part is missing or ends, or where FIRING and RESOLVED are not both
-/// told in time.
+/// notified in time.
 pub(crate) async fn play(args: &Args, stage: &mut Stage) -> anyhow::Result<()> {
     let dnswatch_program = parts::dnswatch(args.dnswatch.as_deref())?;
     let rules = parts::rule_files(&args.rules)?;
@@ -56,15 +56,15 @@ pub(crate) async fn play(args: &Args, stage: &mut Stage) -> anyhow::Result<()> {
     let lines = lines.context("dnswatch has no standard output")?;
 
     let watcher = stage.prometheus.as_mut().context("Prometheus runs")?;
-    let told = tokio::select! {
-        told = watch(&mut scene, BufReader::new(lines).lines(), &mut stage.console) => told?,
+    let notified = tokio::select! {
+        notified = watch(&mut scene, BufReader::new(lines).lines(), &mut stage.console) => notified?,
         error = watcher.ended() => return Err(error),
     };
-    match told {
+    match notified {
         Watched::Both => {
             stage
                 .console
-                .line("FIRING and RESOLVED were both told: the demo is over.")?;
+                .line("FIRING and RESOLVED were both notified: the demo is over.")?;
             Ok(())
         }
         Watched::SilentFor(missing) => bail!(
@@ -86,30 +86,30 @@ enum Watched {
 }
 
 /// Moves the cluster on in real time and listens to dnswatch, until both
-/// notifications were told or the deadline has come.
+/// notifications arrived or the deadline has passed.
 async fn watch(
     scene: &mut Scene,
     mut lines: Lines<BufReader<ChildStdout>>,
     console: &mut Console,
 ) -> anyhow::Result<Watched> {
     let began = Instant::now();
-    let mut told = Told::default();
+    let mut notified = Told::default();
     loop {
         tokio::select! {
             now = scene.second() => {
                 let elapsed = now? - began;
-                if let (Some(missing), true) = (told.missing(), elapsed >= acts::DEADLINE) {
+                if let (Some(missing), true) = (notified.missing(), elapsed >= acts::DEADLINE) {
                     return Ok(Watched::SilentFor(missing));
                 }
-                scene.report(&left(told, elapsed, scene.storm_ends), console)?;
+                scene.report(&left(notified, elapsed, scene.storm_ends), console)?;
             }
             line = lines.next_line() => {
                 let Some(line) = line.context("cannot read what dnswatch says")? else {
                     return Ok(Watched::RulerLeft);
                 };
                 console.line(&line)?;
-                told.hear(&line);
-                if told == Told::Resolved {
+                notified.hear(&line);
+                if notified == Told::Resolved {
                     while let Ok(Ok(Some(line))) = timeout(LAST_WORDS, lines.next_line()).await {
                         console.line(&line)?;
                     }
@@ -121,12 +121,12 @@ async fn watch(
 }
 
 /// What is left, for the line of progress, `elapsed` after the beginning.
-fn left(told: Told, elapsed: Duration, storm_ends: Duration) -> String {
+fn left(notified: Told, elapsed: Duration, storm_ends: Duration) -> String {
     let left = acts::estimate(storm_ends).saturating_sub(elapsed);
     if left.is_zero() {
         let patience = acts::DEADLINE.saturating_sub(elapsed);
         format!("late, giving up in {}", human(patience))
-    } else if told == Told::Firing && elapsed > storm_ends {
+    } else if notified == Told::Firing && elapsed > storm_ends {
         format!("RESOLVED in {}", human(left))
     } else {
         format!("{} left", human(left))

@@ -1,5 +1,5 @@
 //! `dnswatch-demo`: a DNS storm comes over a simulated cluster and goes again,
-//! a real Prometheus watches, and dnswatch tells of it: the stack, deployed to
+//! a real Prometheus watches it, and dnswatch notifies: the stack, deployed to
 //! an AWS on this machine, or `dnswatch run`.
 //!
 //! [`deployed`] and [`local`] are the stories, [`show`] what they share;
@@ -32,7 +32,7 @@ use crate::show::Stage;
 
 /// Plays a DNS storm on a simulated EKS cluster under the eyes of a real
 /// Prometheus and of dnswatch, and exits 0 only if both FIRING and RESOLVED
-/// were told.
+/// were notified.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
@@ -75,7 +75,7 @@ async fn main() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            // Where even this cannot be written, the exit code tells.
+            // If even this cannot be written, the exit code shows it.
             let _ = writeln!(io::stderr(), "dnswatch-demo: {error:#}");
             ExitCode::FAILURE
         }

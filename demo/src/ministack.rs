@@ -34,8 +34,8 @@ impl Ministack {
     /// Where no port is free.
     pub fn new(folder: &Path, sam: &Path) -> io::Result<Self> {
         Ok(Self {
-            // It must be told a port: one is found free and let go. Who takes it in between makes
-            // it end and say so.
+            // It needs a port number: a free one is found and released. A process that takes it in
+            // between makes it end and say so.
             address: TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?,
             folder: folder.to_owned(),
             sam: sam.to_owned(),

@@ -61,7 +61,9 @@ fn beside(name: &str, flag: &str, given: Option<&Path>) -> anyhow::Result<PathBu
     let path = match given {
         Some(given) => given.to_owned(),
         None => env::current_exe()
-            .with_context(|| format!("cannot tell where this program is; name {name} with {flag}"))?
+            .with_context(|| {
+                format!("cannot find this program's own path; name {name} with {flag}")
+            })?
             .with_file_name(name),
     };
     if !path.is_file() {

@@ -26,7 +26,7 @@ pub(crate) async fn start(
     let config_file = folder.join("prometheus.yml");
     std::fs::write(&config_file, config)
         .with_context(|| format!("cannot write {}", config_file.display()))?;
-    // Prometheus does not tell which port it was given for 0, so a port is found
+    // Prometheus does not report the port that it got for 0, so a port is found
     // free and let go. Who takes it in between makes Prometheus end and say so.
     let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await?

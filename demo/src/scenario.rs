@@ -12,7 +12,7 @@ pub struct Scenario {
     pub name: String,
     /// The nodes and CoreDNS pods.
     pub topology: Topology,
-    /// One after the other; the last one goes on for ever.
+    /// One after the other; the last one never ends.
     pub phases: Vec<Phase>,
 }
 

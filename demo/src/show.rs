@@ -75,7 +75,7 @@ impl Stage {
             child.stop().await;
         }
         drop(self.folder);
-        // The show is over; a console that is gone cannot be told so.
+        // A closed console cannot show that the demo is over.
         let _ = match self.kept {
             Some(folder) => self
                 .console

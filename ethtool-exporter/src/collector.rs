@@ -115,7 +115,9 @@ impl<E: Ethtool> Collector<E> {
                     Some(why) if known.failure.as_ref() != Some(why) => {
                         log_line(format_args!("{device} ({}): {why}", known.info.driver));
                     }
-                    None if known.failure.is_some() => log_line(format_args!("{device}: read again")),
+                    None if known.failure.is_some() => {
+                        log_line(format_args!("{device}: read again"))
+                    }
                     None if is_new => log_reading(&reading),
                     _ => {}
                 }

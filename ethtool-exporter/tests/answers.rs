@@ -27,12 +27,12 @@ proptest! {
     #[test]
     fn any_names_and_values_are_read(
         names in prop::collection::vec(any::<[u8; 32]>(), 0..40),
-        told in 0..50_u32,
+        notified in 0..50_u32,
         values in prop::collection::vec(any::<u64>(), 0..200),
     ) {
-        let mut bytes = [0x1b_u32, 1, told].map(u32::to_ne_bytes).concat();
+        let mut bytes = [0x1b_u32, 1, notified].map(u32::to_ne_bytes).concat();
         bytes.extend(names.concat());
-        let mut second = [0x1d, told].map(u32::to_ne_bytes).concat();
+        let mut second = [0x1d, notified].map(u32::to_ne_bytes).concat();
         second.extend(values.iter().flat_map(|value| value.to_ne_bytes()));
         // The halves are found by the middle.
         let half = bytes.len().max(second.len());

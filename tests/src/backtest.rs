@@ -113,8 +113,8 @@ async fn driven(
         before = after;
         now = now.plus(schedule);
     }
-    let told = bench.told().into_iter().map(|told| {
-        let alerts = told.notification.alerts.iter().map(|alert| {
+    let notified = bench.notified().into_iter().map(|notified| {
+        let alerts = notified.notification.alerts.iter().map(|alert| {
             let value = serde_json::to_value(alert).expect("JSON");
             json!({
                 "labels": alert.labels,
@@ -125,15 +125,15 @@ async fn driven(
             })
         });
         json!({
-            "at": told.at.to_string(),
-            "reason": told.notification.reason.to_string(),
-            "groupKey": told.notification.group_key,
+            "at": notified.at.to_string(),
+            "reason": notified.notification.reason.to_string(),
+            "groupKey": notified.notification.group_key,
             "alerts": alerts.collect::<Vec<_>>(),
         })
     });
     // As lines, since serde_json reads a number less exactly than it writes it.
-    let told: Vec<String> = told.map(|told| told.to_string()).collect();
-    Ok((sorted(transitions), lines(&told.join("\n"))?))
+    let notified: Vec<String> = notified.map(|notified| notified.to_string()).collect();
+    Ok((sorted(transitions), lines(&notified.join("\n"))?))
 }
 
 fn sorted(mut lines: Vec<Value>) -> Vec<Value> {
@@ -211,14 +211,14 @@ async fn compare(
         &switches.each_ref().map(String::as_str),
     )?;
     let lines = lines(&text)?;
-    let mut told = only(
+    let mut notified = only(
         &lines,
         "notification",
         &["at", "reason", "groupKey", "alerts"],
     );
-    for alert in told
+    for alert in notified
         .iter_mut()
-        .flat_map(|told| told["alerts"].as_array_mut().unwrap())
+        .flat_map(|notified| notified["alerts"].as_array_mut().unwrap())
     {
         let fields = ["labels", "annotations", "startsAt", "endsAt", "value"];
         let kept = fields.map(|field| (field.to_owned(), alert[field].clone()));
@@ -247,21 +247,21 @@ async fn compare(
         first(&transitions, &expected_transitions)
     );
     ensure!(
-        told == expected_told,
+        notified == expected_told,
         "{} notifications, {} expected: {:?}",
-        told.len(),
+        notified.len(),
         expected_told.len(),
-        first(&told, &expected_told)
+        first(&notified, &expected_told)
     );
-    Ok((transitions.len(), told.len()))
+    Ok((transitions.len(), notified.len()))
 }
 
 #[tokio::test]
 async fn it_tells_what_the_ruler_would_have_told() -> Result<()> {
     let rules = starter_rules(&["link-local.yml", "coredns.yml", "exporter.yml"])?;
-    let (transitions, told) = compare(&weather::day(1), rules, every_tick()).await?;
-    eprintln!("{transitions} transitions and {told} notifications compared");
-    ensure!(transitions >= 60 && told >= 20);
+    let (transitions, notified) = compare(&weather::day(1), rules, every_tick()).await?;
+    eprintln!("{transitions} transitions and {notified} notifications compared");
+    ensure!(transitions >= 60 && notified >= 20);
     Ok(())
 }
 
@@ -271,16 +271,17 @@ async fn rules_that_are_hard_to_evaluate_are_told_as_by_the_ruler() -> Result<()
         name: "nasty.yml".to_owned(),
         text: include_str!("../data/nasty.yml").to_owned(),
     };
-    let (transitions, told) = compare(&nasty::hour(2, false), vec![nasty], every_tick()).await?;
-    eprintln!("{transitions} transitions and {told} notifications compared");
-    ensure!(transitions >= 200 && told >= 50);
+    let (transitions, notified) =
+        compare(&nasty::hour(2, false), vec![nasty], every_tick()).await?;
+    eprintln!("{transitions} transitions and {notified} notifications compared");
+    ensure!(transitions >= 200 && notified >= 50);
     Ok(())
 }
 
 /// Runs with nothing to tell are passed over, and nobody can tell.
 #[tokio::test]
 async fn however_rules_are_grouped_it_is_told_as_by_the_ruler() -> Result<()> {
-    let (mut transitions, mut told) = (0, 0);
+    let (mut transitions, mut notified) = (0, 0);
     // In 14 an alert ends, fires again and ends between two notifications.
     for seed in (0..8).chain([14]) {
         let setup = made_up::setup(seed);
@@ -291,10 +292,10 @@ async fn however_rules_are_grouped_it_is_told_as_by_the_ruler() -> Result<()> {
         let compared = compare(&setup.history, vec![rules], (setup.schedule, setup.route)).await;
         let (some, more) = compared.with_context(|| format!("seed {seed}\n{}", setup.rules))?;
         transitions = some.saturating_add(transitions);
-        told = more.saturating_add(told);
+        notified = more.saturating_add(notified);
     }
-    eprintln!("{transitions} transitions and {told} notifications compared");
-    ensure!(transitions >= 1_000 && told >= 400);
+    eprintln!("{transitions} transitions and {notified} notifications compared");
+    ensure!(transitions >= 1_000 && notified >= 400);
     Ok(())
 }
 
@@ -330,10 +331,10 @@ async fn the_lines_have_the_documented_form() -> Result<()> {
         "type": "rule_error", "group": "g", "alert": "Twice", "at": at(4),
         "error": "vector contains metrics with the same labelset after applying alert labels",
     })));
-    let mut told = lines.iter().filter(|line| {
+    let mut notified = lines.iter().filter(|line| {
         line["type"] == "notification" && line["groupKey"] == "{}:{alertname=\"High\"}"
     });
-    let first = told.next().context("a notification")?;
+    let first = notified.next().context("a notification")?;
     ensure!(
         (&first["at"], &first["receiver"], &first["status"])
             == (&json!(at(6)), &json!("terminal"), &json!("firing")),
@@ -343,7 +344,7 @@ async fn the_lines_have_the_documented_form() -> Result<()> {
     ensure!(
         first["alerts"][0]["status"] == "firing" && first["alerts"][1]["labels"]["node"] == "b"
     );
-    ensure!(told.any(|line| line["status"] == "resolved"));
+    ensure!(notified.any(|line| line["status"] == "resolved"));
     Ok(())
 }
 
@@ -367,7 +368,7 @@ async fn an_alertmanager_file_among_the_rules_says_who_is_told() -> Result<()> {
     let end = START.plus(Duration::from_secs(15 * 60));
     let text = backtest(&server, &[folder.path()], end, &["--format=json"])?;
     let fields = ["at", "receiver", "status", "groupKey"];
-    let told = only(&lines(&text)?, "notification", &fields);
+    let notified = only(&lines(&text)?, "notification", &fields);
     let line = |minutes: u64, status: &str, node: &str| {
         let at = START.plus(Duration::from_secs(minutes * 60)).to_string();
         let group = format!("{{}}:{{node=\"{node}\"}}");
@@ -379,7 +380,7 @@ async fn an_alertmanager_file_among_the_rules_says_who_is_told() -> Result<()> {
         line(10, "resolved", "a"),
         line(10, "resolved", "b"),
     ];
-    ensure!(told == expected, "{told:#?}");
+    ensure!(notified == expected, "{notified:#?}");
     Ok(())
 }
 
@@ -411,7 +412,7 @@ async fn the_timeline_shows_when_alerts_were_pending_and_fired() -> Result<()> {
         "High (g): 2 alerts fired, once each",
         "1×, 5m",
         "········░░██████████··········",
-        "Never pending or firing: Quiet (g)",
+        "Rules that never became pending: Quiet (g)",
         "2 firing, 0 ended: alertname=High  to terminal, first notification",
         "0 firing, 2 ended: alertname=High  to terminal, all alerts resolved",
     ] {

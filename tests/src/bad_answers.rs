@@ -36,7 +36,7 @@ struct Case {
     /// The same for a range.
     range: Bad,
     /// What the rule's failure says.
-    told: &'static str,
+    notified: &'static str,
 }
 
 #[derive(Clone, Copy)]
@@ -49,12 +49,12 @@ enum Bad {
     Large { packed: bool },
 }
 
-const fn both(rule: &'static str, bad: Bad, told: &'static str) -> Case {
+const fn both(rule: &'static str, bad: Bad, notified: &'static str) -> Case {
     Case {
         rule,
         instant: bad,
         range: bad,
-        told,
+        notified,
     }
 }
 
@@ -99,7 +99,7 @@ const CASES: [Case; 15] = [
         rule: "OfTheOther",
         instant: Bad::Body(data!(r#""resultType":"matrix","result":[]"#)),
         range: Bad::Body(EMPTY),
-        told: "matrix",
+        notified: "matrix",
     },
     both(
         "Untyped",
@@ -277,7 +277,7 @@ async fn drive(url: &str, bad: bool) -> Result<(Vec<BTreeMap<String, Left>>, Vec
         });
         left.push(rules.collect());
     }
-    Ok((left, bench.told(), sent.load(Ordering::SeqCst)))
+    Ok((left, bench.notified(), sent.load(Ordering::SeqCst)))
 }
 
 #[tokio::test]
@@ -296,7 +296,7 @@ async fn a_bad_answer_changes_no_alert_and_disturbs_no_other_rule() -> Result<()
         .start()
         .await?;
     let (usual, usually_told, _) = drive(server.url(), false).await?;
-    let (left, told, sent) = drive(server.url(), true).await?;
+    let (left, notified, sent) = drive(server.url(), true).await?;
 
     for (minute, (left, usual)) in (0..).zip(left.iter().zip(&usual)) {
         for name in names() {
@@ -311,7 +311,7 @@ async fn a_bad_answer_changes_no_alert_and_disturbs_no_other_rule() -> Result<()
                 Some(case) => {
                     let failure = left.failure.as_deref().unwrap_or_default();
                     ensure!(
-                        !failure.is_empty() && failure.contains(case.told),
+                        !failure.is_empty() && failure.contains(case.notified),
                         "{minute} {name}: {failure:?}"
                     );
                 }
@@ -325,15 +325,21 @@ async fn a_bad_answer_changes_no_alert_and_disturbs_no_other_rule() -> Result<()
         "{sent} bytes were taken of answers of {LARGE} each"
     );
     // Each alert is told once. That rules fail is told, and that they do no longer.
-    let of_cases = |told: &[Told]| -> Vec<String> {
-        let lines = story(told, START).into_iter();
+    let of_cases = |notified: &[Told]| -> Vec<String> {
+        let lines = story(notified, START).into_iter();
         lines.filter(|line| !line.contains("Dnswatch")).collect()
     };
-    ensure!(of_cases(&told) == of_cases(&usually_told), "{told:#?}");
-    ensure!(!of_cases(&told).is_empty(), "nothing is told");
-    let failing = told
-        .iter()
-        .find(|told| told.message.body.contains("is larger than 1048576 bytes"));
+    ensure!(
+        of_cases(&notified) == of_cases(&usually_told),
+        "{notified:#?}"
+    );
+    ensure!(!of_cases(&notified).is_empty(), "nothing is told");
+    let failing = notified.iter().find(|notified| {
+        notified
+            .message
+            .body
+            .contains("is larger than 1048576 bytes")
+    });
     failing.context("that an answer is too large is told")?;
     Ok(())
 }

@@ -172,10 +172,10 @@ fn what_a_definition_of_amp_has_that_is_not_delivered_is_named() {
             .arg("a=b,c"),
     );
     assert_eq!(String::from_utf8_lossy(&routed.stdout).trim(), "ops");
-    let told = String::from_utf8_lossy(&routed.stderr).into_owned();
+    let notified = String::from_utf8_lossy(&routed.stderr).into_owned();
     assert!(
-        told.contains("ops: pagerduty_configs is not delivered"),
-        "{told}"
+        notified.contains("ops: pagerduty_configs is not delivered"),
+        "{notified}"
     );
 }
 

@@ -129,7 +129,7 @@ async fn a_topic_that_answers_is_published_to_beside_those_that_do_not() -> Resu
             .unwrap_or_else(PoisonError::into_inner);
         ensure!(*published == ["living"], "{dead}: {published:?}");
         ensure!(report.published.postponed.len() == dead, "{report:?}");
-        ensure!(report.owed == dead, "{report:?}");
+        ensure!(report.pending == dead, "{report:?}");
     }
     Ok(())
 }

@@ -223,8 +223,8 @@ mod tests {
             Some((200, "text/plain", "done".to_owned()))
         })
         .await?;
-        let told = Arc::new(AtomicUsize::new(0));
-        let then = Arc::clone(&told);
+        let notified = Arc::new(AtomicUsize::new(0));
+        let then = Arc::clone(&notified);
         let front = Front::start(&behind.url, move |request| match request.line() {
             "POST /pass" => Fate::Pass,
             "POST /answered" => Fate::Answered((503, "text/plain", "away".to_owned())),
@@ -260,7 +260,7 @@ mod tests {
             reached += usize::from(is_done);
             assert_eq!(behind.answered.lock().unwrap().len(), reached, "{path}");
         }
-        assert_eq!(told.load(Ordering::SeqCst), 2);
+        assert_eq!(notified.load(Ordering::SeqCst), 2);
         Ok(())
     }
 }

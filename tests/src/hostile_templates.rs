@@ -89,14 +89,14 @@ async fn hostile_templates_stop_neither_their_rule_nor_another() -> Result<()> {
         }
         ensure!(kept < 40 << 20, "{name}: {kept} bytes");
         ensure!(failed > SERIES / 2, "{name}: {failed}");
-        let told = |alert: &Alert| text(alert, "description").contains(error);
-        ensure!(alerts.values().any(told), "{name}");
+        let notified = |alert: &Alert| text(alert, "description").contains(error);
+        ensure!(alerts.values().any(notified), "{name}");
     }
     // Together they took more than all alerts of a rule may.
     let spent = "the templates of all alerts together take more than 20000000 steps";
     let for_ever = rule("ForEver")?;
-    let told = |alert: &&Alert| text(alert, "description").contains(spent);
-    ensure!(for_ever.active.values().filter(told).count() > SERIES / 2);
+    let notified = |alert: &&Alert| text(alert, "description").contains(spent);
+    ensure!(for_ever.active.values().filter(notified).count() > SERIES / 2);
     // That spoils nothing else of them.
     let rest = |alert: &Alert| {
         let summary = format!("of {}", alert.labels.get("n"));

@@ -12,18 +12,18 @@
 mod cluster;
 mod network;
 mod nic;
+mod notified;
 mod ruling;
 mod scene;
-mod told;
 mod workspace;
 
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use notified::tell;
 use ruling::Ruling;
 use scene::{Parts, Scene, number, outcome};
-use told::tell;
 
 use crate::leash::Leash;
 
@@ -111,13 +111,13 @@ async fn an_incident_reaches_slack() -> Result<()> {
          on {} the same lookups without a limit; on {} {BELOW}",
         crowded.node.name, free.node.name, calm.node.name
     ));
-    let told = async {
+    let notified = async {
         let cut_off = scene.answers(&scene.control, AGE, |age| age > QUERY_OFFSET);
         let fired = ruling.posts(&["FIRING", "LinkLocalThrottling"]);
         tokio::try_join!(fired, cut_off)
     };
     let (fired, cut_off) = tokio::select! {
-        told = told => told?,
+        notified = notified => notified?,
         watched = watch(&scene) => match watched? {},
     };
     tell(&format!("Slack: {fired}"));

@@ -92,7 +92,9 @@ impl Live {
             let (ours, our_since) = self.ours().await?;
             let (theirs, their_since) = self.theirs().await?;
             self.slowest = self.slowest.max(SystemClock.now().since(now));
-            let fire = ours.iter().filter(|told| told.1 == AlertState::Firing);
+            let fire = ours
+                .iter()
+                .filter(|notified| notified.1 == AlertState::Firing);
             let fire = fire.count();
             if ours == theirs && fire == firing && ours.len() == firing + pending {
                 self.steps += 1;
@@ -115,10 +117,10 @@ impl Live {
             .map(|a| (a.labels.clone(), a.active_at))
             .collect();
         since.sort();
-        let told = active
+        let notified = active
             .into_iter()
             .map(|a| (a.labels, a.state, a.annotations));
-        Ok((told.collect(), since))
+        Ok((notified.collect(), since))
     }
 
     async fn theirs(&self) -> Result<(BTreeSet<Told>, Vec<(Labels, Timestamp)>)> {
@@ -128,10 +130,10 @@ impl Live {
             .map(|a| (a.labels.clone(), a.active_at))
             .collect();
         since.sort();
-        let told = served
+        let notified = served
             .into_iter()
             .map(|a| (a.labels, a.state, a.annotations));
-        Ok((told.collect(), since))
+        Ok((notified.collect(), since))
     }
 
     /// Why the rule `Fails` fails, by both.

@@ -164,7 +164,7 @@ async fn a_backtest_says_which_rules_never_had_data() -> Result<()> {
         "NO DATA: these rules never had data in this span, so nothing is known of them: Unknown",
         "renamed_m (Unknown)",
         "m (Known)",
-        "Never pending or firing: Known (g)",
+        "Rules that never became pending: Known (g)",
         "No notifications from the rules that had data.",
         "one that was already pending fires up to 1m late (Known)",
     ] {

@@ -119,7 +119,7 @@ async fn drive(url: &str, outage: bool) -> Result<(Vec<Left>, Vec<Told>)> {
             alerts,
         });
     }
-    Ok((left, bench.told()))
+    Ok((left, bench.notified()))
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn an_outage_of_twenty_minutes_loses_no_tick() -> Result<()> {
         .start()
         .await?;
     let (usual, usually_told) = drive(server.url(), false).await?;
-    let (left, told) = drive(server.url(), true).await?;
+    let (left, notified) = drive(server.url(), true).await?;
 
     let during = usize::try_from(OUTAGE.start)?..usize::try_from(OUTAGE.end)?;
     let before = &left[during.start - 1];
@@ -171,7 +171,7 @@ async fn an_outage_of_twenty_minutes_loses_no_tick() -> Result<()> {
     // Nothing of the storms is told within the outage, a firing alert resolves only when it is
     // known to be over, and what nobody could see is told once, as past.
     ensure!(
-        story(&told, START)
+        story(&notified, START)
             == [
                 "13 [FIRING:1] Around (n1 Around), first notification",
                 "13 [FIRING:1] EndsInside (n1 EndsInside), first notification",
@@ -184,7 +184,7 @@ async fn an_outage_of_twenty_minutes_loses_no_tick() -> Result<()> {
                 "55 [RESOLVED] BeginsInside (n1 BeginsInside), all alerts resolved",
             ],
         "{:#?}",
-        story(&told, START)
+        story(&notified, START)
     );
     // Without the outage all four are told twice.
     ensure!(
@@ -192,9 +192,9 @@ async fn an_outage_of_twenty_minutes_loses_no_tick() -> Result<()> {
         "{:#?}",
         story(&usually_told, START)
     );
-    let past = told
+    let past = notified
         .iter()
-        .find(|told| told.message.subject.starts_with("[PAST]"));
+        .find(|notified| notified.message.subject.starts_with("[PAST]"));
     let past = &past.context("it is there")?.message.body;
     ensure!(
         past.contains("began and ended while nobody was looking"),

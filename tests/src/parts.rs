@@ -215,12 +215,12 @@ fn set(variable: &str) -> Option<String> {
 fn tell(skip: &str) {
     eprintln!("{skip}");
     if let Some(file) = set("DNSWATCH_SKIPPED") {
-        let told = OpenOptions::new()
+        let notified = OpenOptions::new()
             .create(true)
             .append(true)
             .open(&file)
             .and_then(|mut file| writeln!(file, "{skip}"));
-        assert!(told.is_ok(), "{file}: {told:?}");
+        assert!(notified.is_ok(), "{file}: {notified:?}");
     }
 }
 

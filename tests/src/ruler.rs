@@ -55,18 +55,18 @@ pub(crate) struct Told {
 #[derive(Debug, Clone)]
 pub(crate) struct Recorder {
     clock: HandClock,
-    told: Arc<Mutex<Vec<Told>>>,
+    notified: Arc<Mutex<Vec<Told>>>,
 }
 
 impl Notifier for Recorder {
     async fn publish(&self, outgoing: &Outgoing<'_>) -> Result<(), PublishError> {
-        let told = Told {
+        let notified = Told {
             at: self.clock.now(),
             notification: outgoing.notification.clone(),
             message: outgoing.text(),
         };
-        let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push(told);
+        let mut all = self.notified.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(notified);
         Ok(())
     }
 }
@@ -145,7 +145,7 @@ impl Bench {
                 store: FileStore::new(folder.path().join("state.json")),
                 notifier: Recorder {
                     clock: clock.clone(),
-                    told: Arc::default(),
+                    notified: Arc::default(),
                 },
                 settings,
                 options: RunOptions::default(),
@@ -180,9 +180,9 @@ impl Bench {
     }
 
     /// What was published, in its order.
-    pub(crate) fn told(&self) -> Vec<Told> {
-        let told = self.ruler.notifier.told.lock();
-        told.unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn notified(&self) -> Vec<Told> {
+        let notified = self.ruler.notifier.notified.lock();
+        notified.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -267,11 +267,11 @@ pub(crate) fn starter_rules_folder() -> std::path::PathBuf {
 }
 
 /// Each notification: the minute since `start`, the subject, and why.
-pub(crate) fn story(told: &[Told], start: Timestamp) -> Vec<String> {
-    let lines = told.iter().map(|told| {
-        let minute = told.at.since(start).as_secs() / 60;
-        let subject = &told.message.subject;
-        format!("{minute} {subject}, {}", told.notification.reason)
+pub(crate) fn story(notified: &[Told], start: Timestamp) -> Vec<String> {
+    let lines = notified.iter().map(|notified| {
+        let minute = notified.at.since(start).as_secs() / 60;
+        let subject = &notified.message.subject;
+        format!("{minute} {subject}, {}", notified.notification.reason)
     });
     lines.collect()
 }

@@ -31,7 +31,10 @@ async fn an_alert_goes_from_prometheus_into_a_queue() -> Result<()> {
     next_second().await;
     let second = run_until(&function, sent).await?;
     assert_eq!(second["due"], second["evaluated"], "{second}");
-    assert_eq!((&second["owed"], &second["failed"]), (&json!(0), &json!(0)));
+    assert_eq!(
+        (&second["pending"], &second["failed"]),
+        (&json!(0), &json!(0))
+    );
     ensure!(second["queries"]["requests"].as_u64() > Some(0), "{second}");
 
     let webhook = ground.webhook().await?.context("a message")?;
@@ -77,13 +80,13 @@ async fn with_notify_off_the_log_is_told_instead() -> Result<()> {
         return Ok(());
     };
     let shadow = ground.function(&[("NOTIFY", "off")])?;
-    let told = run_until(&shadow, sent).await?;
+    let notified = run_until(&shadow, sent).await?;
     ensure!(ground.message().await?.is_none(), "nothing goes out");
     let would = ground
         .lines_since(0)
         .into_iter()
         .find(|line| line["message"] == "NOTIFY is off: this would have been sent")
-        .with_context(|| told.to_string())?;
+        .with_context(|| notified.to_string())?;
     assert_eq!(would["receiver"], "team");
     let subject = would["subject"].as_str().context("a subject")?;
     ensure!(subject.contains("LinkLocalThrottling"), "{subject}");
@@ -162,22 +165,22 @@ async fn with_no_good_configuration_at_all_the_run_fails() -> Result<()> {
     let Some(ground) = Ground::prepare().await? else {
         return Ok(());
     };
-    let told = |answer: Result<Value>| answer.expect_err("it fails").to_string();
+    let notified = |answer: Result<Value>| answer.expect_err("it fails").to_string();
     ground.write("rules/dns.yml", "groups: 1")?;
-    let error = told(invoke(&ground.function(&[])?).await);
+    let error = notified(invoke(&ground.function(&[])?).await);
     ensure!(error.contains("rules/dns.yml:1:"), "{error}");
 
     let empty = tempfile::tempdir()?;
     let nowhere = empty.path().display().to_string();
-    let error = told(invoke(&ground.function(&[("CONFIG_DIR", &nowhere)])?).await);
+    let error = notified(invoke(&ground.function(&[("CONFIG_DIR", &nowhere)])?).await);
     ensure!(error.contains(&format!("{nowhere}/rules")), "{error}");
 
     std::fs::create_dir(empty.path().join("rules"))?;
     std::fs::write(empty.path().join("rules/dns.yml"), ground::RULES)?;
-    let error = told(invoke(&ground.function(&[("CONFIG_DIR", &nowhere)])?).await);
+    let error = notified(invoke(&ground.function(&[("CONFIG_DIR", &nowhere)])?).await);
     ensure!(error.contains("set TOPIC_ARN"), "{error}");
 
-    let error = told(invoke(&ground.function(&[("STATE_TABLE", "not-there")])?).await);
+    let error = notified(invoke(&ground.function(&[("STATE_TABLE", "not-there")])?).await);
     ensure!(error.contains("not-there"), "{error}");
     ensure!(!error.contains('\n'), "{error}");
 
@@ -388,7 +391,7 @@ async fn no_secret_gets_out() -> Result<()> {
     all.push_str(&ground.log());
     ensure!(
         all.contains("does not match"),
-        "the failures are told: {all}"
+        "the failures are notified: {all}"
     );
     for secret in [SECRET, TOKEN, "canary"] {
         if let Some(at) = all.find(secret) {

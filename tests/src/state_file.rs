@@ -96,7 +96,7 @@ fn sequence(state: &State) -> u64 {
 }
 
 /// How often each beginning and each end was told: the annotation names the tick.
-fn told(log: &str, into: &mut BTreeMap<String, usize>) {
+fn notified(log: &str, into: &mut BTreeMap<String, usize>) {
     let mut status = "";
     for line in log.lines().map(str::trim) {
         for known in ["FIRING", "RESOLVED"] {
@@ -138,7 +138,7 @@ async fn kill_9_at_any_moment_leaves_the_old_document_or_the_new() -> Result<()>
             .status()?;
         assert!(killed.success());
         ruler.ends().await?;
-        told(&ruler.log(), &mut all);
+        notified(&ruler.log(), &mut all);
         let (next, state) = look(folder).expect("it was written");
         assert!(next >= version, "from version {version} back to {next}");
         assert!(
@@ -159,7 +159,7 @@ async fn kill_9_at_any_moment_leaves_the_old_document_or_the_new() -> Result<()>
     assert!(all.values().all(|count| *count <= 2), "{all:?}");
     assert!(twice <= kills, "{twice} told twice");
     eprintln!(
-        "{kills} kills, {version} versions, {} beginnings and ends told, {twice} of them twice, \
+        "{kills} kills, {version} versions, {} beginnings and ends notified, {twice} of them twice, \
          last sequence {}",
         all.len(),
         sequence(&last)
@@ -180,9 +180,9 @@ async fn of_two_rulers_on_one_file_each_thing_is_told_by_one() -> Result<()> {
     wait_for(folder, |_, state| sequence(state) >= 12);
     let mut all = BTreeMap::new();
     for ruler in rulers {
-        told(&ruler.log(), &mut all);
+        notified(&ruler.log(), &mut all);
     }
-    assert!(all.len() >= 5, "hardly anything was told: {all:?}");
+    assert!(all.len() >= 5, "hardly anything was notified: {all:?}");
     assert!(all.values().all(|count| *count == 1), "{all:?}");
     Ok(())
 }
@@ -259,9 +259,9 @@ async fn a_linked_state_is_the_file_that_it_leads_to() -> Result<()> {
     wait_for(&real, |_, state| sequence(state) >= 8);
     let mut all = BTreeMap::new();
     for ruler in rulers {
-        told(&ruler.log(), &mut all);
+        notified(&ruler.log(), &mut all);
     }
-    assert!(all.len() >= 3, "hardly anything was told: {all:?}");
+    assert!(all.len() >= 3, "hardly anything was notified: {all:?}");
     assert!(all.values().all(|count| *count == 1), "{all:?}");
     assert!(folder.join("link.json").is_symlink());
     Ok(())

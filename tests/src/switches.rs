@@ -155,7 +155,7 @@ async fn each_switch_makes_it_prometheuss_way() -> Result<()> {
         let path = folder.path().join(&file.name);
         std::fs::write(&path, &file.text)?;
         let switched = backtest(&server, &path, &[row.switch, row.others].concat())?;
-        let theirs = told(&ticks);
+        let theirs = notified(&ticks);
         ensure!(
             switched == theirs,
             "{:?}: {switched:?}\n{theirs:?}",
@@ -178,7 +178,7 @@ async fn each_switch_makes_it_prometheuss_way() -> Result<()> {
 }
 
 /// The changes from tick to tick.
-fn told(ticks: &[AtTick]) -> Vec<Change> {
+fn notified(ticks: &[AtTick]) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut before: Vec<(Labels, AlertState)> = Vec::new();
     for (tick, active) in ticks {

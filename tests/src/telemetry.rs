@@ -22,7 +22,7 @@ struct Node {
 
 /// What people are told of a history, by the starter rule for throttling and the product's own
 /// settings, but for a reminder every 20 minutes.
-async fn told(nodes: &[Node], minutes: usize) -> Result<Option<Vec<Told>>> {
+async fn notified(nodes: &[Node], minutes: usize) -> Result<Option<Vec<Told>>> {
     let Some(tools) = parts::prometheus() else {
         return Ok(None);
     };
@@ -68,16 +68,16 @@ async fn told(nodes: &[Node], minutes: usize) -> Result<Option<Vec<Told>>> {
             "{report:?}"
         );
     }
-    Ok(Some(bench.told()))
+    Ok(Some(bench.notified()))
 }
 
 /// The body of the notification whose line in the story begins so.
-fn body<'a>(told: &'a [Told], line: &str) -> Result<&'a str> {
-    let at = story(told, START)
+fn body<'a>(notified: &'a [Told], line: &str) -> Result<&'a str> {
+    let at = story(notified, START)
         .iter()
-        .position(|told| told.starts_with(line))
+        .position(|notified| notified.starts_with(line))
         .with_context(|| line.to_owned())?;
-    Ok(&told[at].message.body)
+    Ok(&notified[at].message.body)
 }
 
 #[tokio::test]
@@ -87,10 +87,10 @@ async fn an_alert_is_held_until_the_samples_say_that_it_is_over() -> Result<()> 
         drops: 5..30,
         silent: 15..55,
     }];
-    let Some(told) = told(&nodes, 70).await? else {
+    let Some(notified) = notified(&nodes, 70).await? else {
         return Ok(());
     };
-    let story = story(&told, START);
+    let story = story(&notified, START);
     let stopped = "DnswatchTelemetryStopped (LinkLocalThrottling link-local link-local warning)";
     let throttled = "LinkLocalThrottling prod (ens5 n1 warning)";
     ensure!(
@@ -115,7 +115,7 @@ Since 2026-01-01 00:18 UTC the inputs of 1 firing alert(s) have no samples. Nobo
 whether the condition is over. Look at the exporters, the collector and the workspace; they may \
 depend on the DNS that is failing.
 ";
-    let said = body(&told, "19 ")?;
+    let said = body(&notified, "19 ")?;
     ensure!(said == expected, "{said}");
     for (line, words) in [
         (
@@ -142,7 +142,7 @@ depend on the DNS that is failing.
              ▁▁▁▁  now 0, last firing value 225\n",
         ),
     ] {
-        let said = body(&told, line)?;
+        let said = body(&notified, line)?;
         ensure!(said.contains(words), "{words}\nis not in\n{said}");
     }
     Ok(())
@@ -155,12 +155,17 @@ async fn telemetry_that_never_comes_back_ends_an_alert_but_does_not_resolve_it()
         drops: 5..30,
         silent: 15..200,
     }];
-    let Some(mut told) = told(&nodes, 100).await? else {
+    let Some(mut notified) = notified(&nodes, 100).await? else {
         return Ok(());
     };
-    told.retain(|told| told.message.subject.contains("] LinkLocalThrottling prod"));
+    notified.retain(|notified| {
+        notified
+            .message
+            .subject
+            .contains("] LinkLocalThrottling prod")
+    });
     check_ended(
-        &told,
+        &notified,
         &["33 [FIRING:1]", "58 [FIRING:1]"],
         "78 ",
         "01:18 UTC",
@@ -181,15 +186,15 @@ async fn a_node_that_is_gone_while_others_report_is_no_longer_reported() -> Resu
             silent: 0..0,
         },
     ];
-    let Some(told) = told(&nodes, 40).await? else {
+    let Some(notified) = notified(&nodes, 40).await? else {
         return Ok(());
     };
-    check_ended(&told, &[], "23 ", "00:23 UTC")
+    check_ended(&notified, &[], "23 ", "00:23 UTC")
 }
 
 /// The alert is told, again where a reminder is due, and then as ended: not as resolved.
-fn check_ended(told: &[Told], reminders: &[&str], ended: &str, at: &str) -> Result<()> {
-    let story = story(told, START);
+fn check_ended(notified: &[Told], reminders: &[&str], ended: &str, at: &str) -> Result<()> {
+    let story = story(notified, START);
     let first = "8 [FIRING:1]";
     let last = format!("{ended}[NO LONGER REPORTED]");
     let expected = [first]
@@ -201,10 +206,10 @@ fn check_ended(told: &[Told], reminders: &[&str], ended: &str, at: &str) -> Resu
             && story
                 .iter()
                 .zip(expected)
-                .all(|(told, start)| told.starts_with(start)),
+                .all(|(notified, start)| notified.starts_with(start)),
         "{story:#?}"
     );
-    let said = body(told, ended)?;
+    let said = body(notified, ended)?;
     for words in [
         format!("\nNO LONGER REPORTED at 2026-01-01 {at}, after "),
         "\ncurrent state unknown: the series disappeared (node terminated?)\n".to_owned(),

@@ -199,14 +199,14 @@ async fn one_alert_tells_of_a_server_that_is_throttling() -> Result<()> {
     let Some(bench) = drive(answer).await? else {
         return Ok(());
     };
-    let told = bench.told();
+    let notified = bench.notified();
     let expected = [
         "8 [FIRING:1] DnswatchQueriesFailing (warning), first notification",
         "14 [RESOLVED] DnswatchQueriesFailing (warning), all alerts resolved",
     ];
-    let story = story(&told, START);
+    let story = story(&notified, START);
     ensure!(story == expected[..1], "{story:#?}");
-    let body = &told[0].message.body;
+    let body = &notified[0].message.body;
     for text in [
         "is throttling queries",
         &format!("{RULES} of {RULES} rules are not evaluated"),
@@ -230,11 +230,11 @@ async fn a_server_that_throttles_some_queries_is_named_with_their_number() -> Re
     let Some(bench) = drive(some).await? else {
         return Ok(());
     };
-    let told = bench.told();
-    let story = story(&told, START);
+    let notified = bench.notified();
+    let story = story(&notified, START);
     ensure!(story.len() == 1, "{story:#?}");
     ensure!(story[0].contains("DnswatchQueriesFailing"), "{story:#?}");
-    let body = &told[0].message.body;
+    let body = &notified[0].message.body;
     // 1 and 10 to 19.
     ensure!(body.contains("11 of 24 rules are not evaluated"), "{body}");
     Ok(())
@@ -251,8 +251,8 @@ async fn what_only_some_rules_fail_of_is_theirs() -> Result<()> {
     let Some(bench) = drive(heavy).await? else {
         return Ok(());
     };
-    let told = bench.told();
-    let story = story(&told, START);
+    let notified = bench.notified();
+    let story = story(&notified, START);
     ensure!(story.len() == 1, "{story:#?}");
     ensure!(
         story[0].contains("DnswatchRuleFailing (A7 many many warning)"),
@@ -269,10 +269,10 @@ async fn what_all_rules_fail_of_is_the_servers() -> Result<()> {
     let Some(bench) = drive(all).await? else {
         return Ok(());
     };
-    let told = bench.told();
-    let story = story(&told, START);
+    let notified = bench.notified();
+    let story = story(&notified, START);
     ensure!(story.len() == 1, "{story:#?}");
-    let body = &told.first().context("one")?.message.body;
+    let body = &notified.first().context("one")?.message.body;
     ensure!(body.contains(ServerTrouble::TimedOut.as_str()), "{body}");
     Ok(())
 }

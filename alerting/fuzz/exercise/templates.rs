@@ -31,8 +31,8 @@ fn annotation(text: &str) {
     };
     assert_eq!(template.source(), text);
     let at_once = expanded(&template, 0.97, 1_435_065_584_128, &answer);
-    if let Err(Stop::Failed(told)) = &at_once
-        && told.contains("takes more than")
+    if let Err(Stop::Failed(notified)) = &at_once
+        && notified.contains("takes more than")
     {
         // Once is enough of that.
         return;
@@ -72,7 +72,9 @@ fn expanded(
     let expanded = template.expand(&data, answers);
     match &expanded {
         Ok(text) => assert!(text.len() <= MOST, "{} bytes", text.len()),
-        Err(Stop::Failed(told)) => assert!(told.len() <= MOST_TOLD, "{} bytes", told.len()),
+        Err(Stop::Failed(notified)) => {
+            assert!(notified.len() <= MOST_TOLD, "{} bytes", notified.len())
+        }
         Err(Stop::Needs(queries)) => assert!(!queries.is_empty()),
     }
     expanded
@@ -114,7 +116,7 @@ fn message(text: &str) {
     let template = match NotificationTemplate::parse(text) {
         Ok(template) => template,
         Err(error) => {
-            assert!(files.is_err_and(|(file, told)| file == 0 && told == error));
+            assert!(files.is_err_and(|(file, notified)| file == 0 && notified == error));
             return refused(&error, text);
         }
     };
@@ -145,7 +147,7 @@ fn message(text: &str) {
     let dot = Dot::new(&data);
     match template.expand(&named, &dot) {
         Ok(text) => assert!(text.len() <= MOST, "{} bytes", text.len()),
-        Err(told) => assert!(told.len() <= MOST_TOLD, "{} bytes", told.len()),
+        Err(notified) => assert!(notified.len() <= MOST_TOLD, "{} bytes", notified.len()),
     }
 }
 

@@ -84,13 +84,13 @@ impl<'a> RuleRun<'a> {
             state.evaluated_until = to;
             // Where nothing is made up for it is Prometheus's way: an evaluation that was missed
             // is none, and `for` is the time between those that were not.
-            let is_told = !options.max_catch_up.is_zero();
-            if is_told {
+            let is_reported = !options.max_catch_up.is_zero();
+            if is_reported {
                 state.health.skipped = Some(Skipped { from, to, at: now });
             }
             // It is unknown whether the expression held in between: `for` starts again.
             for alert in state.active.values_mut() {
-                if is_told && alert.state == AlertState::Pending {
+                if is_reported && alert.state == AlertState::Pending {
                     alert.active_at = due.first;
                 }
             }

@@ -61,8 +61,8 @@ pub(super) fn decide_all(
     receiver
         .integrations()
         .filter_map(|(name, integration)| {
-            let told = (receiver.name.as_str(), name.as_str(), integration);
-            decide(notify, config, told, flushed, now)
+            let notified = (receiver.name.as_str(), name.as_str(), integration);
+            decide(notify, config, notified, flushed, now)
         })
         .collect()
 }
@@ -97,7 +97,7 @@ fn decide(
     } else {
         Vec::new()
     };
-    let told_resolved = resolved_entries.len();
+    let notified_resolved = resolved_entries.len();
     let news = News {
         firing: &firing,
         resolved: &resolved,
@@ -110,9 +110,9 @@ fn decide(
             .then_some(NotifyReason::EndedUnseen)
     })?;
 
-    let is_told = send_resolved || !firing.is_empty();
+    let is_reported = send_resolved || !firing.is_empty();
     let sequence =
-        logged.map_or(notify.sequence_floor, |logged| logged.sequence) + u64::from(is_told);
+        logged.map_or(notify.sequence_floor, |logged| logged.sequence) + u64::from(is_reported);
     notify.nflog.put(NflogEntry {
         group_key: flushed.key.clone(),
         receiver: receiver.to_owned(),
@@ -122,7 +122,7 @@ fn decide(
         resolved,
         sequence,
     });
-    if !is_told {
+    if !is_reported {
         return None;
     }
     let mut alerts = entries(&flushed.firing);
@@ -144,7 +144,7 @@ fn decide(
         group_labels: flushed.labels.clone(),
         reason,
         firing: flushed.firing.len(),
-        resolved: told_resolved,
+        resolved: notified_resolved,
         alerts,
         truncated,
         groups: 0,
@@ -191,15 +191,19 @@ fn reason(
 
 /// An alert that resolved while it was muted is not notified. It is no longer logged as firing, so
 /// it notifies when it fires again; Alertmanager would wait for `repeat_interval`.
-pub(super) fn forget_muted(notify: &mut NotifyState, flushed: &Flushed<'_>, told: &Flushed<'_>) {
-    if flushed.resolved.len() == told.resolved.len() {
+pub(super) fn forget_muted(
+    notify: &mut NotifyState,
+    flushed: &Flushed<'_>,
+    notified: &Flushed<'_>,
+) {
+    if flushed.resolved.len() == notified.resolved.len() {
         return;
     }
-    let told: BTreeSet<&Labels> = told.resolved.iter().collect();
+    let notified: BTreeSet<&Labels> = notified.resolved.iter().collect();
     let muted = flushed
         .resolved
         .iter()
-        .filter(|labels| !told.contains(labels));
+        .filter(|labels| !notified.contains(labels));
     let muted: BTreeSet<Fingerprint> = muted.map(Labels::fingerprint).collect();
     for entry in notify.nflog.of_group(&flushed.key) {
         entry

@@ -25,9 +25,9 @@ pub fn digest(of: &[&Notification], now: Timestamp) -> Option<Notification> {
     let alerts = || of.iter().flat_map(|one| &one.alerts);
     let firing = alerts().filter(|alert| alert.is_firing());
     let ended = alerts().filter(|alert| !alert.is_firing());
-    let mut told: Vec<_> = firing.chain(ended).cloned().collect();
-    let left_out = told.len().saturating_sub(MAX_ALERTS);
-    told.truncate(MAX_ALERTS);
+    let mut notified: Vec<_> = firing.chain(ended).cloned().collect();
+    let left_out = notified.len().saturating_sub(MAX_ALERTS);
+    notified.truncate(MAX_ALERTS);
     let firing: usize = of.iter().map(|one| one.firing).sum();
     Some(Notification {
         id: hash_128(&ids),
@@ -43,7 +43,7 @@ pub fn digest(of: &[&Notification], now: Timestamp) -> Option<Notification> {
         },
         firing,
         resolved: of.iter().map(|one| one.resolved).sum(),
-        alerts: told,
+        alerts: notified,
         truncated: left_out + of.iter().map(|one| one.truncated).sum::<usize>(),
         groups: of.len(),
         created_at: now,

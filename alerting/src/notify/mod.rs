@@ -118,20 +118,20 @@ pub fn plan(state: &mut State, config: &Config, troubles: &[Trouble], now: Times
     let fallback = Fallback::of(notify, config);
     let mut membership = group::assign(notify, &config.route, Some(&fallback), now);
     let inhibitor = Inhibitor::new(&config.inhibit_rules, &notify.alerts);
-    let mut owed = Vec::new();
+    let mut pending = Vec::new();
     for flushed in group::flush(notify, &mut membership, now) {
-        let told = flushed.clone().without(|alert| inhibitor.mutes(alert));
+        let notified = flushed.clone().without(|alert| inhibitor.mutes(alert));
         let is_mute = mute::mutes(flushed.route, &config.time_intervals, now);
-        let told = told.without(|_| is_mute);
-        let told = told.without(|alert| silence::mutes(notify, alert, now));
+        let notified = notified.without(|_| is_mute);
+        let notified = notified.without(|alert| silence::mutes(notify, alert, now));
         if let Some(receiver) = config.receiver(&flushed.route.receiver)
-            && !told.is_empty()
+            && !notified.is_empty()
         {
-            owed.extend(dedup::decide_all(notify, config, receiver, &told, now));
+            pending.extend(dedup::decide_all(notify, config, receiver, &notified, now));
         }
-        dedup::forget_muted(notify, &flushed, &told);
+        dedup::forget_muted(notify, &flushed, &notified);
         group::forget_resolved(notify, &membership, &flushed);
     }
-    notify.outbox.put_all(owed, now);
+    notify.outbox.put_all(pending, now);
     dedup::expire(notify, &config.route, now);
 }

@@ -91,8 +91,8 @@ pub struct DeadLetter {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outbox {
     /// Not yet delivered.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    owed: Vec<Notification>,
+    #[serde(default, rename = "owed", skip_serializing_if = "Vec::is_empty")]
+    pending: Vec<Notification>,
     /// Refused for good; the last ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     dead: Vec<DeadLetter>,
@@ -131,8 +131,8 @@ impl Notification {
 
 impl Outbox {
     /// The pending notifications, oldest first.
-    pub fn owed(&self) -> &[Notification] {
-        &self.owed
+    pub fn pending(&self) -> &[Notification] {
+        &self.pending
     }
 
     /// The notifications that were refused for good, oldest first.
@@ -144,37 +144,40 @@ impl Outbox {
     /// them.
     pub(super) fn put_all(&mut self, more: Vec<Notification>, now: Timestamp) {
         if !more.is_empty() {
-            self.owed.extend(more);
+            self.pending.extend(more);
             self.supersede(now);
         }
     }
 
     /// Keeps only the newest unclaimed notification of each group and integration.
     fn supersede(&mut self, now: Timestamp) {
-        let mut kept: Vec<Option<Notification>> = Vec::with_capacity(self.owed.len());
+        let mut kept: Vec<Option<Notification>> = Vec::with_capacity(self.pending.len());
         let mut newest: BTreeMap<Key, usize> = BTreeMap::new();
-        for mut owed in std::mem::take(&mut self.owed) {
-            if !owed.is_claimed(now) {
-                let older = newest.insert(owed.key(), kept.len());
+        for mut pending in std::mem::take(&mut self.pending) {
+            if !pending.is_claimed(now) {
+                let older = newest.insert(pending.key(), kept.len());
                 if let Some(older) = older.and_then(|at| kept.get_mut(at)?.take()) {
-                    owed.supersede(older);
+                    pending.supersede(older);
                 }
             }
-            kept.push(Some(owed));
+            kept.push(Some(pending));
         }
-        self.owed = kept.into_iter().flatten().collect();
+        self.pending = kept.into_iter().flatten().collect();
     }
 
     /// Claims for `run`, until `until`, everything that may be published now: of each group and
     /// integration the newest pending one, unless another run's claim is in force.
     pub fn claim(&mut self, run: &str, now: Timestamp, until: Timestamp) {
         self.supersede(now);
-        let claimed = self.owed.iter().filter(|owed| owed.is_claimed(now));
+        let claimed = self
+            .pending
+            .iter()
+            .filter(|pending| pending.is_claimed(now));
         let claimed: BTreeSet<Key> = claimed.map(Notification::key).collect();
-        for owed in &mut self.owed {
-            if !owed.is_claimed(now) && !claimed.contains(&owed.key()) {
-                owed.attempts += 1;
-                owed.claim = Some(Claim {
+        for pending in &mut self.pending {
+            if !pending.is_claimed(now) && !claimed.contains(&pending.key()) {
+                pending.attempts += 1;
+                pending.claim = Some(Claim {
                     run: run.to_owned(),
                     until,
                 });
@@ -188,8 +191,9 @@ impl Outbox {
         run: &'a str,
         now: Timestamp,
     ) -> impl Iterator<Item = &'a Notification> {
-        self.owed.iter().filter(move |owed| {
-            owed.claim
+        self.pending.iter().filter(move |pending| {
+            pending
+                .claim
                 .as_ref()
                 .is_some_and(|claim| claim.run == run && claim.until > now)
         })
@@ -218,9 +222,9 @@ impl Outbox {
 
     /// Gives back what could not be delivered now; the next run tries again.
     pub fn release(&mut self, id: &str, run: &str) {
-        for owed in &mut self.owed {
-            if owed.id == id && owed.claim.as_ref().is_some_and(|claim| claim.run == run) {
-                owed.claim = None;
+        for pending in &mut self.pending {
+            if pending.id == id && pending.claim.as_ref().is_some_and(|claim| claim.run == run) {
+                pending.claim = None;
             }
         }
     }
@@ -228,9 +232,9 @@ impl Outbox {
     /// Nothing was planned or refused after `now`, and no claim holds after `claim_until`. What a
     /// notification says stays: it may be on its way.
     pub(crate) fn not_after(&mut self, now: Timestamp, claim_until: Timestamp) {
-        for owed in &mut self.owed {
-            not_after(&mut owed.created_at, now);
-            if let Some(claim) = &mut owed.claim {
+        for pending in &mut self.pending {
+            not_after(&mut pending.created_at, now);
+            if let Some(claim) = &mut pending.claim {
                 not_after(&mut claim.until, claim_until);
             }
         }
@@ -240,9 +244,9 @@ impl Outbox {
     }
 
     fn take(&mut self, id: &str, run: &str) -> Option<Notification> {
-        let at = self.owed.iter().position(|owed| {
-            owed.id == id && owed.claim.as_ref().is_some_and(|claim| claim.run == run)
+        let at = self.pending.iter().position(|pending| {
+            pending.id == id && pending.claim.as_ref().is_some_and(|claim| claim.run == run)
         })?;
-        Some(self.owed.remove(at))
+        Some(self.pending.remove(at))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::size::{self, SnsMessage};
 use super::subject::{MAX_SUBJECT, ascii_line};
-use super::text::Telling;
+use super::text::TextInput;
 use super::{
     AlertEntry, Details, Integration, Message, Notification, SnsConfig, amazon_q, email, plain,
     sms, text,
@@ -43,7 +43,7 @@ impl<'a> Outgoing<'a> {
 
     /// The text below the subject.
     pub(super) fn words(&self) -> String {
-        text::body(&Telling {
+        text::body(&TextInput {
             notification: self.notification,
             details: self.details,
             now: self.now,

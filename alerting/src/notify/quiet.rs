@@ -14,18 +14,18 @@ pub fn next_plans<'a>(
     route: &'a Route,
     changed_at: impl Fn(&str) -> Timestamp + 'a,
 ) -> impl Iterator<Item = (&'a str, Timestamp)> {
-    let mut told: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    let mut notified: BTreeMap<&str, Timestamp> = BTreeMap::new();
     for entry in notify.nflog.iter() {
-        let first = told.entry(&entry.group_key).or_insert(entry.timestamp);
+        let first = notified.entry(&entry.group_key).or_insert(entry.timestamp);
         *first = entry.timestamp.min(*first);
     }
     notify.groups.iter().map(move |(key, group)| {
-        let next = match told.get(key.as_str()) {
+        let next = match notified.get(key.as_str()) {
             // Alerts that waited in another group may make it notify at any run.
             _ if !group.flushed => Timestamp::default(),
-            Some(told) if last_flush(group, route) >= changed_at(key) => {
-                let repeat = told.plus(route.repeat_interval);
-                let forgotten = told.plus(time_to_live(route));
+            Some(notified) if last_flush(group, route) >= changed_at(key) => {
+                let repeat = notified.plus(route.repeat_interval);
+                let forgotten = notified.plus(time_to_live(route));
                 group.next_flush.max(repeat).min(forgotten)
             }
             _ => group.next_flush,

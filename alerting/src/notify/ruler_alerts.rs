@@ -24,7 +24,7 @@ const FAILING_FOR: Duration = Duration::from_secs(5 * 60);
 /// How long the workspace's silences may be unreadable before an alert fires.
 const SILENCES_UNREAD_FOR: Duration = Duration::from_secs(15 * 60);
 /// How long the alert about skipped ticks or a refused notification fires.
-const TOLD_FOR: Duration = Duration::from_secs(15 * 60);
+const FIRES_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// The alert of the telemetry that stopped.
 const TELEMETRY_STOPPED: &str = "DnswatchTelemetryStopped";
@@ -58,7 +58,7 @@ pub(super) fn of(
     }
     alerts.extend(queries_failing(state, config, now));
     if let Some(step) = state.clock_step
-        && now.since(step.at) < TOLD_FOR
+        && now.since(step.at) < FIRES_FOR
     {
         alerts.push(clock_stepped(step));
     }
@@ -79,7 +79,7 @@ pub(super) fn of(
             ));
         }
         if let Some(skipped) = rule.health.skipped
-            && now.since(skipped.at) < TOLD_FOR
+            && now.since(skipped.at) < FIRES_FOR
         {
             alerts.push(alert(
                 "DnswatchTicksSkipped",
@@ -154,7 +154,7 @@ pub(super) fn of(
         alerts.push(alert);
     }
     let dead = state.notify.outbox.dead_letters();
-    let recent = dead.iter().filter(|dead| now.since(dead.at) < TOLD_FOR);
+    let recent = dead.iter().filter(|dead| now.since(dead.at) < FIRES_FOR);
     let mut by_receiver: BTreeMap<&str, (usize, &DeadLetter, Timestamp)> = BTreeMap::new();
     for dead in recent {
         let known = by_receiver
@@ -191,7 +191,9 @@ fn queries_failing(state: &State, config: &Config, now: Timestamp) -> Option<Ale
     let stopped = state.rules_without_answer(config);
     let which = match stopped {
         0 => "No rule is due before the server answers".to_owned(),
-        _ => format!("{stopped} of {all} rules are not evaluated; their alerts keep their last state"),
+        _ => format!(
+            "{stopped} of {all} rules are not evaluated; their alerts keep their last state"
+        ),
     };
     let most = config.evaluation.max_catch_up;
     let later = match most.is_zero() {

@@ -44,7 +44,7 @@ pub struct Silence {
     /// Who asked for it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub created_by: String,
-    /// Why.
+    /// Reason.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub comment: String,
     /// What else is noted of it, by name.

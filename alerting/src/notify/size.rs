@@ -87,7 +87,7 @@ fn default_body(webhook: Webhook, room: usize) -> String {
 /// alert.
 fn with_alerts_that_fit(mut webhook: Webhook, room: usize, needs_one: bool) -> Option<String> {
     let mut alerts = std::mem::take(&mut webhook.alerts);
-    let told_before = webhook.truncated_alerts;
+    let notified_before = webhook.truncated_alerts;
     // The longest number that may come to stand there.
     webhook.truncated_alerts = usize::MAX;
     let mut left = room.checked_sub(length_in_json(&body(&webhook)))?;
@@ -103,7 +103,7 @@ fn with_alerts_that_fit(mut webhook: Webhook, room: usize, needs_one: bool) -> O
     if needs_one && fitting == 0 {
         return None;
     }
-    webhook.truncated_alerts = told_before + alerts.len().saturating_sub(fitting);
+    webhook.truncated_alerts = notified_before + alerts.len().saturating_sub(fitting);
     alerts.truncate(fitting);
     webhook.alerts = alerts;
     Some(body(&webhook))

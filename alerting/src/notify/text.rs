@@ -29,7 +29,7 @@ impl Message {
     pub fn of(notification: &Notification, details: &Details, now: Timestamp) -> Self {
         Self {
             subject: subject(notification),
-            body: body(&Telling {
+            body: body(&TextInput {
                 notification,
                 details,
                 now,
@@ -40,7 +40,7 @@ impl Message {
 }
 
 /// The input of the text body.
-pub(super) struct Telling<'a> {
+pub(super) struct TextInput<'a> {
     pub(super) notification: &'a Notification,
     pub(super) details: &'a Details,
     pub(super) now: Timestamp,
@@ -75,8 +75,8 @@ pub(super) fn group_words(notification: &Notification) -> String {
 }
 
 /// The text, in paragraphs. It is not bounded.
-pub(super) fn body(telling: &Telling<'_>) -> String {
-    let notification = telling.notification;
+pub(super) fn body(input: &TextInput<'_>) -> String {
+    let notification = input.notification;
     let common = common::labels(notification).without(|name| name == ALERT_NAME);
     let place = (!common.is_empty()).then(|| format!("Where: {}", clean_line(&pairs(&common))));
     let why = standing::why(notification);
@@ -84,7 +84,7 @@ pub(super) fn body(telling: &Telling<'_>) -> String {
     let mut paragraphs: Vec<Vec<String>> = Vec::new();
     match notification.alerts.as_slice() {
         [alert] if notification.truncated == 0 => {
-            let (facts, instructions) = about(alert, None, telling, &mut written);
+            let (facts, instructions) = about(alert, None, input, &mut written);
             paragraphs.push(facts.into_iter().chain(place).chain(why).collect());
             paragraphs.extend(instructions);
         }
@@ -99,7 +99,7 @@ pub(super) fn body(telling: &Telling<'_>) -> String {
                 let own = alert
                     .labels
                     .without(|name| name == ALERT_NAME || common.has(name));
-                let (facts, instructions) = about(alert, Some(&own), telling, &mut written);
+                let (facts, instructions) = about(alert, Some(&own), input, &mut written);
                 paragraphs.push(facts);
                 paragraphs.extend(instructions);
             }
@@ -128,7 +128,7 @@ struct Written {
 fn about(
     alert: &AlertEntry,
     own: Option<&Labels>,
-    telling: &Telling<'_>,
+    input: &TextInput<'_>,
     written: &mut Written,
 ) -> (Vec<String>, Vec<Vec<String>>) {
     let word = standing::of_alert(alert);
@@ -138,13 +138,13 @@ fn about(
         facts.push(heading.trim_end().to_owned());
     }
     facts.extend(summary(alert));
-    let time = time(alert, telling.now);
+    let time = time(alert, input.now);
     facts.push(match own {
         None => format!("{word} {time}"),
         Some(_) => time,
     });
     facts.extend(standing::remark(alert));
-    let detail = telling.details.get(&alert.labels);
+    let detail = input.details.get(&alert.labels);
     let words = values_in_words(alert, detail);
     let drawn = detail.filter(|detail| detail.points.iter().any(Option::is_some));
     facts.push(match drawn {
@@ -166,7 +166,7 @@ fn about(
             }
         }
     }
-    let links: Vec<String> = links(alert, telling)
+    let links: Vec<String> = links(alert, input)
         .into_iter()
         .filter(|link| written.links.insert(link.clone()))
         .collect();
@@ -220,7 +220,7 @@ pub(super) fn values_in_words(alert: &AlertEntry, detail: Option<&Detail>) -> St
 }
 
 /// Where to read on: the alert's own links, and that to its expression.
-fn links(alert: &AlertEntry, telling: &Telling<'_>) -> Vec<String> {
+fn links(alert: &AlertEntry, input: &TextInput<'_>) -> Vec<String> {
     let own = ["runbook_url", "runbook", "dashboard_url", "dashboard"];
     let mut links: Vec<String> = own
         .iter()
@@ -230,7 +230,7 @@ fn links(alert: &AlertEntry, telling: &Telling<'_>) -> Vec<String> {
             (!link.trim().is_empty()).then(|| format!("{name}: {}", link.trim()))
         })
         .collect();
-    let graph = (telling.graph)(alert);
+    let graph = (input.graph)(alert);
     if !graph.is_empty() {
         links.push(format!("graph: {graph}"));
     }

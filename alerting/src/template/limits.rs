@@ -78,9 +78,9 @@ impl Allowance {
         let what = self
             .spent
             .get_or_insert_with(|| format!("the templates of all alerts together {what}"));
-        let told = what.clone();
+        let notified = what.clone();
         (self.output, self.work, self.steps) = (0, 0, 0);
-        Err(Stop::Failed(told))
+        Err(Stop::Failed(notified))
     }
 }
 

@@ -429,34 +429,35 @@ fn a_receiver_that_is_not_delivered_to_is_an_alert() {
                 Timestamp::from_millis(seconds * 1000),
             );
         }
-        let owed = state.notify.outbox.pending().iter();
-        owed.map(|owed| {
-            let alert = &owed.alerts[0];
-            let about = alert.labels.get("receiver");
-            let said = alert.annotations["description"].clone();
-            format!(
-                "{} about {about} by {}: {said}",
-                alert.labels.get("alertname"),
-                owed.receiver
-            )
-        })
-        .collect::<Vec<_>>()
+        let pending = state.notify.outbox.pending().iter();
+        pending
+            .map(|pending| {
+                let alert = &pending.alerts[0];
+                let about = alert.labels.get("receiver");
+                let said = alert.annotations["description"].clone();
+                format!(
+                    "{} about {about} by {}: {said}",
+                    alert.labels.get("alertname"),
+                    pending.receiver
+                )
+            })
+            .collect::<Vec<_>>()
     };
     assert_eq!(raised(&sns, &sns), [""; 0]);
     assert_eq!(
         raised(&sns, &format!("{sns}, {pagerduty}")),
         [
             "DnswatchReceiverNotDelivered about page by ops: The receiver page has pagerduty_configs, \
-          which dnswatch does not deliver to; its 1 topic(s) get all that is routed to it. Add a \
-          topic to it, and subscribe to that what is missing."
+          which dnswatch does not deliver to; its 1 topic(s) receive everything routed to it. \
+          Add an SNS topic to the receiver and subscribe the missing channel to it."
         ]
     );
-    let told = raised(&pagerduty, &sns);
+    let notified = raised(&pagerduty, &sns);
     assert!(
-        told.len() == 1
-            && told[0].contains("about ops by page")
-            && told[0].contains("nothing routed to it is delivered"),
-        "{told:?}"
+        notified.len() == 1
+            && notified[0].contains("about ops by page")
+            && notified[0].contains("nothing routed to it is delivered"),
+        "{notified:?}"
     );
 }
 

@@ -46,29 +46,29 @@ fn run(
 }
 
 /// Minutes at which something is told, with what: `f` that it fires, `r` that it is over.
-fn told(seen: &str, mut before: impl FnMut(usize, &mut State, Timestamp)) -> String {
+fn notified(seen: &str, mut before: impl FnMut(usize, &mut State, Timestamp)) -> String {
     let config = config("");
     let world = letters(&config, seen);
     let mut state = State::default();
     run(&config, &mut state, &world, start());
-    let mut told = String::new();
+    let mut notified = String::new();
     for minute in 1..=seen.len() {
         let now = start().plus(MINUTE * u32::try_from(minute).expect("few"));
         let now = now.plus(Duration::from_secs(5));
         before(minute, &mut state, now);
         for notification in run(&config, &mut state, &world, now) {
             let what = if notification.firing > 0 { "f" } else { "r" };
-            told.push_str(&format!("{minute}{what} "));
+            notified.push_str(&format!("{minute}{what} "));
         }
     }
-    told.trim_end().to_owned()
+    notified.trim_end().to_owned()
 }
 
 #[test]
 fn a_silence_keeps_quiet_until_it_ends() {
     let seen = "666666666666666666666666";
-    assert_eq!(told(seen, |_, _, _| {}), "2f");
-    let silenced = told(seen, |minute, state, now| {
+    assert_eq!(notified(seen, |_, _, _| {}), "2f");
+    let silenced = notified(seen, |minute, state, now| {
         if minute == 1 {
             let silence = silence("node=a", now, now.plus(MINUTE * 10));
             silence::add(&mut state.notify, silence, now).expect("it is taken");
@@ -76,7 +76,7 @@ fn a_silence_keeps_quiet_until_it_ends() {
     });
     // The group was flushed at minute 2 and is again each five minutes.
     assert_eq!(silenced, "12f");
-    let expired = told(seen, |minute, state, now| {
+    let expired = notified(seen, |minute, state, now| {
         if minute == 1 {
             let silence = silence("node=a", now, now.plus(MINUTE * 10));
             silence::add(&mut state.notify, silence, now).expect("it is taken");
@@ -91,7 +91,7 @@ fn a_silence_keeps_quiet_until_it_ends() {
 #[test]
 fn what_ended_while_it_was_silenced_is_news_when_it_fires_again() {
     let seen = "666111111111666666666";
-    let silenced = told(seen, |minute, state, now| {
+    let silenced = notified(seen, |minute, state, now| {
         if minute == 3 {
             let silence = silence("node=a", now, now.plus(MINUTE * 7));
             silence::add(&mut state.notify, silence, now).expect("it is taken");
@@ -179,8 +179,8 @@ fn a_silence_must_say_what_it_is_about() {
 #[test]
 fn one_set_of_matchers_is_enough_and_each_must_say_something() {
     let seen = "1666666666661";
-    let told = |sets: &[&str]| {
-        told(seen, |minute, state, now| {
+    let notified = |sets: &[&str]| {
+        notified(seen, |minute, state, now| {
             if minute == 1 {
                 let mut silence = silence(sets[0], now, now.plus(MINUTE * 10));
                 let rest = sets[1..].iter();
@@ -191,12 +191,15 @@ fn one_set_of_matchers_is_enough_and_each_must_say_something() {
             }
         })
     };
-    assert_eq!(told(&["node=a"]), told(&["node=other", "node=a,type=x"]));
     assert_eq!(
-        told(&["node=other"]),
-        told(&["node=other", "node=a,type=y"])
+        notified(&["node=a"]),
+        notified(&["node=other", "node=a,type=x"])
     );
-    assert_ne!(told(&["node=a"]), told(&["node=other"]));
+    assert_eq!(
+        notified(&["node=other"]),
+        notified(&["node=other", "node=a,type=y"])
+    );
+    assert_ne!(notified(&["node=a"]), notified(&["node=other"]));
     let mut state = State::default();
     let mut add = |set: &str| {
         let mut silence = silence("node=a", start(), start().plus(MINUTE));
@@ -255,11 +258,11 @@ fn silences_of_the_api_are_read_with_all_that_they_say() {
             .silences[0]
             .ends_at = start().plus(MINUTE * 60);
         run(&config, &mut state, &world, start());
-        let told = (1..=4).any(|minute| {
+        let notified = (1..=4).any(|minute| {
             let now = start().plus(MINUTE * minute);
             !run(&config, &mut state, &world, now).is_empty()
         });
-        assert!(told, "{empty}");
+        assert!(notified, "{empty}");
     }
     assert!(read(r#""matchers": [{"name": "a"}]"#).is_err());
 }

@@ -46,17 +46,17 @@ fn check(rule: &str, seen: &str, runs: &str, expected: &[&str]) {
     let world = letters(&config, seen);
     let mut state = State::default();
     run(&config, &mut state, &world, start(), &[]);
-    let mut told = Vec::new();
+    let mut notified = Vec::new();
     let mut now = start().plus(LAG);
     for is_run in runs.chars() {
         now = now.plus(MINUTE);
         if is_run == 'r' {
             for notification in run(&config, &mut state, &world, now, &[]) {
-                told.push(line(&notification, now));
+                notified.push(line(&notification, now));
             }
         }
     }
-    assert_eq!(told, expected, "of {seen}");
+    assert_eq!(notified, expected, "of {seen}");
 }
 
 #[test]
@@ -122,12 +122,12 @@ fn what_fired_again_in_a_gap_is_told_to_have_begun_then() {
     // In Alertmanager an alert that ended is replaced by the same one fired anew (`provider/mem`).
     let world = letters(&config, "661611");
     let mut state = State::default();
-    let mut told = Vec::new();
+    let mut notified = Vec::new();
     for minute in [0, 1, 2, 10] {
         let now = start().plus(MINUTE * minute).plus(LAG);
-        told.extend(run(&config, &mut state, &world, now, &[]));
+        notified.extend(run(&config, &mut state, &world, now, &[]));
     }
-    let times = told.iter().map(|notification| {
+    let times = notified.iter().map(|notification| {
         let minutes = |at: Timestamp| at.since(start()).as_secs() / 60;
         let alert = &notification.alerts[0];
         (minutes(alert.starts_at), alert.ends_at.map(minutes))
@@ -208,7 +208,7 @@ fn a_removed_rule_ends_its_alerts_and_says_why() {
     let world = letters(&with_rule, "666666666666");
     let mut state = State::default();
     run(&with_rule, &mut state, &world, start(), &[]);
-    let mut told = Vec::new();
+    let mut notified = Vec::new();
     let mut now = start().plus(LAG);
     for minute in 1..=10 {
         now = now.plus(MINUTE);
@@ -217,11 +217,11 @@ fn a_removed_rule_ends_its_alerts_and_says_why() {
         } else {
             &without_rule
         };
-        told.extend(run(config, &mut state, &world, now, &[]));
+        notified.extend(run(config, &mut state, &world, now, &[]));
     }
-    let last = told.last().expect("two notifications");
+    let last = notified.last().expect("two notifications");
     let message = Message::of(last, &Details::default(), now);
-    assert_eq!(told.len(), 2);
+    assert_eq!(notified.len(), 2);
     assert_eq!(message.subject, "[ENDED] A (a x)");
     assert!(
         message.body.contains("the rule was removed"),
@@ -239,9 +239,9 @@ fn a_refused_configuration_is_told() {
         error: "rules.yml:3:4: `expr` is set twice".to_owned(),
     };
     let mut now = start();
-    let mut told = Vec::new();
+    let mut notified = Vec::new();
     for _ in 0..4 {
-        told.extend(run(
+        notified.extend(run(
             &config,
             &mut state,
             &world,
@@ -250,8 +250,8 @@ fn a_refused_configuration_is_told() {
         ));
         now = now.plus(MINUTE);
     }
-    assert_eq!(told.len(), 1);
-    let message = Message::of(&told[0], &Details::default(), now);
+    assert_eq!(notified.len(), 1);
+    let message = Message::of(&notified[0], &Details::default(), now);
     assert_eq!(
         message.subject,
         "[FIRING:1] DnswatchConfigRefused (warning)"
@@ -277,13 +277,13 @@ fn check_two_topics(seen: &str, expected: &[&str]) {
     let world = letters(&config, seen);
     let mut state = State::default();
     run(&config, &mut state, &world, start(), &[]);
-    let mut told = Vec::new();
+    let mut notified = Vec::new();
     let mut now = start().plus(LAG);
     for _ in seen.chars() {
         now = now.plus(MINUTE);
         for notification in run(&config, &mut state, &world, now, &[]) {
             assert!(notification.integration == "sns[0]" || notification.resolved == 0);
-            told.push(format!(
+            notified.push(format!(
                 "{} {} #{}",
                 notification.integration,
                 line(&notification, now),
@@ -291,7 +291,7 @@ fn check_two_topics(seen: &str, expected: &[&str]) {
             ));
         }
     }
-    assert_eq!(told, expected, "of {seen}");
+    assert_eq!(notified, expected, "of {seen}");
 }
 
 #[test]

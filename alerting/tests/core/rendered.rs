@@ -109,12 +109,12 @@ fn messages_are_those_on_record() {
     state.rules.insert(rule.key.clone(), rules);
     notify::plan(&mut state, &config, &[], now);
     let mut compared = 0;
-    for owed in state.notify.outbox.pending() {
-        let Ok(at) = owed.receiver.trim_start_matches("r.").parse::<usize>() else {
+    for pending in state.notify.outbox.pending() {
+        let Ok(at) = pending.receiver.trim_start_matches("r.").parse::<usize>() else {
             continue;
         };
         let outgoing = Outgoing {
-            notification: owed,
+            notification: pending,
             details: &Details::default(),
             config: &config,
             now,

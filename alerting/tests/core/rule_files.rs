@@ -140,7 +140,7 @@ fn two_files_of_one_base_name_have_no_group_of_one_name() {
     );
     assert_eq!(
         errors.expect_err("they are the same")[0].to_string(),
-        "b/x.yaml:2:9: there is a group \"g\" in a/x.yml, too: groups are told apart by their \
+        "b/x.yaml:2:9: there is a group \"g\" in a/x.yml, too: groups are identified by their \
          name and their file's base name, so rename one"
     );
 }

@@ -37,7 +37,13 @@ fn the_example_of_format_1_is_read_and_written_back_as_it_was() {
     assert!(!rule.ended.is_empty());
     let notify = &state.notify;
     assert!(!notify.alerts.is_empty() && !notify.groups.is_empty() && !notify.nflog.is_empty());
-    assert!(notify.outbox.pending().iter().any(|owed| owed.claim.is_some()));
+    assert!(
+        notify
+            .outbox
+            .pending()
+            .iter()
+            .any(|pending| pending.claim.is_some())
+    );
     assert!(!notify.outbox.dead_letters().is_empty());
 }
 

@@ -138,9 +138,9 @@ mod tests {
         ] {
             check(given, None);
         }
-        let told = Endpoint::parse("http://user:hunter2@h")
+        let notified = Endpoint::parse("http://user:hunter2@h")
             .unwrap_err()
             .to_string();
-        assert!(!told.contains("hunter2"), "{told}");
+        assert!(!notified.contains("hunter2"), "{notified}");
     }
 }

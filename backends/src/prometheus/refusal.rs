@@ -50,7 +50,7 @@ impl ErrorBody {
 pub(super) fn failure(status: StatusCode, body: &[u8], secrets: &[String]) -> Failure {
     let error = ErrorBody::read(body);
     let words = words(&error, body, secrets);
-    let told = if words.is_empty() {
+    let message = if words.is_empty() {
         status.to_string()
     } else {
         format!("{status}: {words}")
@@ -58,62 +58,62 @@ pub(super) fn failure(status: StatusCode, body: &[u8], secrets: &[String]) -> Fa
     match status.as_u16() {
         401 | 403 => {
             return Failure::lasting(format!(
-                "{told}: check the credentials, and that they may query (AMP: aps:QueryMetrics \
+                "{message}: check the credentials, and that they may query (AMP: aps:QueryMetrics \
                  on this workspace, in this region)"
             ))
             .of_server(ServerTrouble::Denied);
         }
         404 | 405 => {
             return Failure::lasting(format!(
-                "{told}: check the URL, which is what stands before /api/v1/query"
+                "{message}: check the URL, which is what stands before /api/v1/query"
             ))
             .of_server(ServerTrouble::NotAnApi);
         }
         407 => {
-            return Failure::lasting(format!("{told}: the proxy asks for credentials"))
+            return Failure::lasting(format!("{message}: the proxy asks for credentials"))
                 .of_server(ServerTrouble::Denied);
         }
-        429 => return Failure::passing(told).of_server(ServerTrouble::Throttled),
+        429 => return Failure::passing(message).of_server(ServerTrouble::Throttled),
         _ => {}
     }
     if error.is_prometheus() {
         match error.error_type.as_str() {
             // It took the server all the time it has: to ask again at once is to make it worse.
-            "timeout" => return Failure::lasting(told).perhaps(ServerTrouble::TimedOut),
-            "canceled" | "unavailable" | "internal" => return Failure::passing(told),
+            "timeout" => return Failure::lasting(message).perhaps(ServerTrouble::TimedOut),
+            "canceled" | "unavailable" | "internal" => return Failure::passing(message),
             "too_many_requests" => {
-                return Failure::passing(told).of_server(ServerTrouble::Throttled);
+                return Failure::passing(message).of_server(ServerTrouble::Throttled);
             }
             "bad_data" | "execution" | "cost_limit" | "400" | "422"
                 if matches!(status.as_u16(), 200 | 400 | 422) =>
             {
-                return by_words(&error.error, told);
+                return by_words(&error.error, message);
             }
             _ => {}
         }
     }
     match status.as_u16() {
-        408 | 425 | 499 => Failure::passing(told).perhaps(ServerTrouble::TimedOut),
+        408 | 425 | 499 => Failure::passing(message).perhaps(ServerTrouble::TimedOut),
         // A gateway's or a proxy's, since Prometheus itself says what is wrong.
         500..=599 if !error.is_prometheus() => {
-            Failure::passing(told).of_server(ServerTrouble::Failing)
+            Failure::passing(message).of_server(ServerTrouble::Failing)
         }
-        500..=599 => Failure::passing(told),
-        _ => Failure::lasting(told),
+        500..=599 => Failure::passing(message),
+        _ => Failure::lasting(message),
     }
 }
 
 /// The failure that Prometheus's own message describes, if it blames the expression.
-fn by_words(error: &str, told: String) -> Failure {
+fn by_words(error: &str, message: String) -> Failure {
     let ran_out = ["timed out", "deadline exceeded", "context canceled"];
     if ran_out.iter().any(|words| error.contains(words)) {
-        return Failure::lasting(told).perhaps(ServerTrouble::TimedOut);
+        return Failure::lasting(message).perhaps(ServerTrouble::TimedOut);
     }
     // A limit on series, chunks or samples is met while series are expanded, too.
     if error.contains("expanding series") && !error.contains("limit") {
-        return Failure::passing(told);
+        return Failure::passing(message);
     }
-    Failure::refused(told)
+    Failure::refused(message)
 }
 
 /// What the server says, in one line.

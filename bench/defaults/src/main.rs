@@ -1,4 +1,4 @@
-//! The ruler's clients as whoever takes every default has them, and one use of each.
+//! The ruler's clients with every default setting, and one use of each.
 //!
 //! What `make bench` compares the ruler's start with. It evaluates no rules: it only makes the
 //! calls that a run makes, so that no client is idle and nothing of it can be left out of the
@@ -90,14 +90,14 @@ impl Function {
         for rule in rules.groups.iter().flat_map(|group| &group.rules) {
             firing += self.query(endpoint, &rule.expr).await?;
         }
-        let told = AttributeValue::N(firing.to_string());
+        let notified = AttributeValue::N(firing.to_string());
         let write = self.dynamodb.put_item().table_name(&table);
         let write = write
             .item("id", id)
             .item("part", part)
-            .item("told", told.clone());
+            .item("last_run", notified.clone());
         write.send().await?;
-        if kept.item().and_then(|item| item.get("told")) != Some(&told) {
+        if kept.item().and_then(|item| item.get("last_run")) != Some(&notified) {
             let publish = self.sns.publish().topic_arn(std::env::var("TOPIC_ARN")?);
             let message = format!("{firing} are firing");
             publish.subject("alerts").message(message).send().await?;

@@ -148,7 +148,7 @@ fn as_text(
 fn replay(
     backtest: Backtest,
     progress: &mut Option<Progress>,
-    tell: &mut dyn FnMut(News<'_>) -> io::Result<()>,
+    report: &mut dyn FnMut(News<'_>) -> io::Result<()>,
 ) -> Result<BTreeSet<RuleKey>, BacktestError> {
     let mut with_alerts = BTreeSet::new();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -166,7 +166,7 @@ fn replay(
         {
             with_alerts.insert(event.rule.key.clone());
         }
-        tell(news)
+        report(news)
     }))?;
     Ok(with_alerts)
 }

@@ -174,7 +174,11 @@ impl Timeline {
         }
         if !quiet.is_empty() {
             let names: Vec<String> = quiet.iter().map(|rule| printable(&rule.name)).collect();
-            writeln!(out, "\nNever pending or firing: {}", names.join(", "))?;
+            writeln!(
+                out,
+                "\nRules that never became pending: {}",
+                names.join(", ")
+            )?;
         }
         self.draw_notifications(!without_data.is_empty(), out)
     }

@@ -31,8 +31,8 @@ pub(super) fn text(url: &str, diagnosis: &Diagnosis) -> String {
     };
     let _ = match (count(Severity::Fault), count(Severity::Advice)) {
         (0, 0) => writeln!(text, "\nAll well."),
-        (0, advice) => writeln!(text, "\nAll well; {advice} advice."),
-        (faults, advice) => writeln!(text, "\n{faults} fault(s), {advice} advice."),
+        (0, advice) => writeln!(text, "\nOK: {advice} advice."),
+        (faults, advice) => writeln!(text, "\n{faults} problem(s), {advice} advice."),
     };
     text
 }

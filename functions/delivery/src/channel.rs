@@ -1,4 +1,4 @@
-//! What a service is to the rest: something that notifications can be sent to.
+//! The [`Channel`] trait, implemented by each chat or paging service.
 
 use std::time::Duration;
 

@@ -22,7 +22,7 @@ pub enum Outcome {
     PostedBefore,
     /// It is received again after this long. None: at once, because waiting does not help.
     Failed {
-        /// Why.
+        /// Reason.
         why: String,
         /// Whether it may work without anybody doing anything.
         may_pass: bool,
@@ -31,7 +31,7 @@ pub enum Outcome {
     },
     /// It was not tried and is received again after this long.
     NotTried {
-        /// Why.
+        /// Reason.
         why: String,
         /// When it is received again.
         wait: Duration,

@@ -1,4 +1,4 @@
-//! Text from outside as plain text: what it shows is what it says.
+//! Sanitises untrusted text: removes control, bidirectional and zero-width characters.
 
 /// `text` in one line of at most `limit` characters, without control characters and without those
 /// that reorder or hide what is shown. What is cut ends in `…`.

@@ -7,11 +7,11 @@ use crate::message::Alert;
 pub enum Severity {
     /// Good to know.
     Info,
-    /// Not yet bad.
+    /// Needs attention, but is not urgent.
     Warning,
     /// Bad. Also used for a missing or unknown label, so that the alert is not overlooked.
     Error,
-    /// As bad as it gets.
+    /// Needs action now.
     Critical,
 }
 

@@ -298,7 +298,7 @@ fn role(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err(format!(
-            "{text:?} is no role: write its ARN, as in arn:aws:iam::123456789012:role/NAME"
+            "{text:?} is not an IAM role ARN (expected arn:aws:iam::123456789012:role/NAME"
         ))
     }
 }

@@ -28,7 +28,7 @@ use crate::configuration::Configuration;
 use crate::environment::{Environment, RulesFrom};
 use crate::event::Event;
 use crate::log::{Level, Log};
-use crate::report::{Told, ms, short, usage_between};
+use crate::report::{RunLogLine, ms, short, usage_between};
 use crate::shadow::Channel;
 use crate::{metrics, test_notification};
 
@@ -235,7 +235,7 @@ impl Function {
             Err(RunError::LostRace) => {
                 self.log.line(
                     Level::Info,
-                    "another run was faster and did the work",
+                    "lost the commit race: a concurrent run already committed",
                     json!({"run": run}),
                 );
                 self.metrics(began, None);
@@ -243,7 +243,7 @@ impl Function {
             }
             Err(error) => return Err(error.into()),
         };
-        let told = Told {
+        let line = RunLogLine {
             run,
             report: &report,
             configuration: not_refreshed.as_deref(),
@@ -251,8 +251,8 @@ impl Function {
             took: SystemClock.now().since(began),
             usage: usage_between(before, client.usage()),
         };
-        let fields = told.fields();
-        self.log.line(told.level(), "run", &fields);
+        let fields = line.fields();
+        self.log.line(line.level(), "run", &fields);
         self.metrics(began, Some(&report));
         if report.evaluated_nothing() {
             // The line says why, and the state is stored. The invocation has failed all the same.

@@ -55,7 +55,7 @@ pub(crate) fn of(
                 "Count",
                 count(report.published.refused.len()),
             ),
-            ("NotificationsOwed", "Count", count(report.owed)),
+            ("NotificationsPending", "Count", count(report.pending)),
             (
                 "TopicsWithoutSubscribers",
                 "Count",
@@ -118,7 +118,7 @@ mod tests {
         "LagSeconds:Seconds",
         "NotificationsDelivered:Count",
         "NotificationsRefused:Count",
-        "NotificationsOwed:Count",
+        "NotificationsPending:Count",
         "TopicsWithoutSubscribers:Count",
         "QueuesFailing:Count",
         "StateAheadSeconds:Seconds",

@@ -16,7 +16,7 @@ const MAX_TEXT: usize = 500;
 
 /// The log line of a run that did its work.
 #[derive(Debug)]
-pub(crate) struct Told<'a> {
+pub(crate) struct RunLogLine<'a> {
     /// The run's id.
     pub(crate) run: &'a str,
     /// What the run itself says.
@@ -31,7 +31,7 @@ pub(crate) struct Told<'a> {
     pub(crate) usage: Usage,
 }
 
-impl Told<'_> {
+impl RunLogLine<'_> {
     /// Whether a person should look at it.
     pub(crate) fn level(&self) -> Level {
         let report = self.report;
@@ -81,7 +81,7 @@ impl Told<'_> {
             put("server_clock_off_ms", json!(off));
         }
         put("sent", json!(report.published.delivered));
-        put("owed", json!(report.owed));
+        put("pending", json!(report.pending));
         put(
             "ms",
             json!({
@@ -177,7 +177,7 @@ mod tests {
 
     fn line(report: &RunReport, configuration: Option<&str>) -> String {
         let millis = Duration::from_millis;
-        let told = Told {
+        let line = RunLogLine {
             run: "00000000000000ff",
             report,
             configuration,
@@ -196,7 +196,7 @@ mod tests {
                 },
             ),
         };
-        written(|log| log.line(told.level(), "run", told.fields()))
+        written(|log| log.line(line.level(), "run", line.fields()))
     }
 
     #[test]
@@ -224,7 +224,7 @@ mod tests {
         let expected = concat!(
             r#"{"level":"INFO","message":"run","due":6,"evaluated":6,"failed":0,"lag_seconds":0,"#,
             r#""ms":{"commit":25,"configuration":1,"evaluate":3,"load":20,"publish":90,"#,
-            r#""query":100,"total":250},"owed":0,"#,
+            r#""query":100,"total":250},"pending":0,"#,
             r#""queries":{"answer_bytes":4096,"requests":3,"retries":0},"#,
             r#""rules_behind":0,"run":"00000000000000ff","sent":2,"skipped":0}"#,
             "\n"
@@ -237,16 +237,16 @@ mod tests {
         report.evaluated.skipped = 12;
         report.evaluated.stopped = 1;
         report.lag = Duration::from_secs(90);
-        report.owed = 1;
+        report.pending = 1;
         report.config_refused = Some("rules/a.yml:3:5: bad\nindeed".to_owned());
         report.failing = vec!["A: down".to_owned(); 30];
         report.failing[1] = "é".repeat(MAX_TEXT + 1);
         report.published.postponed = vec!["id1: throttled".to_owned()];
         report.published.refused = vec!["id2: too long".to_owned()];
-        let told: Value = serde_json::from_str(&line(&report, Some("AMP is away"))).expect("JSON");
-        assert_eq!(told["level"], "WARN");
-        assert_eq!(told["failing"]["count"], 30);
-        let texts = told["failing"]["texts"].as_array().expect("a list");
+        let line: Value = serde_json::from_str(&line(&report, Some("AMP is away"))).expect("JSON");
+        assert_eq!(line["level"], "WARN");
+        assert_eq!(line["failing"]["count"], 30);
+        let texts = line["failing"]["texts"].as_array().expect("a list");
         assert_eq!(texts.len(), MAX_TEXTS);
         let long = texts[1].as_str().expect("a text");
         assert_eq!(long.chars().count(), MAX_TEXT + 1);
@@ -255,7 +255,7 @@ mod tests {
             ("skipped", json!(12)),
             ("rules_behind", json!(1)),
             ("lag_seconds", json!(90)),
-            ("owed", json!(1)),
+            ("pending", json!(1)),
             (
                 "configuration_refused",
                 json!("rules/a.yml:3:5: bad indeed"),
@@ -267,7 +267,7 @@ mod tests {
             ),
             ("refused", json!({"count": 1, "texts": ["id2: too long"]})),
         ] {
-            assert_eq!(told[name], expected, "{name}");
+            assert_eq!(line[name], expected, "{name}");
         }
     }
 
@@ -276,8 +276,8 @@ mod tests {
     fn check_level(expected: &str, trouble: impl FnOnce(&mut RunReport)) {
         let mut report = RunReport::default();
         trouble(&mut report);
-        let told: Value = serde_json::from_str(&line(&report, None)).expect("JSON");
-        assert_eq!(told["level"], expected, "{told}");
+        let line: Value = serde_json::from_str(&line(&report, None)).expect("JSON");
+        assert_eq!(line["level"], expected, "{line}");
     }
 
     #[test]
@@ -297,8 +297,8 @@ mod tests {
         check_level("WARN", |it| it.undelivered.queues = text());
         // Neither a fault nor health.
         check_level("INFO", |it| it.undelivered.unknown = text());
-        let told: Value =
+        let line: Value =
             serde_json::from_str(&line(&RunReport::default(), Some("AMP is away"))).expect("JSON");
-        assert_eq!(told["level"], "WARN", "{told}");
+        assert_eq!(line["level"], "WARN", "{line}");
     }
 }

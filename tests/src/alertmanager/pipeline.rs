@@ -268,7 +268,7 @@ fn tell(world: &World, begin: SystemTime) -> Result<Told> {
     let config = ours(world)?;
     let rule = &config.groups[0].rules[0];
     let mut state = State::default();
-    let mut told = Told::new();
+    let mut notified = Told::new();
     let at = |index: usize| timestamp(step(begin, index));
     for index in 0..STEPS {
         let now = at(index);
@@ -340,12 +340,14 @@ fn tell(world: &World, begin: SystemTime) -> Result<Told> {
                         .filter(|alert| alert.is_firing() == firing);
                     alerts.map(|alert| alert.labels.to_string()).collect()
                 };
-                let group = told.entry((channel, one.group_key.clone())).or_default();
+                let group = notified
+                    .entry((channel, one.group_key.clone()))
+                    .or_default();
                 group.push((index, of(true), of(false)));
             }
         }
     }
-    Ok(told)
+    Ok(notified)
 }
 
 /// What Alertmanager tells; None if the machine was too slow for the steps to be told apart.
@@ -393,7 +395,7 @@ async fn ask(world: &World, begin: SystemTime) -> Result<Option<Told>> {
     }
     let end = step(begin, STEPS);
     tokio::time::sleep(end.duration_since(SystemTime::now()).unwrap_or_default()).await;
-    let mut told = Told::new();
+    let mut notified = Told::new();
     for received in recorder.received() {
         let since = received.at.duration_since(begin)?;
         let index = usize::try_from(since.as_secs() / STEP.as_secs())?;
@@ -413,11 +415,12 @@ async fn ask(world: &World, begin: SystemTime) -> Result<Option<Told>> {
         }
         let [firing, resolved] = sets;
         let group = webhook["groupKey"].as_str().context("a key")?.to_owned();
-        told.entry((received.path, group))
+        notified
+            .entry((received.path, group))
             .or_default()
             .push((index, firing, resolved));
     }
-    Ok(Some(told))
+    Ok(Some(notified))
 }
 
 #[tokio::test]

@@ -109,14 +109,14 @@ async fn a_collector_that_dies_in_a_storm() -> Result<()> {
         ("TelemetryStale", 17),
     ];
     let incident = incidents::collector_dies();
-    let Some(told) = check(&incident, expected).await? else {
+    let Some(notified) = check(&incident, expected).await? else {
         return Ok(());
     };
     // The storm is over at 25, and nobody can know: no all-clear before the samples are back.
     let back = time(incident.silent[0].end);
-    let early = told
+    let early = notified
         .iter()
-        .find(|told| told.at < back && told.notification.resolved > 0);
+        .find(|notified| notified.at < back && notified.notification.resolved > 0);
     ensure!(early.is_none(), "{early:?}");
     Ok(())
 }
@@ -193,16 +193,16 @@ async fn check(incident: &Incident, expected: Expected<'_>) -> Result<Option<Vec
     let unexpected: Vec<_> = fired.keys().filter(|rule| !is_expected(rule)).collect();
     ensure!(unexpected.is_empty(), "{name}: {unexpected:?} fired too");
     ensure!(still.is_empty(), "{name}: {still:?} still fire");
-    let told = bench.told();
-    for one in &told {
+    let notified = bench.notified();
+    for one in &notified {
         for alert in &one.notification.alerts {
             let rule = alert.labels.get("alertname");
             // What the ruler tells of itself is told rightly only while samples are missing.
             let is_own = rule == "DnswatchTelemetryStopped" && !incident.silent.is_empty();
-            ensure!(is_expected(rule) || is_own, "{name}: told {rule}");
+            ensure!(is_expected(rule) || is_own, "{name}: notified {rule}");
         }
     }
-    Ok(Some(told))
+    Ok(Some(notified))
 }
 
 /// What could have misled a rule in the week is in the blocks.

@@ -35,12 +35,12 @@ async fn two_coredns_pods_on_one_node_live() -> Result<()> {
     };
     let firing = subjects("[FIRING:");
     for name in ["LinkLocalThrottling", "DNSThrottlingConfirmed"] {
-        ensure!(firing.contains(name), "{name} was not told:\n{said}");
+        ensure!(firing.contains(name), "{name} was not notified:\n{said}");
     }
     let other = firing
         .iter()
         .find(|name| !OF_THE_STORM.contains(&name.as_str()));
-    ensure!(other.is_none(), "{other:?} was told:\n{said}");
+    ensure!(other.is_none(), "{other:?} was notified:\n{said}");
     ensure!(
         subjects("[RESOLVED]").contains("LinkLocalThrottling"),
         "{said}"

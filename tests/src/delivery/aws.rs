@@ -179,7 +179,7 @@ impl<S, C: Channel> World<S, C> {
                     .await?;
             }
         }
-        let log = self.told()?;
+        let log = self.notified()?;
         ensure!(log.len() == received, "{received} records: {log:?}");
         let items = self.table.scan().table_name(TABLE).send().await?;
         ensure!(
@@ -211,7 +211,7 @@ impl<S, C: Channel> World<S, C> {
     }
 
     /// What the log said since it was last asked for.
-    pub(crate) fn told(&self) -> Result<Vec<Value>> {
+    pub(crate) fn notified(&self) -> Result<Vec<Value>> {
         let log = std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner));
         for line in &log {
             ensure!(!line.contains(CANARY), "the secret is in the log: {line}");

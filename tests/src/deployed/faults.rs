@@ -59,10 +59,13 @@ async fn nothing_is_lost_whatever_fails() -> Result<()> {
     };
     eprintln!("{}", world.way.faults());
     outcome.with_context(|| {
-        let told = world.told.borrow();
+        let notified = world.notified.borrow();
         let unfinished = world.cast.begun().into_iter().filter_map(|alert| {
-            let of_it: Vec<_> = told.iter().filter_map(|told| told.of(&alert)).collect();
-            (!of_it.contains(&false)).then(|| format!("{alert:?}, told {of_it:?}\n"))
+            let of_it: Vec<_> = notified
+                .iter()
+                .filter_map(|notified| notified.of(&alert))
+                .collect();
+            (!of_it.contains(&false)).then(|| format!("{alert:?}, notified {of_it:?}\n"))
         });
         let state = world.state.borrow();
         format!(
@@ -93,20 +96,24 @@ async fn story(world: &World, seed: u64, lasts: Duration) -> Result<()> {
     // What SNS got the subscriber got.
     let events = world.way.events();
     let published = published(&events);
-    let mut told = world.told.subscribe();
-    let told = told.wait_for(|told| told.len() >= published);
-    let told = world.awaits(format!("{published} deliveries"), told);
-    let told = told.await?.clone();
-    ensure!(told.len() == published, "{} of {published}", told.len());
+    let mut notified = world.notified.subscribe();
+    let notified = notified.wait_for(|notified| notified.len() >= published);
+    let notified = world.awaits(format!("{published} deliveries"), notified);
+    let notified = notified.await?.clone();
+    ensure!(
+        notified.len() == published,
+        "{} of {published}",
+        notified.len()
+    );
     none_without_a_cause(&events)?;
-    let summary = judge(&told, &world.cast.begun(), &patient)?;
+    let summary = judge(&notified, &world.cast.begun(), &patient)?;
     ensure!(summary.repeated > 0, "no answer of SNS was really lost");
     eprintln!(
         "{} patient and {} hasty alerts, {summary:?}",
         patient.len(),
         hasty.len()
     );
-    slack_posted(world, &told).await?;
+    slack_posted(world, &notified).await?;
     no_secret_is_out(world).await
 }
 
@@ -169,7 +176,7 @@ async fn storm(
         Ok(())
     };
     let (patient, hasty, ()) = try_join3(all(PATIENT, true), all(HASTY, false), calm).await?;
-    eprintln!("all ends were told after {:?}", began.elapsed());
+    eprintln!("all ends were notified after {:?}", began.elapsed());
     world.is_stored("that is settled", is_settled).await?;
     eprintln!("all was settled after {:?}", began.elapsed());
     world.is_enough();
@@ -192,19 +199,19 @@ async fn times(
         let alert = cast::alert(&node, alerts.len() + 1);
         world.cast.set(&alert, true);
         if is_patient {
-            world.is_told(&alert, true).await?;
+            world.is_reported(&alert, true).await?;
         } else {
             // What is in the log of notifications is owed, or was, or is told.
             let name = fingerprint(&alert);
             let is_planned = |state: &State| {
                 let mut log = state.notify.nflog.iter();
-                log.any(|told| told.firing.contains(&name))
+                log.any(|notified| notified.firing.contains(&name))
             };
             let how = format!("that plans {alert:?}");
             world.is_stored(&how, is_planned).await?;
         }
         world.cast.set(&alert, false);
-        world.is_told(&alert, false).await?;
+        world.is_reported(&alert, false).await?;
         alerts.push(alert);
     }
     Ok(alerts)
@@ -290,7 +297,7 @@ async fn a_run_of_the_schedule(world: &World) -> Result<()> {
         for line in world.aws.function_logs().await? {
             let line: Value = serde_json::from_str(&line).unwrap_or_default();
             let is_done = line["message"] == "run"
-                || line["message"] == "another run was faster and did the work";
+                || line["message"] == "lost the commit race: a concurrent run already committed";
             if is_done {
                 let run = line["run"].as_str().context("a run")?;
                 if !world.runs.borrow().names.contains(run) {
@@ -304,20 +311,23 @@ async fn a_run_of_the_schedule(world: &World) -> Result<()> {
 
 /// Slack was posted what was told, each notification once: as the function's log has it, and as
 /// Slack has it.
-async fn slack_posted(world: &World, told: &[Told]) -> Result<()> {
-    let told: BTreeSet<&str> = told.iter().map(|told| told.id.as_str()).collect();
+async fn slack_posted(world: &World, notified: &[Told]) -> Result<()> {
+    let notified: BTreeSet<&str> = notified
+        .iter()
+        .map(|notified| notified.id.as_str())
+        .collect();
     let all = async {
         loop {
             let (waiting, dead) = world.waiting_for_slack().await?;
             ensure!(dead == 0, "{dead} dead letters");
-            if waiting == 0 && world.slack.posted().len() >= told.len() {
+            if waiting == 0 && world.slack.posted().len() >= notified.len() {
                 return Ok(());
             }
             next_second().await;
         }
     };
     world
-        .awaits(format!("{} posts to Slack", told.len()), all)
+        .awaits(format!("{} posts to Slack", notified.len()), all)
         .await?;
     let mut posts: BTreeMap<String, usize> = BTreeMap::new();
     for line in world.aws.function_logs().await? {
@@ -329,7 +339,10 @@ async fn slack_posted(world: &World, told: &[Told]) -> Result<()> {
     }
     ensure!(posts.values().all(|count| *count == 1), "{posts:?}");
     let posted: BTreeSet<&str> = posts.keys().map(String::as_str).collect();
-    ensure!(posted == told, "posted {posted:?}, told {told:?}");
+    ensure!(
+        posted == notified,
+        "posted {posted:?}, notified {notified:?}"
+    );
     let seen = world.slack.posted().len();
     ensure!(seen == posts.len(), "{seen} seen, {} logged", posts.len());
     Ok(())

@@ -48,8 +48,9 @@ async fn a_person_deploys_it_by_the_readme() -> Result<()> {
         .person(project, &["deploy", "--guided"], &answers("nobody"))
         .await;
     let slip = slip.err().context("it was deployed")?.to_string();
-    let told = |line: &str| line.contains("Email") && line.contains("must be an e-mail address");
-    ensure!(slip.lines().any(told), "{slip}");
+    let notified =
+        |line: &str| line.contains("Email") && line.contains("must be an e-mail address");
+    ensure!(slip.lines().any(notified), "{slip}");
     ensure!(aws.outputs().await.is_err(), "there is a stack");
 
     let said = guided(EMAIL).await?;

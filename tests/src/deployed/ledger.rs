@@ -64,7 +64,7 @@ pub(super) struct Summary {
 /// more; its beginning, too, if it is one of `patient`: it did not end before. A notification that
 /// came again came with the same id, and before any newer one of its group.
 pub(super) fn judge(
-    told: &[Told],
+    notified: &[Told],
     fired: &BTreeSet<Alert>,
     patient: &BTreeSet<Alert>,
 ) -> Result<Summary> {
@@ -73,36 +73,39 @@ pub(super) fn judge(
     let mut groups: BTreeMap<&str, &Told> = BTreeMap::new();
     let mut begun = BTreeSet::new();
     let mut ended = BTreeSet::new();
-    for told in told {
-        let last = groups.insert(&told.group, told);
-        match ids.insert(&told.id, told) {
+    for notified in notified {
+        let last = groups.insert(&notified.group, notified);
+        match ids.insert(&notified.id, notified) {
             Some(first) => {
-                ensure!(first == told, "one id, two texts: {first:?} {told:?}");
-                ensure!(last == Some(first), "after {last:?} again {told:?}");
+                ensure!(
+                    first == notified,
+                    "one id, two texts: {first:?} {notified:?}"
+                );
+                ensure!(last == Some(first), "after {last:?} again {notified:?}");
                 summary.repeated += 1;
             }
             None => {
-                let is_next = last.is_none_or(|last| last.sequence < told.sequence);
-                ensure!(is_next, "after {last:?} {told:?}");
+                let is_next = last.is_none_or(|last| last.sequence < notified.sequence);
+                ensure!(is_next, "after {last:?} {notified:?}");
                 summary.notifications += 1;
             }
         }
-        for (alert, fires) in &told.alerts {
+        for (alert, fires) in &notified.alerts {
             ensure!(fired.contains(alert), "it never fired: {alert:?}");
             if *fires {
                 begun.insert(alert);
                 let is_over = ended.contains(alert);
-                ensure!(!is_over, "its end was told before: {told:?}");
+                ensure!(!is_over, "its end was notified before: {notified:?}");
             } else {
                 ended.insert(alert);
             }
         }
     }
     for alert in fired {
-        ensure!(ended.contains(alert), "its end was not told: {alert:?}");
+        ensure!(ended.contains(alert), "its end was not notified: {alert:?}");
         if !begun.contains(alert) {
             let is_patient = patient.contains(alert);
-            ensure!(!is_patient, "its beginning was not told: {alert:?}");
+            ensure!(!is_patient, "its beginning was not notified: {alert:?}");
             summary.ends_alone += 1;
         }
     }
@@ -120,7 +123,7 @@ mod tests {
     }
 
     /// `id sequence group alert+ alert-`
-    fn told(text: &str) -> Told {
+    fn notified(text: &str) -> Told {
         let words: Vec<&str> = text.split(' ').collect();
         let alerts = words[3..].iter().map(|word| {
             let (name, fires) = word.split_at(word.len() - 1);
@@ -138,11 +141,17 @@ mod tests {
 
     #[track_caller]
     fn check(story: &[&str], expected: Result<(usize, usize, usize), &str>) {
-        let told: Vec<Told> = story.iter().map(|text| told(text)).collect();
+        let notified: Vec<Told> = story.iter().map(|text| notified(text)).collect();
         let fired = BTreeSet::from([alert("patient"), alert("hasty")]);
         let patient = BTreeSet::from([alert("patient")]);
-        let found = judge(&told, &fired, &patient);
-        let found = found.map(|told| (told.notifications, told.repeated, told.ends_alone));
+        let found = judge(&notified, &fired, &patient);
+        let found = found.map(|notified| {
+            (
+                notified.notifications,
+                notified.repeated,
+                notified.ends_alone,
+            )
+        });
         match expected {
             Ok(expected) => assert_eq!(found.unwrap(), expected),
             Err(expected) => {
@@ -163,7 +172,7 @@ mod tests {
         check(&[ends, ends_alone], Err("its beginning was not told: "));
         check(
             &["i0 1 p patient-", "i1 2 p patient+", ends, ends_alone],
-            Err("its end was told before: "),
+            Err("its end was notified before: "),
         );
         check(&[begins, ends, begins, ends_alone], Err("after "));
         check(&[begins, "i2 1 p patient-"], Err("after "));

@@ -262,7 +262,7 @@ fn decide(request: &Request, shared: &Arc<Mutex<State>>) -> Fate {
 }
 
 const UNAVAILABLE: &str = "<ErrorResponse><Error><Type>Receiver</Type><Code>ServiceUnavailable\
-    </Code><Message>As told</Message></Error><RequestId>1</RequestId></ErrorResponse>";
+    </Code><Message>As notified</Message></Error><RequestId>1</RequestId></ErrorResponse>";
 
 /// What the ruler asks for with this request; None if it is somebody else's.
 fn step(head: &str, body: &str) -> Option<Step> {

@@ -38,7 +38,7 @@ pub(super) struct World {
     table: String,
     queue: String,
     /// What the subscriber was told, and the messages as they came.
-    pub(super) told: watch::Sender<Vec<Told>>,
+    pub(super) notified: watch::Sender<Vec<Told>>,
     pub(super) messages: watch::Sender<Vec<String>>,
     /// The state as it is stored, looked at after each run.
     pub(super) state: watch::Sender<Option<State>>,
@@ -116,7 +116,7 @@ impl World {
             cast,
             slack,
             queue,
-            told: watch::Sender::default(),
+            notified: watch::Sender::default(),
             messages: watch::Sender::default(),
             state: watch::Sender::default(),
             runs: RefCell::default(),
@@ -154,23 +154,27 @@ impl World {
                 .await?;
             for message in received.messages() {
                 let body = message.body().context("a body")?.to_owned();
-                let told = Told::read(&body).with_context(|| body.clone())?;
+                let notified = Told::read(&body).with_context(|| body.clone())?;
                 sqs.delete_message()
                     .queue_url(&self.queue)
                     .receipt_handle(message.receipt_handle().context("a handle")?)
                     .send()
                     .await?;
                 self.messages.send_modify(|messages| messages.push(body));
-                self.told.send_modify(|all| all.push(told));
+                self.notified.send_modify(|all| all.push(notified));
             }
         }
     }
 
     /// Waits until the subscriber was told that the alert fires, or that it does no more.
-    pub(super) async fn is_told(&self, alert: &Alert, fires: bool) -> Result<()> {
-        let mut told = self.told.subscribe();
-        let is_told = told.wait_for(|told| told.iter().any(|told| told.of(alert) == Some(fires)));
-        self.awaits(format!("{alert:?} told, fires: {fires}"), is_told)
+    pub(super) async fn is_reported(&self, alert: &Alert, fires: bool) -> Result<()> {
+        let mut notified = self.notified.subscribe();
+        let is_reported = notified.wait_for(|notified| {
+            notified
+                .iter()
+                .any(|notified| notified.of(alert) == Some(fires))
+        });
+        self.awaits(format!("{alert:?} notified, fires: {fires}"), is_reported)
             .await?;
         Ok(())
     }

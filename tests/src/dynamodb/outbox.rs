@@ -84,7 +84,7 @@ async fn run(ruler: &StormRuler, run_id: &str) -> Result<RunReport, RunError> {
     ruler.run(run_id, Ok(vec![file])).await
 }
 
-async fn owed(server: &Dynamo) -> Result<usize> {
+async fn pending(server: &Dynamo) -> Result<usize> {
     let (document, _) = load(server).await?.context("a document")?;
     Ok(State::from_json(&document)?.notify.outbox.pending().len())
 }
@@ -121,7 +121,7 @@ async fn runs_at_the_same_time_publish_once_and_a_killed_one_loses_nothing() -> 
         }
         let published = channel.published.lock().expect("not poisoned").clone();
         ensure!(published.len() == 1, "{}: {published:?}", server.name);
-        ensure!((lost_races > 0) == (at_once > 1) && owed(&server).await? == 0);
+        ensure!((lost_races > 0) == (at_once > 1) && pending(&server).await? == 0);
 
         // It is over: a run claims the news, and dies while it publishes.
         let at = START + 25 * 60;
@@ -142,7 +142,7 @@ async fn runs_at_the_same_time_publish_once_and_a_killed_one_loses_nothing() -> 
                 () = reached.notified() => {}
             }
         }
-        ensure!(owed(&server).await? == 1);
+        ensure!(pending(&server).await? == 1);
         // While its claim holds nobody else takes it; then one does.
         for (after, expected) in [(60, 1), (180, 2), (240, 2)] {
             server.clock.set(at + after);
@@ -155,7 +155,7 @@ async fn runs_at_the_same_time_publish_once_and_a_killed_one_loses_nothing() -> 
                 server.name
             );
         }
-        ensure!(owed(&server).await? == 0);
+        ensure!(pending(&server).await? == 0);
     }
     Ok(())
 }

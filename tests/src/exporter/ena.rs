@@ -392,7 +392,7 @@ async fn the_starter_rules_fire_on_its_samples() -> Result<()> {
             "{report:?}"
         );
     }
-    let story = story(&bench.told(), START);
+    let story = story(&bench.notified(), START);
     let throttled = "LinkLocalThrottling prod (ens6 n1 warning)";
     ensure!(
         matches!(

@@ -9,7 +9,7 @@ use super::{key, world};
 use crate::slack::{alert, webhook};
 
 /// Notification number `sequence` of a group.
-fn told(group: &str, sequence: u64, alerts: &[Value], reason: &str) -> String {
+fn notified(group: &str, sequence: u64, alerts: &[Value], reason: &str) -> String {
     let mut message = webhook(alerts);
     message["notificationId"] = json!(format!("{group}-{sequence}"));
     message["sequence"] = json!(sequence);
@@ -19,7 +19,7 @@ fn told(group: &str, sequence: u64, alerts: &[Value], reason: &str) -> String {
 }
 
 fn firing(group: &str, sequence: u64) -> String {
-    told(
+    notified(
         group,
         sequence,
         &[alert("firing", "a")],
@@ -28,7 +28,7 @@ fn firing(group: &str, sequence: u64) -> String {
 }
 
 fn resolved(group: &str, sequence: u64) -> String {
-    told(
+    notified(
         group,
         sequence,
         &[alert("resolved", "a")],
@@ -44,7 +44,7 @@ async fn an_incident_is_opened_added_to_and_resolved() -> Result<()> {
     let both = [alert("firing", "a"), alert("firing", "b")];
     for (message, how) in [
         (firing("g", 1), "triggered"),
-        (told("g", 2, &both, "new alerts added"), "triggered"),
+        (notified("g", 2, &both, "new alerts added"), "triggered"),
         (resolved("g", 3), "resolved"),
         (firing("g", 4), "triggered"),
         (firing("h", 1), "triggered"),
@@ -76,20 +76,19 @@ async fn an_incident_is_opened_added_to_and_resolved() -> Result<()> {
     let mut gone = alert("resolved", "a");
     gone["end"] = json!("no_longer_reported");
     world
-        .publish(&told("h", 2, &[gone], "all alerts resolved"))
+        .publish(&notified("h", 2, &[gone], "all alerts resolved"))
         .await?;
     world.run().await?;
     // What began and ended unseen opens nothing: it would wake somebody for nothing.
     let past = alert("resolved", "a");
     world
-        .publish(&told("i", 1, &[past], "ended unseen"))
+        .publish(&notified("i", 1, &[past], "ended unseen"))
         .await?;
     world.run().await?;
     let incidents = world.service.incidents();
     let last = incidents.last().context("an incident")?;
     ensure!(incidents.len() == 3 && last.is_resolved, "{incidents:?}");
-    let said =
-        "NO LONGER REPORTED: LinkLocalThrottling prod (current state unknown: the series disappeared (node terminated?))";
+    let said = "NO LONGER REPORTED: LinkLocalThrottling prod (current state unknown: the series disappeared (node terminated?))";
     ensure!(
         last.log.last().map(String::as_str) == Some(said),
         "{last:?}"
@@ -138,7 +137,7 @@ async fn an_older_event_does_not_undo_a_newer_one() -> Result<()> {
             world.hand_over(event, 30).await?;
         }
     }
-    let log = world.told()?;
+    let log = world.notified()?;
     let left_out = "left out: a newer one of its group was sent";
     ensure!(
         log.last().is_some_and(|line| line["message"] == left_out),
@@ -221,7 +220,7 @@ async fn each_of_pagerdutys_answers_has_its_own() -> Result<()> {
         world.service.then(&[instead]);
         let event = world.event(&[firing("g", at)])?;
         ensure!(world.hand_over(event, 30).await?.len() == 1);
-        let log = world.told()?;
+        let log = world.notified()?;
         let line = &log[0];
         ensure!(
             line["error"] == why && line["level"] == level && line["retry_in_s"] == wait,

@@ -20,7 +20,7 @@ async fn quiet(function: &ruler::function::Function) -> Result<Value> {
     for _ in 0..RUNS {
         next_second().await;
         last = invoke(function).await?;
-        ensure!(last["sent"] == 0 && last["owed"] == 0, "{last}");
+        ensure!(last["sent"] == 0 && last["pending"] == 0, "{last}");
     }
     Ok(last)
 }
@@ -78,7 +78,7 @@ async fn a_flood_is_told_in_ten_messages() -> Result<()> {
     )?;
     let function = ground.function(&[])?;
     let report = run_until(&function, sent).await?;
-    ensure!(report["sent"] == 26 && report["owed"] == 0, "{report}");
+    ensure!(report["sent"] == 26 && report["pending"] == 0, "{report}");
     let (mut messages, mut alerts, mut floods) = (0, 0, 0);
     while let Some(webhook) = ground.webhook().await? {
         messages += 1;

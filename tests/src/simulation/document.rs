@@ -123,7 +123,8 @@ pub(super) struct NflogDoc {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct OutboxDoc {
-    pub(super) owed: Vec<NotificationDoc>,
+    #[serde(rename = "owed")]
+    pub(super) pending: Vec<NotificationDoc>,
     pub(super) dead: Vec<DeadDoc>,
 }
 
@@ -158,8 +159,12 @@ impl Document {
         serde_json::from_slice(bytes).expect("what was stored is a document")
     }
 
-    pub(super) fn owed(&self, id: &str) -> Option<&NotificationDoc> {
-        self.notify.outbox.owed.iter().find(|owed| owed.id == id)
+    pub(super) fn pending(&self, id: &str) -> Option<&NotificationDoc> {
+        self.notify
+            .outbox
+            .pending
+            .iter()
+            .find(|pending| pending.id == id)
     }
 }
 

@@ -364,9 +364,9 @@ fn items<'a>(state: &'a mut Value, path: &str) -> Vec<&'a mut Value> {
 fn on_load(bug: Bug, state: &mut Value) {
     match bug {
         Bug::ClaimIgnored => {
-            for owed in items(state, "/notify/outbox/owed") {
-                if let Some(owed) = owed.as_object_mut() {
-                    owed.remove("claim");
+            for pending in items(state, "/notify/outbox/owed") {
+                if let Some(pending) = pending.as_object_mut() {
+                    pending.remove("claim");
                 }
             }
         }
@@ -394,8 +394,8 @@ fn on_load(bug: Bug, state: &mut Value) {
 fn on_commit(bug: Bug, state: &mut Value, began: Millis) {
     match bug {
         Bug::ClaimForEver => {
-            for owed in items(state, "/notify/outbox/owed") {
-                if let Some(claim) = owed.get_mut("claim") {
+            for pending in items(state, "/notify/outbox/owed") {
+                if let Some(claim) = pending.get_mut("claim") {
                     claim["until"] = Value::from(i64::MAX);
                 }
             }
@@ -485,12 +485,12 @@ fn stay_ahead(bug: Bug, state: &mut Value, before: &Value, began: Millis) {
             let old = before
                 .pointer("/notify/outbox/owed")
                 .and_then(Value::as_array);
-            for owed in items(state, "/notify/outbox/owed") {
+            for pending in items(state, "/notify/outbox/owed") {
                 let mut same = old.into_iter().flatten();
-                if let Some(old) = same.find(|old| old["id"] == owed["id"])
+                if let Some(old) = same.find(|old| old["id"] == pending["id"])
                     && let Some(claim) = old.get("claim")
                 {
-                    owed["claim"] = claim.clone();
+                    pending["claim"] = claim.clone();
                 }
             }
         }

@@ -14,7 +14,7 @@ use super::world::{MINUTE, Millis, RULES};
 /// How long a rule may fail before that is told.
 const FAILING_FOR: Millis = 5 * MINUTE;
 /// For how long it is told that something was given up.
-const TOLD_FOR: Millis = 15 * MINUTE;
+const FIRES_FOR: Millis = 15 * MINUTE;
 
 /// Stands for the ruler itself where else is a rule's place in [`RULES`].
 const OWN: usize = usize::MAX;
@@ -57,7 +57,7 @@ pub(super) struct Expected {
 pub(super) struct Telling {
     entries: BTreeMap<LabelSet, Entry>,
     groups: BTreeMap<LabelSet, Group>,
-    told: BTreeMap<LabelSet, Told>,
+    notified: BTreeMap<LabelSet, Told>,
 }
 
 impl Telling {
@@ -236,12 +236,12 @@ impl Telling {
             }
             let reason = self.reason(setup, &labels, &firing, &resolved, now);
             if let Some(reason) = reason.or(past.then_some("ended_unseen")) {
-                let told = Told {
+                let notified = Told {
                     at: now,
                     firing: firing.clone(),
                     resolved: resolved.clone(),
                 };
-                self.told.insert(labels.clone(), told);
+                self.notified.insert(labels.clone(), notified);
                 expected.push(Expected {
                     group: labels,
                     reason,
@@ -255,7 +255,7 @@ impl Telling {
         }
         let kept = setup.repeat_interval.max(setup.group_interval);
         let kept = (120 * 60 * MINUTE).min(2 * kept);
-        self.told.retain(|_, told| now - told.at < kept);
+        self.notified.retain(|_, notified| now - notified.at < kept);
         expected
     }
 
@@ -267,11 +267,11 @@ impl Telling {
         resolved: &BTreeSet<LabelSet>,
         now: Millis,
     ) -> Option<&'static str> {
-        let Some(told) = self.told.get(group) else {
+        let Some(notified) = self.notified.get(group) else {
             return (!firing.is_empty()).then_some("first_notification");
         };
-        if !firing.is_subset(&told.firing) {
-            let first = told.firing.is_empty();
+        if !firing.is_subset(&notified.firing) {
+            let first = notified.firing.is_empty();
             return Some(if first {
                 "first_notification"
             } else {
@@ -279,12 +279,12 @@ impl Telling {
             });
         }
         if firing.is_empty() {
-            return (!told.firing.is_empty()).then_some("all_alerts_resolved");
+            return (!notified.firing.is_empty()).then_some("all_alerts_resolved");
         }
-        if !resolved.is_subset(&told.resolved) {
+        if !resolved.is_subset(&notified.resolved) {
             return Some("new_resolved_alerts");
         }
-        (told.at < now - setup.repeat_interval).then_some("repeat_interval_elapsed")
+        (notified.at < now - setup.repeat_interval).then_some("repeat_interval_elapsed")
     }
 
     /// State from the future was found at `now`: nothing that it says of the future has happened.
@@ -326,8 +326,8 @@ impl Telling {
             };
             group.next_flush = group.next_flush.min(now + wait);
         }
-        for told in self.told.values_mut() {
-            told.at = told.at.min(now);
+        for notified in self.notified.values_mut() {
+            notified.at = notified.at.min(now);
         }
     }
 
@@ -422,7 +422,7 @@ pub(super) fn own_alerts(
         own.insert(named("DnswatchQueriesFailing", &[]), server.since);
     }
     if let Some(at) = stepped_at
-        && now - at < TOLD_FOR
+        && now - at < FIRES_FOR
     {
         own.insert(named("DnswatchClockStepped", &[]), at);
     }
@@ -442,7 +442,7 @@ pub(super) fn own_alerts(
             own.insert(named("DnswatchRuleFailing", &of_rule), failure.since);
         }
         if let Some(skipped) = &rule.health.skipped
-            && now - skipped.at < TOLD_FOR
+            && now - skipped.at < FIRES_FOR
         {
             own.insert(named("DnswatchTicksSkipped", &of_rule), skipped.at);
         }
@@ -458,7 +458,7 @@ pub(super) fn own_alerts(
         }
     }
     let mut refused = stored.notify.outbox.dead.iter();
-    if let Some(first) = refused.find(|dead| now - dead.at < TOLD_FOR) {
+    if let Some(first) = refused.find(|dead| now - dead.at < FIRES_FOR) {
         let labels = named(
             "DnswatchNotificationRefused",
             &[("receiver", &first.receiver)],

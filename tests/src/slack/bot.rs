@@ -22,7 +22,7 @@ const OVER: &str = "all alerts resolved";
 const AGAIN: &str = "repeat interval elapsed";
 
 /// Notification number `sequence` of a group, about so many alerts that fire; 0: one that ended.
-fn told(group: &str, sequence: u64, firing: usize, reason: &str) -> String {
+fn notified(group: &str, sequence: u64, firing: usize, reason: &str) -> String {
     let alerts: Vec<Value> = match firing {
         0 => vec![alert("resolved", "a")],
         firing => (0..firing)
@@ -67,7 +67,7 @@ async fn one_message_a_group_and_its_history_in_the_thread() -> Result<()> {
     };
     let story = [(1, FIRST), (2, MORE), (2, AGAIN), (1, SOME), (0, OVER)];
     for (at, (firing, reason)) in (1..).zip(story) {
-        world.publish(&told("g", at, firing, reason)).await?;
+        world.publish(&notified("g", at, firing, reason)).await?;
         let ran = world.run().await?;
         ensure!((ran.received, ran.failed) == (1, 0), "{:?}", ran.log);
         let how = if at == 1 {
@@ -97,9 +97,9 @@ async fn one_message_a_group_and_its_history_in_the_thread() -> Result<()> {
     ensure!(answers.iter().all(|a| a.thread.as_ref() == Some(&root.ts)));
 
     // What fires after the end is another story; another group has a message of its own.
-    world.publish(&told("g", 6, 1, FIRST)).await?;
+    world.publish(&notified("g", 6, 1, FIRST)).await?;
     world.run().await?;
-    world.publish(&told("h", 1, 3, FIRST)).await?;
+    world.publish(&notified("h", 1, 3, FIRST)).await?;
     world.run().await?;
     let channel = world.service.channel();
     let shown: Vec<&str> = roots(&channel).into_iter().map(shows).collect();
@@ -121,11 +121,11 @@ async fn no_order_of_arrival_lets_an_older_one_overwrite_a_newer() -> Result<()>
         // The first comes once more at the end, as a queue may deliver it.
         for at in order.iter().chain(order.first()) {
             let (firing, reason) = story[*at];
-            let message = told(&group, *at as u64 + 1, firing, reason);
+            let message = notified(&group, *at as u64 + 1, firing, reason);
             let event = world.event(&[message])?;
             ensure!(world.hand_over(event, 30).await?.is_empty());
         }
-        let log = world.told()?;
+        let log = world.notified()?;
         ensure!(log.last().context("a line")?["message"] == "posted before");
 
         let channel = world.service.channel();
@@ -181,18 +181,22 @@ async fn two_at_once_make_one_message() -> Result<()> {
     let run = |id| Run { id, deadline };
     let go_on = Arc::new(Notify::new());
     world.service.then(&[Instead::Hold(Arc::clone(&go_on))]);
-    let first = world.event(&[told("g", 1, 1, FIRST)])?;
-    let second = || world.event(&[told("g", 2, 2, MORE), told("h", 1, 1, FIRST)]);
+    let first = world.event(&[notified("g", 1, 1, FIRST)])?;
+    let second = || world.event(&[notified("g", 2, 2, MORE), notified("h", 1, 1, FIRST)]);
     let meanwhile = async {
         world.service.holding.notified().await;
         let answer = world.function.handle(second()?, run("b")).await?;
-        let log = world.told()?;
+        let log = world.notified()?;
         go_on.notify_one();
         anyhow::Ok((answer, log))
     };
     let (one, meanwhile) = join(world.function.handle(first, run("a")), meanwhile).await;
     let (two, log) = meanwhile?;
-    ensure!(one?.batch_item_failures.is_empty(), "{:?}", world.told()?);
+    ensure!(
+        one?.batch_item_failures.is_empty(),
+        "{:?}",
+        world.notified()?
+    );
     // The other group's was posted; this one's comes again soon, however long the turn lasts.
     ensure!(two.batch_item_failures.len() == 1, "{log:?}");
     ensure!(
@@ -200,7 +204,11 @@ async fn two_at_once_make_one_message() -> Result<()> {
         "{log:?}"
     );
     let two = world.function.handle(second()?, run("c")).await?;
-    ensure!(two.batch_item_failures.is_empty(), "{:?}", world.told()?);
+    ensure!(
+        two.batch_item_failures.is_empty(),
+        "{:?}",
+        world.notified()?
+    );
     let channel = world.service.channel();
     let shown: Vec<&str> = roots(&channel).into_iter().map(shows).collect();
     ensure!(shown == [header(1), header(2)], "{channel:?}");
@@ -278,9 +286,9 @@ async fn each_of_slacks_errors_has_its_answer() -> Result<()> {
     ] {
         sequence += 1;
         world.service.then(&[instead]);
-        let event = world.event(&[told("g", sequence, 1, FIRST)])?;
+        let event = world.event(&[notified("g", sequence, 1, FIRST)])?;
         ensure!(world.hand_over(event, 30).await?.len() == 1);
-        let log = world.told()?;
+        let log = world.notified()?;
         let line = &log[0];
         ensure!(
             line["error"] == why && line["level"] == level && line["retry_in_s"] == wait,
@@ -291,9 +299,9 @@ async fn each_of_slacks_errors_has_its_answer() -> Result<()> {
     // The message is gone, or can no longer be changed: there is a new one.
     let mut tell = async |firing: usize| -> Result<String> {
         sequence += 1;
-        let event = world.event(&[told("g", sequence, firing, MORE)])?;
+        let event = world.event(&[notified("g", sequence, firing, MORE)])?;
         ensure!(world.hand_over(event, 30).await?.is_empty());
-        let log = world.told()?;
+        let log = world.notified()?;
         Ok(log[0]["message"].as_str().unwrap_or_default().to_owned())
     };
     ensure!(tell(1).await? == "posted");

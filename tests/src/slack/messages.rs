@@ -121,7 +121,9 @@ fn tells_how_things_stand() {
         std::slice::from_ref(&gone),
         &format!("[NO LONGER REPORTED] {of}"),
         "#868686",
-        &["*NO LONGER REPORTED* (current state unknown: the series disappeared (node terminated?))"],
+        &[
+            "*NO LONGER REPORTED* (current state unknown: the series disappeared (node terminated?))",
+        ],
     );
     check(
         &[gone, alert("resolved", "b")],
@@ -189,18 +191,18 @@ fn says_how_many_of_5000_it_left_out() {
     #[track_caller]
     fn check(message: &Value, firing: usize, ended: usize, truncated: usize) {
         let shown = shown(message);
-        let told = |word: &str| shown.text.matches(word).count();
+        let notified = |word: &str| shown.text.matches(word).count();
         let number = |what: &str| {
             let words: Vec<&str> = shown.text.split([' ', '.', ',', '\n']).collect();
             let at = words.iter().rposition(|word| *word == what);
             at.and_then(|at| words[at - 1].parse::<usize>().ok())
                 .unwrap_or(0)
         };
-        assert_eq!(told("*FIRING*") + number("firing"), firing);
-        assert_eq!(told("*RESOLVED*") + number("ended"), ended);
+        assert_eq!(notified("*FIRING*") + number("firing"), firing);
+        assert_eq!(notified("*RESOLVED*") + number("ended"), ended);
         assert_eq!(number("that"), truncated);
         assert!(
-            told("*FIRING*") + told("*RESOLVED*") >= 10.min(firing + ended),
+            notified("*FIRING*") + notified("*RESOLVED*") >= 10.min(firing + ended),
             "{}",
             shown.text
         );

@@ -83,17 +83,17 @@ impl Slack {
             ..State::default()
         }));
         let holding = Arc::new(Notify::new());
-        let told = Arc::clone(&holding);
+        let notified = Arc::clone(&holding);
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let shared = Arc::clone(&shared);
-                let told = Arc::clone(&told);
+                let notified = Arc::clone(&notified);
                 tokio::spawn(async move {
                     let service = service_fn(|request| {
                         let shared = Arc::clone(&shared);
-                        let told = Arc::clone(&told);
-                        async move { answer(request, &shared, &told).await }
+                        let notified = Arc::clone(&notified);
+                        async move { answer(request, &shared, &notified).await }
                     });
                     let connection = hyper::server::conn::http1::Builder::new();
                     let _ = connection

@@ -60,13 +60,13 @@ async fn a_thousand_timelines_are_as_prometheus_3_has_them() -> Result<()> {
         );
     }
     let looks = ours::the_same_in_long_runs(server.url(), &timelines, &seen, seed).await?;
-    let told = ours::the_same_in_a_backtest(server.url(), &timelines, &seen).await?;
+    let notified = ours::the_same_in_a_backtest(server.url(), &timelines, &seen).await?;
     let mut covered = Covered::default();
     for (timeline, seen) in timelines.iter().zip(&seen) {
         covered.add(timeline, seen);
     }
     eprintln!("{covered}{looks:>8} looks after runs of many ticks");
-    eprintln!("{told:>8} transitions and failures told by a backtest");
+    eprintln!("{notified:>8} transitions and failures told by a backtest");
     covered.is_enough(timelines.len())
 }
 

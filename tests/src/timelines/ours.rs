@@ -282,7 +282,7 @@ pub(super) async fn the_same_in_a_backtest(
         concurrency: CONCURRENCY,
         patience: Duration::from_secs(60),
     };
-    let mut told: Vec<BTreeSet<(Timestamp, Told)>> = vec![BTreeSet::new(); timelines.len()];
+    let mut notified: Vec<BTreeSet<(Timestamp, Told)>> = vec![BTreeSet::new(); timelines.len()];
     let mut keep = |news: News<'_>| {
         let News::Tick(event) = news else {
             return Ok(());
@@ -290,25 +290,25 @@ pub(super) async fn the_same_in_a_backtest(
         let id = event.group.namespace.trim_start_matches('t').parse();
         let id: usize = id.map_err(std::io::Error::other)?;
         if Some(event.at) <= ends[id] {
-            told[id].insert((event.at, what(&event.what)));
+            notified[id].insert((event.at, what(&event.what)));
         }
         Ok(())
     };
     backtest.run(&mut keep).await?;
     let mut count = 0;
-    for (id, (told, seen)) in told.iter().zip(seen).enumerate() {
+    for (id, (notified, seen)) in notified.iter().zip(seen).enumerate() {
         let expected = transitions(seen);
         let only = |these: &BTreeSet<(Timestamp, Told)>, those: &BTreeSet<_>| -> Vec<_> {
             these.difference(those).cloned().collect()
         };
         ensure!(
-            *told == expected,
+            *notified == expected,
             "timeline {id}: only in the backtest: {:#?}; missing in it: {:#?}\n{}",
-            only(told, &expected),
-            only(&expected, told),
+            only(notified, &expected),
+            only(&expected, notified),
             timelines[id].rule_file(id).text
         );
-        count += told.len();
+        count += notified.len();
     }
     Ok(count)
 }

@@ -35,7 +35,7 @@ pub(super) async fn shrink(tools: &PrometheusTools, timeline: Timeline) -> Resul
         smallest = found;
         against = verdict;
     }
-    Ok(told(&smallest, &against))
+    Ok(notified(&smallest, &against))
 }
 
 fn size(timeline: &Timeline) -> usize {
@@ -130,7 +130,7 @@ fn smaller(timeline: &Timeline) -> Vec<Timeline> {
     all
 }
 
-fn told(timeline: &Timeline, against: &str) -> String {
+fn notified(timeline: &Timeline, against: &str) -> String {
     let mut text = format!("{}\n", own(&timeline.rule_file(0).text, 0));
     for series in timeline.input_series(0).as_array().into_iter().flatten() {
         writeln!(text, "  {}  {}", series["series"], series["values"]).expect("a String takes all");

@@ -34,10 +34,10 @@ const FUNCTIONS: [&str; 18] = [
 const AGGREGATIONS: [&str; 2] = ["limitk", "limit_ratio"];
 
 pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
-    let mut told: Vec<Feature> = Vec::new();
+    let mut reported: Vec<Feature> = Vec::new();
     for (at, feature) in rule.expr.features() {
-        if !told.contains(feature) {
-            told.push(*feature);
+        if !reported.contains(feature) {
+            reported.push(*feature);
             say(rule, *at, &feature.to_string(), feature.known(), report);
         }
     }

@@ -63,14 +63,14 @@ fn people_read_what_where_since_when_and_what_to_do() {
     since 2026-11-23 06:13 UTC (4m ago)
     ▁▁▁▁▂▅██  now 398.2
 
-    Device ens5 dropped about 412 packets to link-local services in the last 2 minutes, since it was to send more than 1024 a second.
-    Lookups of the pods whose traffic leaves by it time out.
+    Device ens5 dropped about 412 packets to link-local services in the last 2 minutes, because it sent more than 1,024 packets/s.
+    DNS lookups from pods that use this interface time out.
 
     runbook: https://example.com/runbooks/LinkLocalThrottling
     graph: https://prom.example/graph?g0.expr=up+%3E+1&g0.tab=1
 
     RESOLVED  node=ip-10-0-2-4
-    It was: ip-10-0-2-4 drops DNS, IMDS or NTP packets on ens5
+    Was: ip-10-0-2-4 drops DNS, IMDS or NTP packets on ens5
     at 2026-11-23 06:20 UTC, after 6m
     the condition cleared
     last firing value 412.5
@@ -91,13 +91,13 @@ fn people_read_what_where_since_when_and_what_to_do() {
     `······················▁▁▁▁▂▅██`
 
     *RESOLVED*  `node=ip-10-0-2-4`
-    It was: ip-10-0-2-4 drops DNS, IMDS or NTP packets on ens5
+    Was: ip-10-0-2-4 drops DNS, IMDS or NTP packets on ens5
     at 2026-11-23 06:20 UTC, after 6m
     the condition cleared
     last firing value 412.5
     keywords: LinkLocalThrottling
     keywords: prod
-    nextSteps: Device ens5 dropped about 412 packets to link-local services in the last 2 minutes, since it was to send more than 1024 a second. Lookups of the pods whose traffic leaves by it time out.
+    nextSteps: Device ens5 dropped about 412 packets to link-local services in the last 2 minutes, because it sent more than 1,024 packets/s. DNS lookups from pods that use this interface time out.
     nextSteps: Runbook: https://example.com/runbooks/LinkLocalThrottling
     nextSteps: Graph: https://prom.example/graph?g0.expr=up+%3E+1&g0.tab=1
     textType: client-markdown
@@ -114,10 +114,10 @@ fn a_group_of_one_shows_its_labels_once_and_links_into_grafana() {
         datasource: "amp".to_owned(),
     });
     let rule = config.groups[0].rules[0].key.clone();
-    let told = notification(&["alertname"], vec![throttled("ip-10-0-1-17", &rule)]);
+    let notified = notification(&["alertname"], vec![throttled("ip-10-0-1-17", &rule)]);
     let shape: &[f64] = &[0.0, 12.0, 80.0, 260.0, 412.5, 398.25];
-    let details = details(&config, &told, &[("ip-10-0-1-17", shape)]);
-    let message = sns(&config, &told, &details);
+    let details = details(&config, &notified, &[("ip-10-0-1-17", shape)]);
+    let message = sns(&config, &notified, &details);
     let texts = texts(&message);
     insta::assert_snapshot!(format!("{}\n\n{}", message.subject, texts["email"]), @r#"
     [FIRING:1] LinkLocalThrottling (prod ip-10-0-1-17)
@@ -127,8 +127,8 @@ fn a_group_of_one_shows_its_labels_once_and_links_into_grafana() {
     ▁▁▂▅██  now 398.2
     Where: cluster=prod node=ip-10-0-1-17
 
-    Device ens5 dropped about 412 packets to link-local services in the last 2 minutes, since it was to send more than 1024 a second.
-    Lookups of the pods whose traffic leaves by it time out.
+    Device ens5 dropped about 412 packets to link-local services in the last 2 minutes, because it sent more than 1,024 packets/s.
+    DNS lookups from pods that use this interface time out.
 
     runbook: https://example.com/runbooks/LinkLocalThrottling
     graph: https://grafana.example/explore?schemaVersion=1&panes=%7B%22dnswatch%22%3A%7B%22datasource%22%3A%22amp%22%2C%22queries%22%3A%5B%7B%22refId%22%3A%22A%22%2C%22expr%22%3A%22up+%3E+1%22%7D%5D%2C%22range%22%3A%7B%22from%22%3A%221795412594120%22%2C%22to%22%3A%221795414644120%22%7D%7D%7D
@@ -182,7 +182,7 @@ fn an_end_says_how_it_ended_and_what_the_value_is_now() {
     all.push_str(&format!("{}\n{body}\n", message.subject));
     insta::assert_snapshot!(all, @r#"
     [RESOLVED] LinkLocalThrottling (prod a)
-    It was: a drops DNS, IMDS or NTP packets on ens5
+    Was: a drops DNS, IMDS or NTP packets on ens5
     RESOLVED at 2026-11-23 06:20 UTC, after 6m
     the condition cleared
     █▂▁▁  now 0, last firing value 412.5
@@ -190,7 +190,7 @@ fn an_end_says_how_it_ended_and_what_the_value_is_now() {
     RESOLVED LinkLocalThrottling, was: a drops DNS, IMDS or NTP packets on ens5; 11-23 06:13 to 06:20 UTC; now 0
 
     [NO LONGER REPORTED] LinkLocalThrottling (prod a)
-    It was: a drops DNS, IMDS or NTP packets on ens5
+    Was: a drops DNS, IMDS or NTP packets on ens5
     NO LONGER REPORTED at 2026-11-23 06:20 UTC, after 6m
     current state unknown: the series disappeared (node terminated?)
     last firing value 412.5
@@ -198,7 +198,7 @@ fn an_end_says_how_it_ended_and_what_the_value_is_now() {
     NO LONGER REPORTED LinkLocalThrottling, was: a drops DNS, IMDS or NTP packets on ens5; 11-23 06:13 to 06:20 UTC
 
     [ENDED] LinkLocalThrottling (prod a)
-    It was: a drops DNS, IMDS or NTP packets on ens5
+    Was: a drops DNS, IMDS or NTP packets on ens5
     RULE REMOVED at 2026-11-23 06:20 UTC, after 6m
     the rule was removed; this condition is no longer monitored
     last firing value 412.5
@@ -206,7 +206,7 @@ fn an_end_says_how_it_ended_and_what_the_value_is_now() {
     ENDED LinkLocalThrottling, was: a drops DNS, IMDS or NTP packets on ens5; 11-23 06:13 to 06:20 UTC
 
     [ENDED] LinkLocalThrottling (prod a)
-    It was: a drops DNS, IMDS or NTP packets on ens5
+    Was: a drops DNS, IMDS or NTP packets on ens5
     RULE CHANGED at 2026-11-23 06:20 UTC, after 6m
     the rule was changed and no longer fires
     last firing value 412.5
@@ -216,7 +216,7 @@ fn an_end_says_how_it_ended_and_what_the_value_is_now() {
     [FIRING:1] LinkLocalThrottling (prod a)
     a drops DNS, IMDS or NTP packets on ens5
     FIRING (held) since 2026-11-23 06:13 UTC (4m ago)
-    held since 2026-11-23 06:14 UTC: no data, current state unknown
+    kept open since 2026-11-23 06:14 UTC: no data, current state unknown
     last firing value 412.5
     Where: cluster=prod node=a
     Reminder: still firing.

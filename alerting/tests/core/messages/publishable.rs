@@ -139,10 +139,10 @@ fn check_whole(notification: &Notification) {
     let webhook = check(notification);
     assert!(!webhook.alerts.is_empty());
     assert_eq!(webhook.group_labels, notification.group_labels);
-    for (told, alert) in webhook.alerts.iter().zip(&notification.alerts) {
-        assert_eq!(told.labels, alert.labels);
-        assert_eq!(told.annotations, *alert.annotations);
-        assert_eq!(told.fingerprint, alert.labels.fingerprint().to_string());
+    for (notified, alert) in webhook.alerts.iter().zip(&notification.alerts) {
+        assert_eq!(notified.labels, alert.labels);
+        assert_eq!(notified.annotations, *alert.annotations);
+        assert_eq!(notified.fingerprint, alert.labels.fingerprint().to_string());
     }
 }
 
@@ -195,13 +195,13 @@ proptest! {
         alerts in proptest::collection::vec(some_alert(), 1..4),
         group_by in pairs(),
     ) {
-        let mut told = notification(&["alertname"], alerts);
-        told.group_labels = told.group_labels.with(group_by);
-        told.group_key = format!("{{}}:{}", told.group_labels);
-        let webhook = check(&told);
+        let mut notified = notification(&["alertname"], alerts);
+        notified.group_labels = notified.group_labels.with(group_by);
+        notified.group_key = format!("{{}}:{}", notified.group_labels);
+        let webhook = check(&notified);
         prop_assert!(!webhook.alerts.is_empty());
         if webhook.common_labels.has("alertname") && webhook.truncated_alerts == 0 {
-            check_whole(&told);
+            check_whole(&notified);
         }
     }
 }
@@ -212,10 +212,10 @@ fn many_alerts_are_counted_where_they_are_left_out() {
     let alerts = (0..5000)
         .map(|at| throttled(&format!("node-{at}"), &rule))
         .collect();
-    let mut told = notification(&["alertname"], alerts);
-    told.truncated = 7;
-    let webhook = check(&told);
-    check_whole(&told);
+    let mut notified = notification(&["alertname"], alerts);
+    notified.truncated = 7;
+    let webhook = check(&notified);
+    check_whole(&notified);
     assert!(
         (200..5000).contains(&webhook.alerts.len()),
         "{}",
@@ -223,7 +223,7 @@ fn many_alerts_are_counted_where_they_are_left_out() {
     );
 
     // Nothing more would have fitted in: the document is nearly full.
-    let message = sns(&config(""), &told, &Details::default());
+    let message = sns(&config(""), &notified, &Details::default());
     assert!(
         message.document.len() > 260_000,
         "{}",
@@ -254,10 +254,10 @@ fn an_alert_that_alone_is_too_big_is_told_shortened() {
         (wide.clone(), wide),
     ] {
         let alert = alert(&labels, &annotations, &rule);
-        let mut told = notification(&["alertname", "b"], vec![alert]);
-        told.receiver = huge.clone();
-        told.group_labels = told.alerts[0].labels.clone();
-        let webhook = check(&told);
+        let mut notified = notification(&["alertname", "b"], vec![alert]);
+        notified.receiver = huge.clone();
+        notified.group_labels = notified.alerts[0].labels.clone();
+        let webhook = check(&notified);
         assert_eq!(webhook.alerts.len(), 1);
         let text = serde_json::to_string(&webhook).expect("JSON");
         assert!(
@@ -273,9 +273,9 @@ fn an_email_is_cut_between_characters_and_says_so() {
     for shift in 0..4 {
         let long = format!("{}{}", "x".repeat(shift), "😀".repeat(5000));
         let alert = alert(&[("alertname", "A")], &[("summary", &long)], &rule);
-        let told = notification(&["alertname"], vec![alert]);
-        check_whole(&told);
-        let message = sns(&config(""), &told, &Details::default());
+        let notified = notification(&["alertname"], vec![alert]);
+        check_whole(&notified);
+        let message = sns(&config(""), &notified, &Details::default());
         let email = &texts(&message)["email"];
         assert!(email.len() <= 16 * 1024);
         assert!(email.ends_with("😀\n\n… cut here: the whole is too long for one message.\n"));

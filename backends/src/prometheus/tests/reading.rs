@@ -165,10 +165,10 @@ fn a_scalar_is_a_series_without_labels() {
 #[test]
 fn what_is_doubtful_is_a_failure() {
     #[track_caller]
-    fn check(ask: &Ask, body: &str, kind: FailureKind, again: bool, told: &str) {
+    fn check(ask: &Ask, body: &str, kind: FailureKind, again: bool, notified: &str) {
         let (found, repeat, message) = read(body, ask).expect_err(body);
         assert_eq!((found, repeat), (kind, again), "{body}: {message}");
-        assert!(message.contains(told), "{body}: {message}");
+        assert!(message.contains(notified), "{body}: {message}");
     }
     let empty = r#""data":{"resultType":"vector","result":[]}"#;
     let with = |more: &str| format!(r#"{{"status":"success",{more},{empty}}}"#);

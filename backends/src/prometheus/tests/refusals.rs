@@ -6,7 +6,7 @@ use super::server::{Reply, Server, reply};
 use super::{client, far, instant};
 
 /// Replies with `status` and `body` to all requests, and sees what becomes of the question.
-async fn check(status: &str, body: &str, kind: FailureKind, requests: u64, told: &str) {
+async fn check(status: &str, body: &str, kind: FailureKind, requests: u64, notified: &str) {
     let bytes = reply(
         status,
         "Location: http://elsewhere/login?token=hunter2\r\n",
@@ -18,7 +18,7 @@ async fn check(status: &str, body: &str, kind: FailureKind, requests: u64, told:
     let case = format!("{status} {body:.80}: {failure}");
     assert_eq!(failure.kind, kind, "{case}");
     assert_eq!(client.usage().requests, requests, "{case}");
-    assert!(failure.message.contains(told), "{case}");
+    assert!(failure.message.contains(notified), "{case}");
     assert!(
         !failure.message.contains('\n') && failure.message.len() < 700,
         "{case}"

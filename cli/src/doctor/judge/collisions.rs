@@ -164,8 +164,7 @@ fn in_one_series(answers: &Answers) -> Option<Finding> {
                 jumping.len()
             ),
             format!(
-                "{OWN_NAME}. If it is one cluster, a driver that is reset so often is ill: dmesg on \
-                 the node"
+                "{OWN_NAME}. If it is one cluster, the driver is resetting repeatedly; check dmesg on the node"
             ),
         ));
     }

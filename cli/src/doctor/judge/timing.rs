@@ -34,7 +34,7 @@ fn interval(source: Source, answers: &Answers, wanted: &Wanted) -> Option<Findin
         Finding::fault(
             "interval-too-long",
             format!(
-                "{} samples come too seldom for the rules' windows",
+                "{} scrape interval is too long for the rules' range windows",
                 source.name()
             ),
             format!(

@@ -34,7 +34,7 @@ const (
 // asker sends one query and waits for its answer.
 type asker func(query *dns.Msg, timeout time.Duration) answer
 
-// load asks a server for names that nobody has asked for before, at a fixed rate whatever becomes
+// load asks a server for names that were never asked for before, at a fixed rate whatever becomes
 // of them, as glibc's resolver asks: a query that is not answered in time, or with SERVFAIL, is sent
 // again until the attempts are used up. It ends after the duration, or at SIGTERM or SIGINT, when
 // the last lookup has ended, and prints one line of JSON.

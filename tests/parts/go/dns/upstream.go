@@ -88,7 +88,7 @@ func upstream(args []string) error {
 		server.NotifyStartedFunc = func() { fmt.Printf("listening on %s %s\n", network, *listen) }
 		go func() { failed <- server.ListenAndServe() }()
 	}
-	tell := func() {
+	report := func() {
 		line, _ := json.Marshal(map[string]uint64{
 			"udp": received.udp.Load(), "tcp": received.tcp.Load(), "a": received.a.Load(),
 			"aaaa": received.aaaa.Load(), "ns": received.ns.Load(), "other": received.other.Load(),
@@ -102,7 +102,7 @@ func upstream(args []string) error {
 		case err := <-failed:
 			return err
 		case it := <-signals:
-			tell()
+			report()
 			if it != syscall.SIGUSR1 {
 				return nil
 			}

@@ -76,11 +76,11 @@ fn untidy_clusters_have_the_alerts_of_tidy_ones() -> Result<()> {
 /// Every story as it is, and changed.
 fn all_cells(rules: &[Rule]) -> Result<Vec<(Story, Cell)>> {
     let stories = stories::all();
-    let told: BTreeSet<&str> = stories.iter().map(|story| story.alert).collect();
+    let notified: BTreeSet<&str> = stories.iter().map(|story| story.alert).collect();
     for rule in rules {
         let name = rule.text.alert.as_str();
         ensure!(
-            told.contains(name) || name == "Watchdog",
+            notified.contains(name) || name == "Watchdog",
             "no story of {name}"
         );
     }

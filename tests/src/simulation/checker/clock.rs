@@ -151,9 +151,9 @@ fn newest(setup: &Setup, document: &Document) -> Option<Millis> {
             .map(|group| group.next_flush - longest),
     );
     newest.extend(notify.outbox.dead.iter().map(|dead| dead.at));
-    for owed in &notify.outbox.owed {
-        newest.push(owed.created_at);
-        newest.extend(owed.claim.iter().map(|claim| claim.until - setup.claim));
+    for pending in &notify.outbox.pending {
+        newest.push(pending.created_at);
+        newest.extend(pending.claim.iter().map(|claim| claim.until - setup.claim));
     }
     newest.into_iter().max()
 }

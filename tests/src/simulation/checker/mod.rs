@@ -241,13 +241,15 @@ impl Checker {
 
     fn check_telling(&mut self, run: &mut RunLog, old: &Document, new: &Document, stepped: bool) {
         let claims = |document: &Document| {
-            let owed = document.notify.outbox.owed.iter();
-            owed.filter(|owed| {
-                owed.claim
-                    .as_ref()
-                    .is_some_and(|claim| claim.run == run.name)
-            })
-            .count()
+            let pending = document.notify.outbox.pending.iter();
+            pending
+                .filter(|pending| {
+                    pending
+                        .claim
+                        .as_ref()
+                        .is_some_and(|claim| claim.run == run.name)
+                })
+                .count()
         };
         let heard = self.rules.iter().enumerate().any(|(number, rule)| {
             let stored = new.rule(number);
@@ -294,29 +296,32 @@ impl Checker {
         if let Err(what) = self.telling.compare(new) {
             self.violate(Invariant::Telling, what);
         }
-        for owed in &new.notify.outbox.owed {
-            if old.owed(&owed.id).is_some() {
+        for pending in &new.notify.outbox.pending {
+            if old.pending(&pending.id).is_some() {
                 continue;
             }
             let at = expected
                 .iter()
-                .position(|expected| expected.group == owed.group_labels);
+                .position(|expected| expected.group == pending.group_labels);
             let Some(at) = at else {
-                self.violate(Invariant::Telling, format!("not to be told: {owed:?}"));
+                self.violate(
+                    Invariant::Telling,
+                    format!("not to be notified: {pending:?}"),
+                );
                 continue;
             };
             let expected = expected.swap_remove(at);
-            let (firing, ended) = told(owed);
-            let right = owed.reason == expected.reason
+            let (firing, ended) = notified(pending);
+            let right = pending.reason == expected.reason
                 && firing == expected.firing
                 && ended.is_superset(&expected.resolved);
             if !right {
-                let what = format!("{owed:?} must be {expected:?}");
+                let what = format!("{pending:?} must be {expected:?}");
                 self.violate(Invariant::Telling, what);
             }
         }
         for missing in expected {
-            self.violate(Invariant::Telling, format!("not owed: {missing:?}"));
+            self.violate(Invariant::Telling, format!("not pending: {missing:?}"));
         }
     }
 
@@ -369,12 +374,12 @@ impl Checker {
             return;
         };
         let patience = self.setup.claim + 3 * self.setup.schedule;
-        let owed = &stored.notify.outbox.owed;
-        let late = owed
+        let pending = &stored.notify.outbox.pending;
+        let late = pending
             .iter()
-            .find(|owed| now - owed.created_at.max(since) > patience);
+            .find(|pending| now - pending.created_at.max(since) > patience);
         if let Some(late) = late {
-            let what = format!("{} is owed since {}", late.id, late.created_at);
+            let what = format!("{} is pending since {}", late.id, late.created_at);
             self.violate(Invariant::Outbox, what);
         }
     }
@@ -383,20 +388,20 @@ impl Checker {
     pub(in crate::simulation) fn settled(&mut self) {
         let firing = self.telling.firing(&self.setup);
         let mut wrong = Vec::new();
-        let mut told: BTreeSet<&LabelSet> = BTreeSet::new();
+        let mut notified: BTreeSet<&LabelSet> = BTreeSet::new();
         for inbox in self.inboxes.values() {
-            told.insert(&inbox.group);
+            notified.insert(&inbox.group);
             let truth = firing.get(&inbox.group).cloned().unwrap_or_default();
             if !inbox.refused && inbox.firing != truth {
                 let (group, last) = (&inbox.group, &inbox.firing);
                 wrong.push(format!(
-                    "of {group:?} was told {last:?}, but {truth:?} fires"
+                    "of {group:?} was notified {last:?}, but {truth:?} fires"
                 ));
             }
         }
         for group in firing.keys() {
-            if !told.contains(group) && self.inboxes.values().all(|inbox| !inbox.refused) {
-                wrong.push(format!("nothing was told of {group:?}"));
+            if !notified.contains(group) && self.inboxes.values().all(|inbox| !inbox.refused) {
+                wrong.push(format!("nothing was notified of {group:?}"));
             }
         }
         for what in wrong {
@@ -411,7 +416,7 @@ impl Checker {
 }
 
 /// The alerts that fire in a notification, and those that ended.
-fn told(notification: &NotificationDoc) -> (BTreeSet<LabelSet>, BTreeSet<LabelSet>) {
+fn notified(notification: &NotificationDoc) -> (BTreeSet<LabelSet>, BTreeSet<LabelSet>) {
     let (firing, ended): (Vec<&EntryDoc>, Vec<&EntryDoc>) = notification
         .alerts
         .iter()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Checker, Inbox, Invariant, RunLog, told};
+use super::{Checker, Inbox, Invariant, RunLog, notified};
 use crate::simulation::document::{Document, EntryDoc, NotificationDoc};
 use crate::simulation::world::{Millis, NODES, RULES};
 
@@ -21,32 +21,37 @@ impl Checker {
         // A claim that was made under a clock that was ahead holds no longer than one of now.
         let longest = stepped.then_some(run.began + self.setup.claim);
         let mut wrong = Vec::new();
-        for before in &old.notify.outbox.owed {
+        for before in &old.notify.outbox.pending {
             let id = &before.id;
-            match new.owed(id) {
+            match new.pending(id) {
                 Some(after) => wrong.extend(claim_change(run, before, after, now, longest)),
                 None => wrong.extend(self.struck_off(run, before, new, now)),
             }
         }
-        for owed in &new.notify.outbox.owed {
-            if old.owed(&owed.id).is_some() {
+        for pending in &new.notify.outbox.pending {
+            if old.pending(&pending.id).is_some() {
                 continue;
             }
-            if !self.seen.insert(owed.id.clone()) {
-                wrong.push(format!("{} is owed again", owed.id));
+            if !self.seen.insert(pending.id.clone()) {
+                wrong.push(format!("{} is pending again", pending.id));
             }
-            let channel = (owed.group_key.clone(), owed.receiver.clone());
+            let channel = (pending.group_key.clone(), pending.receiver.clone());
             let highest = self.planned.entry(channel).or_insert(0);
-            if owed.sequence <= *highest {
-                wrong.push(format!("{} has {} after {highest}", owed.id, owed.sequence));
+            if pending.sequence <= *highest {
+                wrong.push(format!(
+                    "{} has {} after {highest}",
+                    pending.id, pending.sequence
+                ));
             }
-            *highest = owed.sequence;
+            *highest = pending.sequence;
         }
         let mut channels = BTreeMap::new();
-        for owed in &new.notify.outbox.owed {
-            let first = *channels.entry(owed.channel()).or_insert(owed.sequence);
-            if owed.claimed_by(now).is_some() && owed.sequence != first {
-                wrong.push(format!("{} is claimed behind {first}", owed.id));
+        for pending in &new.notify.outbox.pending {
+            let first = *channels
+                .entry(pending.channel())
+                .or_insert(pending.sequence);
+            if pending.claimed_by(now).is_some() && pending.sequence != first {
+                wrong.push(format!("{} is claimed behind {first}", pending.id));
             }
         }
         for what in wrong {
@@ -80,7 +85,7 @@ impl Checker {
             return (!dead).then(|| format!("{id} was refused, and is no dead letter"));
         }
         let newer =
-            new.notify.outbox.owed.iter().find(|newer| {
+            new.notify.outbox.pending.iter().find(|newer| {
                 newer.channel() == before.channel() && newer.sequence > before.sequence
             });
         let Some(newer) = newer else {
@@ -111,13 +116,13 @@ impl Checker {
             self.violate(Invariant::Outbox, what);
         }
         let checked = run.just_loaded.as_ref().map(|bytes| Document::read(bytes));
-        let committed = checked.as_ref().and_then(|document| document.owed(id));
+        let committed = checked.as_ref().and_then(|document| document.pending(id));
         let wrong = match committed {
             None => Some(format!("{id} is published, but not from what is stored")),
-            Some(owed) if owed.claimed_by(now) != Some(&run.name) => {
+            Some(pending) if pending.claimed_by(now) != Some(&run.name) => {
                 Some(format!("{id} is published by {} without a claim", run.name))
             }
-            Some(owed) if owed.alerts != notification.alerts => {
+            Some(pending) if pending.alerts != notification.alerts => {
                 Some(format!("{id} says something else than what is stored"))
             }
             Some(_) => None,
@@ -145,8 +150,8 @@ impl Checker {
             self.totals.count(&format!("ended as {end}"));
         }
         let id = &notification.id;
-        let stored = self.stored.as_ref().and_then(|stored| stored.owed(id));
-        let clean = stored.is_some_and(|owed| owed.claimed_by(now) == Some(&run.name));
+        let stored = self.stored.as_ref().and_then(|stored| stored.pending(id));
+        let clean = stored.is_some_and(|pending| pending.claimed_by(now) == Some(&run.name));
         if !clean {
             self.totals.count("publishes after the claim ran out");
         }
@@ -166,12 +171,12 @@ impl Checker {
             *inbox = Inbox {
                 sequence: notification.sequence,
                 group: notification.group_labels.clone(),
-                firing: told(notification).0,
+                firing: notified(notification).0,
                 refused: false,
             };
         }
         if back && clean {
-            let what = format!("{} is told after {before}", notification.sequence);
+            let what = format!("{} is notified after {before}", notification.sequence);
             self.violate(Invariant::Outbox, what);
         }
     }
@@ -186,7 +191,7 @@ impl Checker {
             if alert.end.as_deref() != Some("cleared") {
                 let removed = alert.end.as_deref() == Some("rule_removed");
                 if !removed && subject.starts_with("[RESOLVED]") {
-                    let what = format!("{subject} is told, of {alert:?}");
+                    let what = format!("{subject} is notified, of {alert:?}");
                     self.violate(Invariant::NoFalseAllClear, what);
                 }
                 continue;
@@ -201,7 +206,7 @@ impl Checker {
                 })
             });
             if !cleared {
-                let what = format!("{alert:?} is told to be over, and is not");
+                let what = format!("{alert:?} is notified to be over, and is not");
                 self.violate(Invariant::NoFalseAllClear, what);
             }
         }
@@ -237,7 +242,9 @@ fn claim_change(
         Some(claim) if claim.run != run.name => Some(format!("{id} was claimed for {}", claim.run)),
         Some(_) if holder.is_some() => Some(format!("the claim on {id} was changed")),
         Some(_) => None,
-        None if run.published.contains(id) => Some(format!("{id} was told, and is owed again")),
+        None if run.published.contains(id) => {
+            Some(format!("{id} was notified, and is pending again"))
+        }
         None => None,
     }
 }

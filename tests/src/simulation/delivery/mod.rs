@@ -456,7 +456,7 @@ impl Simulation {
         if let Some(outcome) = outcome {
             let lost = self.chance(30);
             let answer = if lost { None } else { outcome };
-            let told = answer.as_ref().is_some_and(|(_, _, date)| date.is_some());
+            let notified = answer.as_ref().is_some_and(|(_, _, date)| date.is_some());
             self.net
                 .lock()
                 .expect("no run panics")
@@ -469,8 +469,8 @@ impl Simulation {
             let is_off = net.hosts[live.host].abs() > OFF;
             drop(net);
             // Of an exchange during which the clock was set a run can tell nothing.
-            let told = told && id > self.set_at[live.host];
-            live.was_told |= told && is_off && !target.ends_with("UpdateItem");
+            let notified = notified && id > self.set_at[live.host];
+            live.was_told |= notified && is_off && !target.ends_with("UpdateItem");
             return self.poll(run);
         }
         if gives_back(&body) && self.chance(60) {
