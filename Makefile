@@ -29,7 +29,7 @@ test-real: ## the incident of docs/incident.md, from dropped packets to Slack, o
 	@cargo test --locked --package dnswatch-tests --test product -- --ignored --exact incident::an_incident_reaches_slack
 
 .PHONY: demo demo-local demo-real functions
-demo-real: ## the same incident, told as it happens: what is sent, dropped, stored, and Slack's messages
+demo-real: ## the same incident, printed as it happens: what is sent, dropped, stored, and Slack's messages
 	@tests/parts/install coredns otelcol dns prometheus3 kubernetes python sam ministack
 	@cargo build --quiet --locked --package ethtool-exporter --bins
 	@cargo test --quiet --locked --package dnswatch-tests --test product --no-run

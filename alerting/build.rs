@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "a build script is told by the environment where its file goes"
+    reason = "the environment gives a build script its output path"
 )]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");

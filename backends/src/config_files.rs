@@ -94,7 +94,7 @@ pub async fn read_settled(
     for _ in 0..MAX_READS {
         let found = match Paths::find(paths).and_then(|found| Ok((found.read()?, found.newest()))) {
             Ok(found) => found,
-            // Whoever replaces files may have removed the old one first.
+            // A program that replaces files may have removed the old one first.
             Err(_) if known.is_some() && before.is_none() => {
                 before = Some(None);
                 tokio::time::sleep(SETTLED).await;

@@ -101,7 +101,7 @@ impl Default for RunOptions {
 
 /// The ruler and its connections to the world.
 pub struct Ruler<C, Q, S, N> {
-    /// Tells the time.
+    /// The clock.
     pub clock: C,
     /// Answers queries.
     pub querier: Q,

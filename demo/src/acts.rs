@@ -19,7 +19,7 @@ pub const DEPLOYED_DEADLINE: Duration = Duration::from_secs(540);
 
 /// The notifications so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Told {
+pub enum Notified {
     /// Nothing about [`ALERT`].
     #[default]
     Nothing,
@@ -29,7 +29,7 @@ pub enum Told {
     Resolved,
 }
 
-impl Told {
+impl Notified {
     /// Hears one line of the notifications.
     pub fn hear(&mut self, line: &str) {
         match (*self, subject::parse(line)) {
@@ -61,11 +61,11 @@ pub fn estimate_deployed(storm_ends: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::Told;
+    use super::Notified;
 
     #[track_caller]
-    fn check(lines: &[&str], expected: Told) {
-        let mut notified = Told::default();
+    fn check(lines: &[&str], expected: Notified) {
+        let mut notified = Notified::default();
         for line in lines {
             notified.hear(line);
         }
@@ -76,15 +76,15 @@ mod tests {
     fn both_must_be_told_and_in_order() {
         let firing = "[FIRING:1] LinkLocalThrottling demo";
         let resolved = "[RESOLVED] LinkLocalThrottling demo";
-        check(&[], Told::Nothing);
-        check(&[resolved], Told::Nothing);
-        check(&[firing, "  since 12:00"], Told::Firing);
-        check(&[firing, firing], Told::Firing);
+        check(&[], Notified::Nothing);
+        check(&[resolved], Notified::Nothing);
+        check(&[firing, "  since 12:00"], Notified::Firing);
+        check(&[firing, firing], Notified::Firing);
         check(
             &[firing, "[RESOLVED] CoreDNSServfailHigh demo"],
-            Told::Firing,
+            Notified::Firing,
         );
-        check(&[firing, resolved], Told::Resolved);
-        check(&[firing, resolved, firing], Told::Resolved);
+        check(&[firing, resolved], Notified::Resolved);
+        check(&[firing, resolved, firing], Notified::Resolved);
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use dnswatch_demo::acts::{self, Told};
+use dnswatch_demo::acts::{self, Notified};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
@@ -131,8 +131,8 @@ pub(crate) async fn play(args: &Args, built: &Path, stage: &mut Stage) -> anyhow
 /// The notifications of each channel.
 #[derive(Debug, Default)]
 struct Heard {
-    slack: Told,
-    email: Told,
+    slack: Notified,
+    email: Notified,
     /// How many of the two channels had the test notification.
     tests: usize,
 }

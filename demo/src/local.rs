@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use dnswatch_demo::acts::{self, Told};
+use dnswatch_demo::acts::{self, Notified};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::ChildStdout;
 use tokio::time::{Instant, timeout};
@@ -93,7 +93,7 @@ async fn watch(
     console: &mut Console,
 ) -> anyhow::Result<Watched> {
     let began = Instant::now();
-    let mut notified = Told::default();
+    let mut notified = Notified::default();
     loop {
         tokio::select! {
             now = scene.second() => {
@@ -109,7 +109,7 @@ async fn watch(
                 };
                 console.line(&line)?;
                 notified.hear(&line);
-                if notified == Told::Resolved {
+                if notified == Notified::Resolved {
                     while let Ok(Ok(Some(line))) = timeout(LAST_WORDS, lines.next_line()).await {
                         console.line(&line)?;
                     }
@@ -121,12 +121,12 @@ async fn watch(
 }
 
 /// What is left, for the line of progress, `elapsed` after the beginning.
-fn left(notified: Told, elapsed: Duration, storm_ends: Duration) -> String {
+fn left(notified: Notified, elapsed: Duration, storm_ends: Duration) -> String {
     let left = acts::estimate(storm_ends).saturating_sub(elapsed);
     if left.is_zero() {
         let patience = acts::DEADLINE.saturating_sub(elapsed);
         format!("late, giving up in {}", human(patience))
-    } else if notified == Told::Firing && elapsed > storm_ends {
+    } else if notified == Notified::Firing && elapsed > storm_ends {
         format!("RESOLVED in {}", human(left))
     } else {
         format!("{} left", human(left))

@@ -81,7 +81,7 @@ impl Recorder {
                 match pass(request, aws).await {
                     Ok(answer) => {
                         if let (Some(email), true) = (email, answer.status().is_success()) {
-                            // Nobody listens any more when the demo is over.
+                            // The receiver is gone when the demo is over.
                             let _ = emails.send(email);
                         }
                         answer

@@ -45,7 +45,7 @@ impl Slack {
             let is_post = request.method() == Method::POST && request.uri().path() == WEBHOOK;
             let answer = match serde_json::from_slice::<Value>(request.body()) {
                 Ok(payload) if is_post => {
-                    // Nobody listens any more when the demo is over.
+                    // The receiver is gone when the demo is over.
                     let _ = posts.send(lines(&payload));
                     listen::answer(StatusCode::OK, "ok")
                 }

@@ -234,7 +234,7 @@ impl<E: Ethtool> Collector<E> {
     }
 }
 
-/// Tells of a device that is seen for the first time.
+/// Logs a device that is seen for the first time.
 fn log_reading(reading: &Reading) {
     let Some(statistics) = &reading.statistics else {
         return;

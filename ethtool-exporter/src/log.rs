@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::Write as _;
 
-/// Tells something, in one line whatever it holds.
+/// Logs a message in one line, whatever it holds.
 pub fn log_line(message: fmt::Arguments<'_>) {
     let mut line = message.to_string();
     if line.contains(char::is_control) {

@@ -51,7 +51,7 @@ async fn serve(args: &Args, collector: Collector<Kernel>) -> Result<()> {
         .listen()
         .with_context(|| format!("cannot listen on {listen}"))?;
     let scrapes = Scrapes::start(collector).context("cannot start a thread")?;
-    // Tells which devices there are, and makes the first probe true.
+    // Logs the devices, and makes the first probe succeed.
     scrapes.snapshot().await;
     log_line(format_args!(
         "listening on http://{}/metrics",

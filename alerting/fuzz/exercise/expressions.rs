@@ -5,7 +5,7 @@ use alerting::promql::{Answers, Expression, Narrowing, Part};
 
 use super::places;
 
-/// Reads it. What is wrong is told with its place; what is understood is understood again when it is
+/// Reads it. Errors have their place; an accepted text is accepted again when it is
 /// printed, narrowed or made a question.
 pub(crate) fn exercise(text: &str) {
     let expression = Expression::parse(text);

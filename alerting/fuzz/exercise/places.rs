@@ -1,4 +1,4 @@
-//! Whether what is told of a place can be found there.
+//! Whether an error's place holds what the error names.
 
 /// There is such a line in the text, and such a column in it, at most right behind its end.
 #[track_caller]

@@ -8,7 +8,7 @@ use alerting::timestamp::Timestamp;
 
 use super::files;
 
-/// Loads it. What is wrong is told with its place, in the order of lines; in what loads every name
+/// Loads it. Errors have their place, in the order of lines; in what loads every name
 /// leads to what is called so.
 pub(crate) fn exercise(text: &str) {
     let file = files::file(text);

@@ -8,7 +8,7 @@ use alerting::rules::{Defaults, load};
 
 use super::files;
 
-/// Loads it and looks for what is probably not meant. What is wrong is told with its place, in the
+/// Loads and lints it. Errors have their place, in the
 /// order of lines; what loads is ready to run.
 pub(crate) fn exercise(text: &str) {
     let file = files::file(text);

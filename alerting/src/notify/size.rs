@@ -14,7 +14,7 @@ use super::webhook::Webhook;
 
 /// What SNS takes of one message, in bytes of UTF-8.
 pub(super) const MAX_MESSAGE: usize = 262_144;
-/// What an e-mail's text may take. Nobody reads this much; it is sent twice, as `email` and as
+/// The limit of an e-mail's text. It is sent twice, as `email` and as
 /// `email-json`, and with every character escaped that is still a quarter of a message.
 const MAX_EMAIL: usize = 16 * 1024;
 /// What is said where a text is cut.

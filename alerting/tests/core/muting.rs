@@ -1,4 +1,4 @@
-//! What is muted, silenced or told in one: whole runs of the core, a minute apart.
+//! Muting, silences and storms: whole runs of the core, a minute apart.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,7 +27,7 @@ fn silence(matchers: &str, from: Timestamp, to: Timestamp) -> Silence {
     }
 }
 
-/// A run at `now`; what it tells, each as minute and subject's beginning.
+/// A run at `now`: its notifications, each as minute and start of the subject.
 fn run(
     config: &Config,
     state: &mut State,
@@ -45,7 +45,7 @@ fn run(
     claimed
 }
 
-/// Minutes at which something is told, with what: `f` that it fires, `r` that it is over.
+/// The minutes of notifications: `f` firing, `r` resolved.
 fn notified(seen: &str, mut before: impl FnMut(usize, &mut State, Timestamp)) -> String {
     let config = config("");
     let world = letters(&config, seen);

@@ -1,4 +1,4 @@
-//! From evaluations to what is told and when: whole runs of the core, a minute apart, each
+//! From evaluations to notifications: whole runs of the core, a minute apart, each
 //! notification written as one line.
 
 use std::time::Duration;
@@ -119,7 +119,7 @@ fn after_a_gap_each_group_is_flushed_once_with_what_is_true_now() {
 #[test]
 fn what_fired_again_in_a_gap_is_told_to_have_begun_then() {
     let config = config("");
-    // In Alertmanager an alert that ended is replaced by the same one fired anew (`provider/mem`).
+    // In Alertmanager a resolved alert is replaced by the same one firing again (`provider/mem`).
     let world = letters(&config, "661611");
     let mut state = State::default();
     let mut notified = Vec::new();
@@ -259,7 +259,7 @@ fn a_refused_configuration_is_told() {
     assert!(message.body.contains("rules.yml:3:4: `expr` is set twice"));
 }
 
-/// The same as [`check`] for a receiver with two topics, of which the second is told only of
+/// The same as [`check`] for a receiver with two topics, of which the second is notified only of
 /// what fires; each line begins with the channel.
 #[track_caller]
 fn check_two_topics(seen: &str, expected: &[&str]) {

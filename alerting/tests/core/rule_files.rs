@@ -240,7 +240,8 @@ fn what_rule_files_come_in_is_recognised() {
     );
 }
 
-/// As many as nobody has: each with all that a rule can have, all of them with labels by one anchor.
+/// More rules than anyone has: each with all that a rule can have, all of them with labels by one
+/// anchor.
 #[test]
 fn ten_thousand_rules_load() {
     let mut text = "groups:\n- name: g\n  rules:\n".to_owned();

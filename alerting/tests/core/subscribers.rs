@@ -1,4 +1,4 @@
-//! Topics whose notifications reach nobody: minutes of lookups as letters, and what is sent where.
+//! Topics without recipients: minutes of lookups as letters, and what is sent where.
 
 use std::collections::BTreeMap;
 

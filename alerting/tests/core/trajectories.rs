@@ -136,7 +136,7 @@ fn what_keep_firing_for_held_is_asked_about_when_it_would_end() {
 }
 
 /// After an outage longer than the bound: what fires goes on firing, what was pending starts
-/// anew, and the ticks that nobody will ever evaluate are named.
+/// again, and the ticks that are never evaluated are named.
 #[test]
 fn ticks_that_are_too_old_are_skipped_and_named() {
     let mut config = config("    for: 2m\n");
@@ -166,7 +166,7 @@ fn ticks_that_are_too_old_are_skipped_and_named() {
 }
 
 /// Without catching up a missed tick is none, as in Prometheus: what was pending before goes on
-/// being so, and nobody is told of what was skipped.
+/// being so, and skipped ticks are not reported.
 #[test]
 fn without_catching_up_missed_ticks_are_as_in_prometheus() {
     let mut config = config("    for: 3m\n");

@@ -8,7 +8,7 @@ pub use file::FileStore;
 
 use crate::server_time::ServerTime;
 
-/// Which write of the document this is. Whoever writes names the version that it read; only one
+/// Which write of the document this is. A writer names the version that it read; only one
 /// of two can be first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub u64);

@@ -50,7 +50,7 @@ pub(crate) struct Args {
     access: Access,
 }
 
-/// Tells everything that is wrong, one a line: `file:line:column: severity: what (name)`.
+/// Prints everything that is wrong, one a line: `file:line:column: severity: what (name)`.
 pub(crate) fn check(args: &Args) -> Result<ExitCode> {
     let files = read(&args.paths)?;
     let settings = Settings {

@@ -42,7 +42,7 @@ enum Line<'a> {
     },
 }
 
-/// Tells findings as they come, and counts them.
+/// Prints findings as they come, and counts them.
 pub(super) struct Report<W> {
     format: Format,
     out: W,

@@ -10,7 +10,7 @@ pub enum End {
     Firing,
     /// The condition cleared. Also where nothing is said, as in Alertmanager's own JSON.
     Cleared,
-    /// Nobody knows whether the condition is over.
+    /// The current state is unknown.
     NoLongerReported,
     /// The rule was removed.
     RuleRemoved,

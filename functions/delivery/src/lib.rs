@@ -4,9 +4,9 @@
 //! The way of a record: [`batch`] takes it, [`envelope`] unwraps it, [`message`] reads it,
 //! [`posted`] says whether it was sent before, [`turn`] lets the notifications of a group go one
 //! at a time and says which is late, the channel sends it, [`queue`] puts it off where that
-//! failed, [`outcome`] tells the log. [`standing`], [`severity`], [`how_it_ended`], [`title`],
-//! [`value`] and [`plain`] are the words that channels have in common; [`secret`] is what they
-//! are let in by.
+//! failed, [`outcome`] is what the log says. [`standing`], [`severity`], [`how_it_ended`],
+//! [`title`], [`value`] and [`plain`] are the words that channels have in common; [`secret`] is
+//! what they are let in by.
 //!
 //! What always holds:
 //! - A notification is claimed before it is sent and marked as sent after. A crash or a lost

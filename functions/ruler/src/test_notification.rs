@@ -175,7 +175,7 @@ fn notification(receiver: &str, integration: String, run: &str, now: Timestamp) 
         ),
         (
             "description".to_owned(),
-            "Somebody asked dnswatch for a test notification. Whoever gets this one gets alerts."
+            "A test notification was requested from dnswatch. Recipients of this message also get alerts."
                 .to_owned(),
         ),
     ]);

@@ -133,7 +133,7 @@ fn check_calm(text: &str) {
     );
 }
 
-/// What is told is what there was.
+/// The message shows what was given.
 #[track_caller]
 fn check_whole(notification: &Notification) {
     let webhook = check(notification);
