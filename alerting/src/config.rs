@@ -115,7 +115,7 @@ impl Settings {
                 name: ALARM_RECEIVER.to_owned(),
                 labels: BTreeMap::new(),
                 undelivered: Vec::new(),
-                sns: vec![SnsConfig::of(topic.clone())],
+                sns: vec![SnsConfig::from_topic(topic.clone())],
                 terminal: false,
             });
         }

@@ -28,7 +28,7 @@ pub(crate) struct Span {
 ///
 /// A rule whose expression cannot be understood, or reads nothing, has it Prometheus's way: its
 /// alerts are over.
-pub(crate) fn of(
+pub(crate) fn judge(
     rule: &AlertingRule,
     vanished: &[&Alert],
     span: Span,

@@ -25,7 +25,7 @@ pub struct Place {
 
 impl Place {
     /// A place that the YAML parser knows; None means the whole file.
-    pub(crate) fn of(file: &str, at: Option<Location>) -> Self {
+    pub(crate) fn new(file: &str, at: Option<Location>) -> Self {
         let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         Self {
             file: file.to_owned(),
@@ -45,7 +45,7 @@ pub(crate) struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     /// The lines of `text`, which end with a line feed, a carriage return, or both.
-    pub(crate) fn of(text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         let mut starts = vec![0];
         let mut bytes = text.bytes().enumerate().peekable();
         while let Some((at, byte)) = bytes.next() {
@@ -88,7 +88,7 @@ pub(crate) fn within(
         .count();
     // Behind all of it: right behind its last character, whatever follows in the file.
     let is_end = scalar.get(at..).is_none_or(|rest| rest.trim().is_empty());
-    let mut place = Place::of(file, Some(begins));
+    let mut place = Place::new(file, Some(begins));
     let first = usize::try_from(begins.line()).unwrap_or(usize::MAX);
     let mut quote = None;
     for (number, line) in lines.numbered_from(first) {

@@ -259,7 +259,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
         state: &State,
         deadline: Timestamp,
     ) -> Details {
-        let mut details = Details::of(notification, config, state);
+        let mut details = Details::from_notification(notification, config, state);
         // A server that does not answer would take the time in which others are notified.
         if state.server.is_some() {
             return details;

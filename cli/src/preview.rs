@@ -91,7 +91,7 @@ fn config(args: &Args) -> Result<Result<Config, Vec<alerting::source::FileError>
     let mut settings = Settings::default();
     settings.receivers = vec![Receiver {
         name: settings.route.receiver.clone(),
-        sns: vec![SnsConfig::of(TOPIC.parse().context("the topic")?)],
+        sns: vec![SnsConfig::from_topic(TOPIC.parse().context("the topic")?)],
         ..Receiver::default()
     }];
     settings.evaluation.external.labels = [("cluster", "prod")].into_iter().collect();
@@ -125,7 +125,7 @@ fn show(
     notification: &Notification,
     now: Timestamp,
 ) -> Result<()> {
-    let mut details = Details::of(notification, config, state);
+    let mut details = Details::from_notification(notification, config, state);
     let asks: Vec<_> = details.asks().cloned().collect();
     for ask in asks {
         let answer = scenario::answer(args.scenario, config, &ask);
@@ -190,7 +190,7 @@ fn message(format: Format, published: &SnsMessage, now: Timestamp) -> Result<Str
                 message: text("default")?,
             };
             let message = Message::read(&delivery.message)?;
-            json(&pagerduty::event::of(&Received {
+            json(&pagerduty::event::from_received(&Received {
                 delivery: &delivery,
                 message: &message,
                 id: &delivery.id,

@@ -24,7 +24,7 @@ pub(crate) struct Email {
 
 impl Email {
     /// The e-mail in a form that is sent to AWS, if it asks SNS to publish one.
-    fn of(form: &[u8]) -> Option<Self> {
+    fn parse(form: &[u8]) -> Option<Self> {
         let field = |name: &str| {
             let mut fields = form_urlencoded::parse(form);
             fields.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
@@ -77,7 +77,7 @@ impl Recorder {
         listen::serve(self.listener, move |request| {
             let emails = emails.clone();
             async move {
-                let email = Email::of(request.body());
+                let email = Email::parse(request.body());
                 match pass(request, aws).await {
                     Ok(answer) => {
                         if let (Some(email), true) = (email, answer.status().is_success()) {
@@ -118,7 +118,7 @@ mod tests {
             subject: subject.to_owned(),
             text: text.to_owned(),
         });
-        assert_eq!(Email::of(form.as_bytes()), expected, "{form}");
+        assert_eq!(Email::parse(form.as_bytes()), expected, "{form}");
     }
 
     #[test]

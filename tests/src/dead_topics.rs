@@ -87,7 +87,7 @@ fn settings(dead: usize) -> Settings {
             .iter()
             .map(|name| Receiver {
                 name: name.clone(),
-                sns: vec![SnsConfig::of(topic(name))],
+                sns: vec![SnsConfig::from_topic(topic(name))],
                 terminal: false,
                 labels: BTreeMap::new(),
                 undelivered: Vec::new(),

@@ -158,7 +158,7 @@ fn config(topic: &str) -> Result<Config> {
     let settings = Settings {
         receivers: vec![Receiver {
             name: defaults.route.receiver.clone(),
-            sns: vec![SnsConfig::of(topic_arn(topic).parse()?)],
+            sns: vec![SnsConfig::from_topic(topic_arn(topic).parse()?)],
             ..Receiver::default()
         }],
         ..defaults

@@ -448,7 +448,7 @@ fn the_sample_of_the_queue_is_read() -> Result<()> {
     let [record] = event.records.as_slice() else {
         anyhow::bail!("one record");
     };
-    let delivery = Delivery::of(record, "")?;
+    let delivery = Delivery::parse(record, "")?;
     let Message::Alerts(webhook) = Message::read(&delivery.message)? else {
         anyhow::bail!("alerts");
     };

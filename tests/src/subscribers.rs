@@ -130,7 +130,7 @@ impl World {
             workspace: "test".to_owned(),
             receivers: vec![Receiver {
                 name: "default".to_owned(),
-                sns: vec![SnsConfig::of(alerts.parse()?)],
+                sns: vec![SnsConfig::from_topic(alerts.parse()?)],
                 terminal: false,
                 labels: BTreeMap::new(),
                 undelivered: Vec::new(),
@@ -364,7 +364,7 @@ fn denied() -> Page {
 async fn pages_are_judged_together() -> Result<()> {
     const PENDING: &str = "PendingConfirmation";
     const CONFIRMED: &str = "arn:aws:sns:eu-central-1:123456789012:alerts:1";
-    let topic = SnsConfig::of("arn:aws:sns:eu-central-1:123456789012:alerts".parse()?);
+    let topic = SnsConfig::from_topic("arn:aws:sns:eu-central-1:123456789012:alerts".parse()?);
     let many = [PENDING; 100];
     for (pages, expected) in [
         (vec![page(&[], None)], "none"),
@@ -447,7 +447,7 @@ async fn a_lookup_that_hangs_is_unknown() -> Result<()> {
     };
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", silent.local_addr()?);
-    let hung = SnsConfig::of(world.alerts.parse()?);
+    let hung = SnsConfig::from_topic(world.alerts.parse()?);
     let soon = Duration::from_millis(50);
     let found = patient(&url)?.subscribers(&[&hung], soon).await;
     ensure!(

@@ -21,7 +21,7 @@ pub(super) enum Origin {
 
 impl Origin {
     /// Where in `file` the configuration `inner` is whose value is at `at`.
-    pub(super) fn of(file: &str, inner: &str, at: Place) -> Self {
+    pub(super) fn new(file: &str, inner: &str, at: Place) -> Self {
         // The place is either the `|` or the first line under it.
         for above in [at.line, at.line.saturating_sub(1)] {
             if let Some(indent) = indent(file.lines().skip(above), inner) {

@@ -80,7 +80,7 @@ impl Loader<'_> {
     }
 
     fn placed(&self, at: Option<Location>, message: &str) -> FileError {
-        let (place, inside) = self.origin.place(Place::of(self.file, at));
+        let (place, inside) = self.origin.place(Place::new(self.file, at));
         FileError {
             place,
             message: format!("{inside}{message}"),
@@ -131,8 +131,8 @@ impl Loader<'_> {
                 ),
             );
         }
-        let at = Place::of(self.file, Some(inner.defined));
-        self.origin = Origin::of(&source.text, &inner.value, at);
+        let at = Place::new(self.file, Some(inner.defined));
+        self.origin = Origin::new(&source.text, &inner.value, at);
         if let Some(Spanned {
             value: Some(files), ..
         }) = outer.fields.template_files

@@ -43,12 +43,12 @@ impl TemplateFile {
         name: &Spanned<String>,
         text: &Spanned<String>,
     ) -> Self {
-        let at = Place::of(&source.name, Some(text.defined));
+        let at = Place::new(&source.name, Some(text.defined));
         Self {
             name: name.value.clone(),
             text: text.value.clone(),
             file: source.name.clone(),
-            origin: Origin::of(&source.text, &text.value, at),
+            origin: Origin::new(&source.text, &text.value, at),
         }
     }
 

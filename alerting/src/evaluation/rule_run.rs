@@ -286,7 +286,7 @@ impl<'a> RuleRun<'a> {
                 template_query: &template_query,
                 template_ask: &template_ask,
                 presence: &|vanished| {
-                    presence::of(
+                    presence::judge(
                         self.rule,
                         vanished,
                         presence::Span {

@@ -54,7 +54,7 @@ fn one(token: &str) -> Result<Triple, String> {
     let rest = rest.trim_start_matches(is_space);
     let (op, rest) = ["=~", "=", "!=", "!~"]
         .iter()
-        .find_map(|op| Some((MatchOp::of(op)?, rest.strip_prefix(op)?)))
+        .find_map(|op| Some((MatchOp::parse(op)?, rest.strip_prefix(op)?)))
         .ok_or_else(bad)?;
     let value = value(rest.trim_matches(is_space))?;
     Ok((name.to_owned(), op, value))

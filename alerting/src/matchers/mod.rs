@@ -39,7 +39,7 @@ impl MatchOp {
         }
     }
 
-    fn of(text: &str) -> Option<Self> {
+    fn parse(text: &str) -> Option<Self> {
         [Self::Equal, Self::NotEqual, Self::Regexp, Self::NotRegexp]
             .into_iter()
             .find(|op| op.as_str() == text)
@@ -206,10 +206,11 @@ impl Matchers {
     /// # Errors
     /// Where neither syntax takes it.
     pub fn parse(text: &str) -> Result<Self, MatcherError> {
-        Self::of(classic::parse(text)).or_else(|error| Self::of(utf8::parse(text)).or(Err(error)))
+        Self::from_triples(classic::parse(text))
+            .or_else(|error| Self::from_triples(utf8::parse(text)).or(Err(error)))
     }
 
-    fn of(read: Result<Vec<Triple>, String>) -> Result<Self, MatcherError> {
+    fn from_triples(read: Result<Vec<Triple>, String>) -> Result<Self, MatcherError> {
         let triples = read.map_err(MatcherError)?.into_iter();
         triples
             .map(|(name, op, value)| Matcher::new(name, op, value))

@@ -58,7 +58,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             ',' => (Token::Comma, 1),
             '=' | '!' => {
                 let op = [2, 1].into_iter().find_map(|length| {
-                    let op = MatchOp::of(rest.get(..length)?)?;
+                    let op = MatchOp::parse(rest.get(..length)?)?;
                     Some((Token::Op(op), length))
                 });
                 op.ok_or_else(|| format!("{text}: expected one of `=~`"))?

@@ -63,7 +63,7 @@ struct Metadata {
 pub(super) fn body(outgoing: &Outgoing<'_>) -> String {
     let notification = outgoing.notification;
     let common = common::labels(notification);
-    let status = standing::of(notification);
+    let status = standing::of_notification(notification);
     let words = text::group_words(notification);
     let title = format!("[{status}] {}", calm(&words, TITLE));
     let group = &notification.group_labels;

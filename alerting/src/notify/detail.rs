@@ -44,7 +44,7 @@ struct Wanted {
 
 impl Details {
     /// What to ask for a notification, one question for each rule in it.
-    pub fn of(notification: &Notification, config: &Config, state: &State) -> Self {
+    pub fn from_notification(notification: &Notification, config: &Config, state: &State) -> Self {
         let shown = || notification.alerts.iter().take(DETAILED);
         let rules: BTreeSet<&RuleKey> = shown().map(|alert| &alert.rule).collect();
         let wanted = rules

@@ -24,7 +24,7 @@ struct Way {
 
 impl Fallback {
     /// The ways of a configuration, by what is known of the topics' subscribers.
-    pub(super) fn of(notify: &NotifyState, config: &Config) -> Self {
+    pub(super) fn new(notify: &NotifyState, config: &Config) -> Self {
         let alarm = config.alarm_receiver.as_deref();
         let mut receivers: Vec<_> = config.receivers.iter().collect();
         receivers.sort_by_key(|receiver| Some(receiver.name.as_str()) != alarm);

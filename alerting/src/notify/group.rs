@@ -103,7 +103,7 @@ pub(super) fn assign<'a>(
                 let labels = route.group_labels(&entry.labels);
                 let key = route.group_key(&labels);
                 let at = *by_key.entry(key).or_insert_with_key(|key| {
-                    groups.push(Group::of(key, route, labels, &mut old, now));
+                    groups.push(Group::new(key, route, labels, &mut old, now));
                     groups.len() - 1
                 });
                 last_of.insert(&route.key, at);
@@ -135,7 +135,7 @@ struct Group<'a> {
 
 impl<'a> Group<'a> {
     /// The group without its alerts, as it is among the `old` ones, or new.
-    fn of(
+    fn new(
         key: &str,
         route: &'a Route,
         labels: Labels,

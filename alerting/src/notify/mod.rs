@@ -111,11 +111,11 @@ pub struct NotifyState {
 /// The stages are Alertmanager's: inhibited, muted and silenced alerts are left out of a flushed
 /// group; each integration of the receiver is notified of the rest if something is new.
 pub fn plan(state: &mut State, config: &Config, troubles: &[Trouble], now: Timestamp) {
-    let own = ruler_alerts::of(state, config, troubles, now);
+    let own = ruler_alerts::active_alerts(state, config, troubles, now);
     alerts::collect(state, config, own, now);
     let notify = &mut state.notify;
     silence::forget_old(notify, now);
-    let fallback = Fallback::of(notify, config);
+    let fallback = Fallback::new(notify, config);
     let mut membership = group::assign(notify, &config.route, Some(&fallback), now);
     let inhibitor = Inhibitor::new(&config.inhibit_rules, &notify.alerts);
     let mut pending = Vec::new();

@@ -57,7 +57,7 @@ pub struct SnsText {
 
 impl SnsConfig {
     /// A topic that gets all notifications, with the default text.
-    pub fn of(topic_arn: TopicArn) -> Self {
+    pub fn from_topic(topic_arn: TopicArn) -> Self {
         Self {
             topic_arn,
             send_resolved: true,

@@ -40,7 +40,7 @@ pub enum Trouble {
 }
 
 /// The ruler's alerts, all of them firing.
-pub(super) fn of(
+pub(super) fn active_alerts(
     state: &State,
     config: &Config,
     troubles: &[Trouble],

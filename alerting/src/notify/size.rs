@@ -61,7 +61,7 @@ pub(super) fn fit(outgoing: &Outgoing<'_>) -> SnsMessage {
     let room = MAX_MESSAGE.saturating_sub(document("").len());
     SnsMessage {
         subject: ascii_line(&outgoing.subject(), MAX_SUBJECT),
-        document: document(&default_body(Webhook::of(outgoing), room)),
+        document: document(&default_body(Webhook::new(outgoing), room)),
         is_json: true,
         attributes: BTreeMap::new(),
     }

@@ -13,7 +13,7 @@ pub(super) fn line(outgoing: &Outgoing<'_>) -> String {
     let notification = outgoing.notification;
     let mut line = format!(
         "{} {}",
-        standing::of(notification).replace(':', " "),
+        standing::of_notification(notification).replace(':', " "),
         text::group_words(notification),
     );
     let Some(first) = notification.alerts.first() else {

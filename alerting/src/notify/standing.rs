@@ -5,7 +5,7 @@ use crate::alert::End;
 
 /// `FIRING:2`, `RESOLVED`, `NO LONGER REPORTED`, `ENDED` or `PAST`: what is not known to be over
 /// is not called resolved.
-pub(super) fn of(notification: &Notification) -> String {
+pub(super) fn of_notification(notification: &Notification) -> String {
     let all = |end| {
         let mut alerts = notification.alerts.iter();
         alerts.all(|alert| alert.end == Some(end))

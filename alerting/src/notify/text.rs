@@ -26,7 +26,11 @@ pub struct Message {
 
 impl Message {
     /// Writes a notification out, without links to its expressions.
-    pub fn of(notification: &Notification, details: &Details, now: Timestamp) -> Self {
+    pub fn from_notification(
+        notification: &Notification,
+        details: &Details,
+        now: Timestamp,
+    ) -> Self {
         Self {
             subject: subject(notification),
             body: body(&TextInput {
@@ -50,7 +54,7 @@ pub(super) struct TextInput<'a> {
 
 /// Alertmanager's subject; what is not known to be over is not called resolved.
 pub(super) fn subject(notification: &Notification) -> String {
-    let status = standing::of(notification);
+    let status = standing::of_notification(notification);
     let words = group_words(notification);
     let more = common::labels(notification).without(|name| notification.group_labels.has(name));
     if more.is_empty() {

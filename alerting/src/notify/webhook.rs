@@ -103,14 +103,14 @@ pub struct Number(#[serde(with = "crate::float")] pub f64);
 
 impl Webhook {
     /// The notification with all of its alerts.
-    pub(super) fn of(outgoing: &Outgoing<'_>) -> Self {
+    pub(super) fn new(outgoing: &Outgoing<'_>) -> Self {
         let notification = outgoing.notification;
         let alerts = notification.alerts.iter();
         Self {
             receiver: quoted_meta(&notification.receiver),
             status: status(notification.firing > 0).to_owned(),
             alerts: alerts
-                .map(|alert| WebhookAlert::of(alert, outgoing))
+                .map(|alert| WebhookAlert::new(alert, outgoing))
                 .collect(),
             group_labels: notification.group_labels.clone(),
             common_labels: common::labels(notification),
@@ -174,7 +174,7 @@ fn short(text: &str, bytes: usize) -> String {
 }
 
 impl WebhookAlert {
-    fn of(alert: &AlertEntry, outgoing: &Outgoing<'_>) -> Self {
+    fn new(alert: &AlertEntry, outgoing: &Outgoing<'_>) -> Self {
         let detail = outgoing.details.get(&alert.labels);
         let drawn = detail.filter(|detail| detail.points.iter().any(Option::is_some));
         Self {

@@ -254,7 +254,7 @@ fn call(text: &str, node: &Node, name: &str, args: &[Node], provenance: &Provena
         // `histogram_quantiles` sets a label of its own.
         "scalar" | "vector" | "histogram_quantiles" => Provenance::none(),
         "label_replace" | "label_join" => match args.get(1).and_then(rewriting::text) {
-            Some(label) => provenance.below(&label, Rewriting::of(name, args)),
+            Some(label) => provenance.below(&label, Rewriting::from_call(name, args)),
             None => Provenance::none(),
         },
         "histogram_quantile" | "histogram_fraction" => {

@@ -48,11 +48,11 @@ impl Inputs {
             Self::Ask(input) => {
                 let series = answers.get(&input.presence(narrowing));
                 let series = series.map_or(&[][..], Vec::as_slice);
-                Found::Series(Sources::of(&input.provenance, narrowing, series))
+                Found::Series(Sources::new(&input.provenance, narrowing, series))
             }
             Self::Given(given) => {
                 let series = std::slice::from_ref(&given.labels);
-                Found::Series(Sources::of(&given.provenance, narrowing, series))
+                Found::Series(Sources::new(&given.provenance, narrowing, series))
             }
             Self::All(inputs) => Found::All(each(inputs)),
             Self::Any(inputs) => Found::Any(each(inputs)),
@@ -81,7 +81,7 @@ impl Found {
 }
 
 impl Sources {
-    fn of(provenance: &Provenance, narrowing: &Narrowing, series: &[Labels]) -> Self {
+    fn new(provenance: &Provenance, narrowing: &Narrowing, series: &[Labels]) -> Self {
         let known = narrowing
             .labels()
             .filter(|label| provenance.sources(label).is_some());

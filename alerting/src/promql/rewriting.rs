@@ -31,7 +31,7 @@ enum Kind {
 
 impl Rewriting {
     /// What a call of `function` with these arguments does; none where it cannot be done here.
-    pub(super) fn of(function: &str, args: &[Node]) -> Option<Self> {
+    pub(super) fn from_call(function: &str, args: &[Node]) -> Option<Self> {
         let texts: Option<Vec<String>> = args.iter().skip(1).map(text).collect();
         let mut texts = texts?.into_iter();
         let mut next = || texts.next();

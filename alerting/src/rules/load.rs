@@ -98,7 +98,7 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn place(&self, at: Option<Location>) -> Place {
-        Place::of(self.file, at)
+        Place::new(self.file, at)
     }
 
     fn error(&mut self, at: Option<Location>, message: impl Into<String>) {

@@ -174,7 +174,7 @@ impl Template {
 
     /// What the template reads, as far as its text shows.
     pub fn reads(&self) -> Reads {
-        Reads::of(&self.0.trees, prefix_nodes())
+        Reads::new(&self.0.trees, prefix_nodes())
     }
 
     /// Expands the template. `answers` gives what `query` asks for.
@@ -219,7 +219,7 @@ impl Template {
             labels: data.labels.clone(),
             external_labels: data.external_labels.clone(),
             external_url: Rc::from(data.external_url.as_bytes()),
-            value: value::Value::of(data.value.clone()),
+            value: value::Value::from_sample(data.value.clone()),
         }));
         let name = data.template_name();
         let world = eval::World {

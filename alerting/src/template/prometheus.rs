@@ -20,7 +20,7 @@ pub(super) fn query(expr: &str, answer: Option<Answer>) -> Returned {
             samples
                 .into_iter()
                 .map(|(labels, value)| {
-                    let value = Value::of(value);
+                    let value = Value::from_sample(value);
                     Rc::new(Sample { labels, value })
                 })
                 .collect(),

@@ -24,7 +24,7 @@ pub struct Reads {
 
 impl Reads {
     /// Of all templates in `trees`, but for the first nodes of the main one.
-    pub(super) fn of(trees: &Trees, skip: usize) -> Self {
+    pub(super) fn new(trees: &Trees, skip: usize) -> Self {
         let mut reads = Self::default();
         let main = trees.main.iter().skip(skip);
         for node in main.chain(trees.defined.values().flatten()) {

@@ -187,7 +187,7 @@ impl Vector {
 
 impl Value {
     /// A sample's value.
-    pub(super) fn of(value: SampleValue) -> Self {
+    pub(super) fn from_sample(value: SampleValue) -> Self {
         match value {
             SampleValue::Float(value) => Self::Float(value),
             SampleValue::Histogram(histogram) => Self::Histogram(histogram),

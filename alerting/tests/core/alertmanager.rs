@@ -37,7 +37,7 @@ fn ops(sns: &[(&str, bool)]) -> Receiver {
             .iter()
             .map(|(arn, send_resolved)| SnsConfig {
                 send_resolved: *send_resolved,
-                ..SnsConfig::of(arn.parse().expect("an ARN"))
+                ..SnsConfig::from_topic(arn.parse().expect("an ARN"))
             })
             .collect(),
         ..Receiver::default()

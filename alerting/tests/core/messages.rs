@@ -124,7 +124,7 @@ fn details(config: &Config, notification: &Notification, nodes: &[(&str, &[f64])
     let mut state = State::default();
     let known = RuleState::new(rule.id.clone(), until);
     state.rules.insert(rule.key.clone(), known);
-    let mut details = Details::of(notification, config, &state);
+    let mut details = Details::from_notification(notification, config, &state);
     let asks: Vec<_> = details.asks().cloned().collect();
     let series = nodes
         .iter()

@@ -273,7 +273,7 @@ fn a_flood_is_told_in_one_and_nothing_of_it_is_lost() {
     let mut config = Settings::default().load(&config_files()).expect("it loads");
     config.receivers = vec![Receiver {
         name: "default".to_owned(),
-        sns: vec![SnsConfig::of(
+        sns: vec![SnsConfig::from_topic(
             "arn:aws:sns:eu-central-1:123456789012:alerts"
                 .parse()
                 .expect("an ARN"),

@@ -33,7 +33,7 @@ fn run(
 }
 
 fn line(notification: &Notification, now: Timestamp) -> String {
-    let message = Message::of(notification, &Details::default(), now);
+    let message = Message::from_notification(notification, &Details::default(), now);
     let minute = now.since(start()).as_secs() / 60;
     format!("{minute} {}: {}", message.subject, notification.reason)
 }
@@ -220,7 +220,7 @@ fn a_removed_rule_ends_its_alerts_and_says_why() {
         notified.extend(run(config, &mut state, &world, now, &[]));
     }
     let last = notified.last().expect("two notifications");
-    let message = Message::of(last, &Details::default(), now);
+    let message = Message::from_notification(last, &Details::default(), now);
     assert_eq!(notified.len(), 2);
     assert_eq!(message.subject, "[ENDED] A (a x)");
     assert!(
@@ -251,7 +251,7 @@ fn a_refused_configuration_is_told() {
         now = now.plus(MINUTE);
     }
     assert_eq!(notified.len(), 1);
-    let message = Message::of(&notified[0], &Details::default(), now);
+    let message = Message::from_notification(&notified[0], &Details::default(), now);
     assert_eq!(
         message.subject,
         "[FIRING:1] DnswatchConfigRefused (warning)"
@@ -267,7 +267,7 @@ fn check_two_topics(seen: &str, expected: &[&str]) {
     let arn = "arn:aws:sns:eu-central-1:123456789012:alerts";
     let sns = [true, false].map(|send_resolved| SnsConfig {
         send_resolved,
-        ..SnsConfig::of(arn.parse().expect("an ARN"))
+        ..SnsConfig::from_topic(arn.parse().expect("an ARN"))
     });
     config.receivers = vec![Receiver {
         name: "default".to_owned(),

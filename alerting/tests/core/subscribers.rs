@@ -26,7 +26,7 @@ fn settings() -> Settings {
     Settings {
         receivers: vec![Receiver {
             name: defaults.route.receiver.clone(),
-            sns: vec![SnsConfig::of(arn("alerts"))],
+            sns: vec![SnsConfig::from_topic(arn("alerts"))],
             terminal: false,
             labels: BTreeMap::new(),
             undelivered: Vec::new(),
@@ -97,7 +97,7 @@ fn check(config: &Config, topics: &[(&str, &str)], runs: usize, expected: &[&str
             assert!(outbox.delivered(&notification.id, "run"));
             let receiver = config.receiver(&notification.receiver).expect("known");
             let topic = receiver.sns[0].topic_arn.as_str();
-            let message = Message::of(notification, &Details::default(), now);
+            let message = Message::from_notification(notification, &Details::default(), now);
             sent.push(format!(
                 "{} {}: {}",
                 run * 5,

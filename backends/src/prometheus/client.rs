@@ -244,7 +244,7 @@ impl Inner {
         // So that what the server has to say when it runs out of time still arrives.
         let margin = (time / 10).min(Duration::from_secs(1));
         let body = form::encode(ask, time.saturating_sub(margin), stats);
-        let mut request = Request::new(Method::POST, self.endpoint.of(&ask.at).clone());
+        let mut request = Request::new(Method::POST, self.endpoint.url_for(&ask.at).clone());
         request.headers_mut().clone_from(&self.headers);
         if let Some(signer) = &self.signer {
             signer
@@ -428,7 +428,7 @@ impl Inner {
             }),
             message: format!(
                 "POST {}: {}{attempts}",
-                self.endpoint.of(&ask.at),
+                self.endpoint.url_for(&ask.at),
                 failure.message
             ),
         }

@@ -78,7 +78,7 @@ impl Endpoint {
     }
 
     /// Where to ask about `at`.
-    pub(super) fn of(&self, at: &At) -> &Url {
+    pub(super) fn url_for(&self, at: &At) -> &Url {
         match at {
             At::Instant(_) => &self.query,
             At::Range { .. } => &self.query_range,
@@ -94,7 +94,7 @@ mod tests {
     #[track_caller]
     fn check(given: &str, expected: Option<&str>) {
         let at = At::Instant(Timestamp::from_secs(0));
-        let found = Endpoint::parse(given).map(|endpoint| endpoint.of(&at).to_string());
+        let found = Endpoint::parse(given).map(|endpoint| endpoint.url_for(&at).to_string());
         assert_eq!(found.ok().as_deref(), expected, "{given}");
     }
 

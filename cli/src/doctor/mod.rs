@@ -73,7 +73,7 @@ enum Format {
 /// Queries, judges and reports. Fails if a problem was found.
 pub(crate) fn doctor(args: &Args) -> Result<ExitCode> {
     let windows = windows::read(&args.rules)?;
-    let target = Target::of(args)?;
+    let target = Target::from_args(args)?;
     let client = target.client()?;
     let answers = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -106,7 +106,7 @@ struct Target {
 }
 
 impl Target {
-    fn of(args: &Args) -> Result<Self> {
+    fn from_args(args: &Args) -> Result<Self> {
         let Some(workspace) = &args.workspace else {
             let url = args.url.clone().context("--url is missing")?;
             let region = args.sigv4_region.clone();

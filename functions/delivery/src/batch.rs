@@ -365,7 +365,7 @@ fn from_now(until: Timestamp, now: Timestamp) -> Duration {
 fn budget(run: Run<'_>, now: Timestamp) -> Option<Budget> {
     let left = Duration::try_from(run.deadline.duration_since(now)).ok()?;
     let left = left.checked_sub(RESERVE)?;
-    (left >= WORTH_IT).then(|| Budget::of(left))
+    (left >= WORTH_IT).then(|| Budget::new(left))
 }
 
 impl Item {
@@ -378,7 +378,7 @@ impl Item {
             sqs_message_id: id.clone(),
             ..About::default()
         };
-        let read = Delivery::of(&record, &id).and_then(|delivery| {
+        let read = Delivery::parse(&record, &id).and_then(|delivery| {
             about.notification_id.clone_from(&delivery.id);
             let message = Message::read(&delivery.message)?;
             if let Message::Alerts(webhook) = &message {

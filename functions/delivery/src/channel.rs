@@ -92,7 +92,7 @@ impl Budget {
     const WORTH_IT: Duration = Duration::from_secs(1);
 
     /// From now on for `time`.
-    pub fn of(time: Duration) -> Self {
+    pub fn new(time: Duration) -> Self {
         Self {
             until: Instant::now() + time,
         }
@@ -114,7 +114,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_has_ten_seconds_at_most_and_one_at_least() {
-        let budget = Budget::of(Duration::from_secs(25));
+        let budget = Budget::new(Duration::from_secs(25));
         assert_eq!(budget.next(), Ok(Duration::from_secs(10)));
         tokio::time::advance(Duration::from_secs(20)).await;
         assert_eq!(budget.next(), Ok(Duration::from_secs(5)));

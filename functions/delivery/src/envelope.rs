@@ -38,7 +38,7 @@ struct Envelope {
 
 impl Delivery {
     /// Unwraps a record, whose id in the queue is `sqs_id`.
-    pub fn of(record: &SqsMessage, sqs_id: &str) -> Result<Self, Malformed> {
+    pub fn parse(record: &SqsMessage, sqs_id: &str) -> Result<Self, Malformed> {
         let body = record.body.as_deref().unwrap_or_default();
         let sent = record.attributes.get("SentTimestamp");
         let sent = sent.and_then(|millis| Timestamp::from_millisecond(millis.parse().ok()?).ok());
@@ -104,7 +104,7 @@ mod tests {
             )),
         };
         assert_eq!(
-            Delivery::of(&record, "sqs-1").map_err(|error| error.to_string()),
+            Delivery::parse(&record, "sqs-1").map_err(|error| error.to_string()),
             expected
         );
     }

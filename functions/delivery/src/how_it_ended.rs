@@ -22,7 +22,7 @@ pub enum End {
 
 impl End {
     /// How `alert` ended.
-    pub fn of(alert: &Alert) -> Self {
+    pub fn from_alert(alert: &Alert) -> Self {
         if alert.is_firing() {
             return Self::Firing;
         }

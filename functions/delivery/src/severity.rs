@@ -17,7 +17,7 @@ pub enum Severity {
 
 impl Severity {
     /// The severity of an alert, by the usual words.
-    pub fn of(alert: &Alert) -> Self {
+    pub fn from_alert(alert: &Alert) -> Self {
         let severity = alert.labels.get("severity").map(|s| s.to_ascii_lowercase());
         match severity.as_deref() {
             Some("info" | "informational" | "notice" | "none" | "debug" | "low") => Self::Info,

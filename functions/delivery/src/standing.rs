@@ -30,10 +30,10 @@ pub enum Standing {
 
 impl Standing {
     /// How the alerts of a message stand.
-    pub fn of(webhook: &Webhook) -> Self {
+    pub fn from_webhook(webhook: &Webhook) -> Self {
         let firing: Vec<&Alert> = webhook.alerts.iter().filter(|a| a.is_firing()).collect();
         if !firing.is_empty() {
-            let worst = firing.iter().map(|alert| Severity::of(alert)).max();
+            let worst = firing.iter().map(|alert| Severity::from_alert(alert)).max();
             return Self::Firing {
                 count: firing.len(),
                 or_more: webhook.truncated_alerts > 0,
@@ -43,7 +43,12 @@ impl Standing {
         if webhook.reason == "ended unseen" {
             return Self::Past;
         }
-        let all = |end: End| webhook.alerts.iter().all(|alert| End::of(alert) == end);
+        let all = |end: End| {
+            webhook
+                .alerts
+                .iter()
+                .all(|alert| End::from_alert(alert) == end)
+        };
         if all(End::Cleared) {
             Self::Resolved
         } else if all(End::NoLongerReported) {

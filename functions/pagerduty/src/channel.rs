@@ -53,7 +53,7 @@ impl Channel for PagerDuty {
                 note: Note::Keep,
             });
         }
-        let event = event::of(received);
+        let event = event::from_received(received);
         let key = self.key.get(received.now).await?;
         let url = self.origin.at(ENQUEUE);
         let mut tried = enqueue::enqueue(&self.http, url.clone(), &key, &event, budget).await;

@@ -13,7 +13,7 @@ use delivery::Received;
 use delivery::message::Message;
 
 /// The key of a notification's incident, at most 255 characters.
-pub fn of(received: &Received<'_>) -> String {
+pub fn from_received(received: &Received<'_>) -> String {
     match received.message {
         Message::Alerts(webhook) => {
             let topic = &received.delivery.topic;

@@ -118,8 +118,8 @@ pub struct Link {
 }
 
 /// The event of a notification.
-pub fn of(received: &Received<'_>) -> Event {
-    let dedup_key = dedup_key::of(received);
+pub fn from_received(received: &Received<'_>) -> Event {
+    let dedup_key = dedup_key::from_received(received);
     match received.message {
         Message::Alerts(webhook) => alerts(webhook, received.id, dedup_key),
         Message::Text(text) => text_of_the_users(received, text, dedup_key),
@@ -127,7 +127,7 @@ pub fn of(received: &Received<'_>) -> Event {
 }
 
 fn alerts(webhook: &Webhook, id: &str, dedup_key: String) -> Event {
-    let standing = Standing::of(webhook);
+    let standing = Standing::from_webhook(webhook);
     let (firing, ended): (Vec<&Alert>, Vec<&Alert>) =
         webhook.alerts.iter().partition(|alert| alert.is_firing());
     let is_firing = !firing.is_empty();
@@ -147,7 +147,7 @@ fn alerts(webhook: &Webhook, id: &str, dedup_key: String) -> Event {
         _ => webhook
             .alerts
             .iter()
-            .map(Severity::of)
+            .map(Severity::from_alert)
             .max()
             .unwrap_or(Severity::Error),
     };
@@ -290,7 +290,7 @@ fn line(alert: &Alert, common: &BTreeMap<String, String>) -> String {
         .filter(|(name, value)| *name != "alertname" && common.get(*name) != Some(value));
     let own: Vec<String> = own.map(|(name, value)| format!("{name}={value}")).collect();
     let mut parts = Vec::new();
-    let end = End::of(alert);
+    let end = End::from_alert(alert);
     if end == End::Firing {
         parts.extend(how_it_ended::held(alert).map(str::to_owned));
         parts.push(format!("since {}", when(&alert.starts_at)));

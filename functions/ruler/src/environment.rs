@@ -184,7 +184,7 @@ impl<G: Fn(&str) -> Option<String>> Reader<G> {
                 .unwrap_or(false),
             log_level: self
                 .parsed("LOG_LEVEL", |text| {
-                    Level::of(text).ok_or_else(|| {
+                    Level::parse(text).ok_or_else(|| {
                         format!("{text:?} is no level: write debug, info, warn or error")
                     })
                 })

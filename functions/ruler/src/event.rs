@@ -21,7 +21,7 @@ pub(crate) struct NoSuchAction(String);
 
 impl Event {
     /// Reads an event's payload.
-    pub(crate) fn of(payload: &Value) -> Result<Self, NoSuchAction> {
+    pub(crate) fn parse(payload: &Value) -> Result<Self, NoSuchAction> {
         match payload.get("action") {
             None => Ok(Self::Run),
             Some(Value::String(action)) if action == "test-notification" => {
@@ -40,7 +40,7 @@ mod tests {
 
     #[track_caller]
     fn check(payload: &Value, expected: Result<Event, &str>) {
-        let event = Event::of(payload).map_err(|error| error.to_string());
+        let event = Event::parse(payload).map_err(|error| error.to_string());
         match expected {
             Ok(expected) => assert_eq!(event, Ok(expected), "{payload}"),
             Err(expected) => {

@@ -189,7 +189,7 @@ impl Function {
             .unwrap_or_default();
         let run = format!("{:016x}", fastrand::u64(..));
         let answer = async {
-            match Event::of(payload) {
+            match Event::parse(payload) {
                 Ok(Event::Run) => self.run(&run, began, left).await,
                 Ok(Event::TestNotification) => self.test_notification(&run).await,
                 Err(error) => Err(Failed::new("Event", error.to_string())),
@@ -363,7 +363,7 @@ impl Function {
         let now = SystemClock.now();
         let function = &self.environment.function_name;
         self.log
-            .metrics(&metrics::of(function, now, now.since(began), report));
+            .metrics(&metrics::from_run(function, now, now.since(began), report));
     }
 
     /// Logs the failure and redacts it for the Lambda response.
@@ -415,7 +415,7 @@ fn settings(environment: &Environment) -> Settings {
         },
         receivers: vec![Receiver {
             name: RECEIVER.to_owned(),
-            sns: topics.cloned().map(SnsConfig::of).collect(),
+            sns: topics.cloned().map(SnsConfig::from_topic).collect(),
             ..Receiver::default()
         }],
         evaluation: EvaluationOptions {

@@ -23,7 +23,7 @@ pub enum Level {
 
 impl Level {
     /// The level of that name, in upper or lower case.
-    pub fn of(name: &str) -> Option<Self> {
+    pub fn parse(name: &str) -> Option<Self> {
         [
             ("debug", Self::Debug),
             ("info", Self::Info),

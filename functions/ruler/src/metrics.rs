@@ -17,7 +17,7 @@ const DIMENSION: &str = "FunctionName";
 /// The line of a run of `function` that ended at `now` and took `took`; `report` is None if it
 /// failed, or if another run was faster. A run that evaluated nothing of what was due, or whose server
 /// does not answer, has not succeeded.
-pub(crate) fn of(
+pub(crate) fn from_run(
     function: &str,
     now: Timestamp,
     took: Duration,
@@ -128,7 +128,7 @@ mod tests {
     #[track_caller]
     fn check(report: Option<&RunReport>, succeeded: u64, expected: &[&str]) {
         let now = Timestamp::from_millis(1_700_000_000_123);
-        let line = of("the-ruler", now, Duration::from_millis(321), report);
+        let line = from_run("the-ruler", now, Duration::from_millis(321), report);
         assert_eq!(line["_aws"]["Timestamp"], 1_700_000_000_123_i64);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(directive["Namespace"], "dnswatch");

@@ -21,7 +21,7 @@ const SPARKLINE: usize = 80;
 const ADDRESS: usize = 200;
 
 /// The blocks of one alert of a group whose alerts have `common` in common.
-pub fn of(alert: &Alert, common: &BTreeMap<String, String>) -> Vec<Block> {
+pub fn blocks(alert: &Alert, common: &BTreeMap<String, String>) -> Vec<Block> {
     let mut blocks = vec![
         Block::Section {
             text: Some(Text::markup(line(alert, common))),
@@ -41,7 +41,7 @@ pub fn of(alert: &Alert, common: &BTreeMap<String, String>) -> Vec<Block> {
 
 /// `FIRING` and the labels that distinguish this alert.
 fn line(alert: &Alert, common: &BTreeMap<String, String>) -> String {
-    let end = End::of(alert);
+    let end = End::from_alert(alert);
     let mut line = format!("*{}*", end.word());
     if end == End::Firing
         && let Some(held) = how_it_ended::held(alert)
@@ -205,7 +205,7 @@ mod tests {
                 "endsAt": "2026-11-23T11:58:30Z",
             }))
             .unwrap();
-            serde_json::to_string(&of(&alert, &BTreeMap::new())).unwrap()
+            serde_json::to_string(&blocks(&alert, &BTreeMap::new())).unwrap()
         };
         let firing = shown("firing");
         assert!(firing.contains("it drops\\ndo this"), "{firing}");

@@ -16,7 +16,7 @@ const BLUE: &str = "#439fe0";
 const GREEN: &str = "#2eb67d";
 
 /// The colour of how things stand.
-pub fn of(standing: Standing) -> &'static str {
+pub fn for_standing(standing: Standing) -> &'static str {
     match standing {
         Standing::Firing { worst, .. } => match worst {
             Severity::Info => BLUE,

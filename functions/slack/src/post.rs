@@ -130,7 +130,7 @@ pub async fn by_bot(
         return Err(SendError::Refused(text).into());
     }
     let said = word(answer.error.as_bytes());
-    match Refusal::of(&answer.error) {
+    match Refusal::parse(&answer.error) {
         Refusal::TooMany => Err(too_many(retry_after, &said).into()),
         Refusal::Passing => {
             Err(SendError::Transient(format!("Slack failed: {method}: {said}")).into())

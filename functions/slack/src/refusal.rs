@@ -20,7 +20,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// The meaning of a word.
-    pub fn of(word: &str) -> Self {
+    pub fn parse(word: &str) -> Self {
         match word {
             "ratelimited" | "rate_limited" | "message_limit_exceeded" => Self::TooMany,
             "fatal_error"

@@ -41,7 +41,7 @@ pub fn message(message: &Message, subject: Option<&str>, circumstances: Circumst
 
 /// Alerts as a message.
 pub fn alerts(webhook: &Webhook, circumstances: Circumstances) -> Payload {
-    let standing = Standing::of(webhook);
+    let standing = Standing::from_webhook(webhook);
     let head = head(webhook, standing, circumstances.is_late);
     let header = escape::plain(&head, limits::HEADER, Lines::One);
     let about_it = standing_note(webhook, standing);
@@ -58,7 +58,7 @@ pub fn alerts(webhook: &Webhook, circumstances: Circumstances) -> Payload {
         webhook.alerts.iter().partition(|alert| alert.is_firing());
     let mut shown = 0;
     for alert in firing.iter().chain(&ended) {
-        let own = alert_blocks::of(alert, &webhook.common_labels);
+        let own = alert_blocks::blocks(alert, &webhook.common_labels);
         let length: usize = own.iter().map(Block::length).sum();
         if own.len() > free || length > room {
             break;
@@ -80,7 +80,7 @@ pub fn alerts(webhook: &Webhook, circumstances: Circumstances) -> Payload {
             color: if circumstances.is_late {
                 color::GREY
             } else {
-                color::of(standing)
+                color::for_standing(standing)
             },
             fallback: header,
             blocks,

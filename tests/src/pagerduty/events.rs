@@ -19,7 +19,7 @@ fn event(message: &str, subject: Option<&str>) -> Value {
         message: message.to_owned(),
     };
     let message = Message::read(message).unwrap();
-    let event = pagerduty::event::of(&Received {
+    let event = pagerduty::event::from_received(&Received {
         delivery: &delivery,
         message: &message,
         id: "0123456789abcdef0123456789abcdef",

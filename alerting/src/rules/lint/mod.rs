@@ -150,7 +150,7 @@ impl Report {
 
 impl Rule<'_> {
     fn at(&self, location: Location) -> Place {
-        Place::of(&self.file.name, Some(location))
+        Place::new(&self.file.name, Some(location))
     }
 
     /// The place of a byte of the expression.
@@ -213,7 +213,7 @@ fn rules(file: &SourceFile) -> Vec<Rule<'_>> {
         return Vec::new();
     };
     let groups = typed.groups.unwrap_or_default().into_iter();
-    let lines = Rc::new(Lines::of(&file.text));
+    let lines = Rc::new(Lines::new(&file.text));
     let mut rules = Vec::new();
     for group in groups.map(|group| group.value) {
         for typed in group.rules.unwrap_or_default() {

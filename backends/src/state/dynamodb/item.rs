@@ -49,7 +49,7 @@ pub(super) struct Head {
 
 impl Head {
     /// The head of `packed`. Its chunks, where it needs some, expire at `expires_at`.
-    pub(super) fn of(
+    pub(super) fn new(
         packed: &Packed,
         version: Version,
         generation: String,

@@ -270,7 +270,7 @@ impl<C: Clock> StateStore for DynamoStore<C> {
             .plus(CHUNK_LIFE)
             .as_millis()
             .div_euclid(1000);
-        let head = Head::of(&packed, version, generation, Some(expires_at));
+        let head = Head::new(&packed, version, generation, Some(expires_at));
         self.write_chunks(head.chunk_items(&self.id, STATE, &packed))
             .await?;
         self.write_head(&head, &head.item(&self.id, STATE, &packed), parent)
@@ -281,7 +281,7 @@ impl<C: Clock> StateStore for DynamoStore<C> {
         let doing = "writing a configuration of";
         let packed = Packed::pack(config).map_err(|error| self.failed(doing, error))?;
         let part = config_part(name);
-        let head = Head::of(&packed, Version(1), packed.checksum.clone(), None);
+        let head = Head::new(&packed, Version(1), packed.checksum.clone(), None);
         self.write_chunks(head.chunk_items(&self.id, &part, &packed))
             .await?;
         self.client

@@ -411,7 +411,7 @@ impl Checker {
 
     /// For how long at most something may still change after everything stands still.
     pub(in crate::simulation) fn calm(setup: &Setup) -> Millis {
-        setup.stale_hold + 2 * setup.group_interval + setup.group_wait + 10 * MINUTE
+        setup.stale_hold + 2 * setup.group_interval + setup.group_wait + 20 * MINUTE
     }
 }
 
