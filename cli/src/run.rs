@@ -139,7 +139,7 @@ async fn schedule(args: &Args, ruler: &LocalRuler, mut stop: Stop) -> Result<Exi
         match &result {
             Ok(report) => log(report),
             Err(RunError::LostRace) => {
-                info!("lost the commit race: a concurrent run already committed")
+                info!("lost the commit race: a concurrent run already committed");
             }
             Err(error) => error!("the run failed: {}", chain(error)),
         }

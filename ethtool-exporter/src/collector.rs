@@ -116,7 +116,7 @@ impl<E: Ethtool> Collector<E> {
                         log_line(format_args!("{device} ({}): {why}", known.info.driver));
                     }
                     None if known.failure.is_some() => {
-                        log_line(format_args!("{device}: read again"))
+                        log_line(format_args!("{device}: read again"));
                     }
                     None if is_new => log_reading(&reading),
                     _ => {}

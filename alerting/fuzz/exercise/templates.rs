@@ -73,7 +73,7 @@ fn expanded(
     match &expanded {
         Ok(text) => assert!(text.len() <= MOST, "{} bytes", text.len()),
         Err(Stop::Failed(notified)) => {
-            assert!(notified.len() <= MOST_TOLD, "{} bytes", notified.len())
+            assert!(notified.len() <= MOST_TOLD, "{} bytes", notified.len());
         }
         Err(Stop::Needs(queries)) => assert!(!queries.is_empty()),
     }
