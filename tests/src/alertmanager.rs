@@ -1,5 +1,5 @@
 //! The real Alertmanager and its amtool as judges: of configurations, of where alerts go, of what
-//! is told when, and of what templates make of it.
+//! is notified when, and of what templates render.
 
 mod generated;
 mod pipeline;

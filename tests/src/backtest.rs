@@ -1,5 +1,5 @@
-//! `dnswatch backtest`: over history it tells what the ruler would have told, run after run; and
-//! it tells it in the two forms that the documentation shows.
+//! `dnswatch backtest`: over history it reports what the ruler would have sent, run after run, in
+//! the two documented formats.
 
 mod made_up;
 
@@ -58,7 +58,7 @@ fn lines(text: &str) -> Result<Vec<Value>> {
     Ok(lines.collect::<Result<_, _>>()?)
 }
 
-/// What the ruler itself comes to and tells, driven run after run: its transitions from run to run
+/// What the ruler itself does, driven run after run: its transitions from run to run
 /// and its notifications, as `backtest` writes them.
 async fn driven(
     server: &Prometheus,
@@ -229,7 +229,7 @@ async fn compare(
         "transition",
         &["group", "labels", "from", "to", "at"],
     );
-    let (expected_transitions, expected_told) =
+    let (expected_transitions, expected_notified) =
         driven(&server, files, end, (schedule, route)).await?;
     let first = |ours: &[Value], theirs: &[Value]| {
         let differs = ours
@@ -247,11 +247,11 @@ async fn compare(
         first(&transitions, &expected_transitions)
     );
     ensure!(
-        notified == expected_told,
+        notified == expected_notified,
         "{} notifications, {} expected: {:?}",
         notified.len(),
-        expected_told.len(),
-        first(&notified, &expected_told)
+        expected_notified.len(),
+        first(&notified, &expected_notified)
     );
     Ok((transitions.len(), notified.len()))
 }
@@ -278,7 +278,7 @@ async fn rules_that_are_hard_to_evaluate_are_told_as_by_the_ruler() -> Result<()
     Ok(())
 }
 
-/// Runs with nothing to tell are passed over, and nobody can tell.
+/// Skipping runs without a due notification changes nothing in the result.
 #[tokio::test]
 async fn however_rules_are_grouped_it_is_told_as_by_the_ruler() -> Result<()> {
     let (mut transitions, mut notified) = (0, 0);

@@ -1,5 +1,5 @@
 //! Answers that are none: too large, cut short, of another type, about something else. Each leaves its
-//! rule's alerts as they are and is told; the other rules go on as if nothing were.
+//! rule's alerts as they are and is reported; the other rules are not affected.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -21,7 +21,7 @@ use crate::dnswatch::{dnswatch, output, said};
 use crate::front::{Fate, Front, Pieces, Request};
 use crate::history::{History, START};
 use crate::parts;
-use crate::ruler::{Bench, Told, impatient, story};
+use crate::ruler::{Bench, Notified, impatient, story};
 
 /// How many bytes a large answer has, before it is packed.
 const LARGE: usize = 200_000_000;
@@ -232,7 +232,7 @@ struct Left {
 }
 
 /// Runs once a minute; in some minutes the answers are bad, or not.
-async fn drive(url: &str, bad: bool) -> Result<(Vec<BTreeMap<String, Left>>, Vec<Told>, usize)> {
+async fn drive(url: &str, bad: bool) -> Result<(Vec<BTreeMap<String, Left>>, Vec<Notified>, usize)> {
     let minute = Arc::new(AtomicUsize::new(0));
     let sent = Arc::new(AtomicUsize::new(0));
     let (now, count) = (Arc::clone(&minute), Arc::clone(&sent));
@@ -324,8 +324,8 @@ async fn a_bad_answer_changes_no_alert_and_disturbs_no_other_rule() -> Result<()
         sent < LARGE,
         "{sent} bytes were taken of answers of {LARGE} each"
     );
-    // Each alert is told once. That rules fail is told, and that they do no longer.
-    let of_cases = |notified: &[Told]| -> Vec<String> {
+    // Each alert is notified once, and so are the failures of rules and their end.
+    let of_cases = |notified: &[Notified]| -> Vec<String> {
         let lines = story(notified, START).into_iter();
         lines.filter(|line| !line.contains("Dnswatch")).collect()
     };
@@ -333,14 +333,14 @@ async fn a_bad_answer_changes_no_alert_and_disturbs_no_other_rule() -> Result<()
         of_cases(&notified) == of_cases(&usually_told),
         "{notified:#?}"
     );
-    ensure!(!of_cases(&notified).is_empty(), "nothing is told");
+    ensure!(!of_cases(&notified).is_empty(), "nothing is notified");
     let failing = notified.iter().find(|notified| {
         notified
             .message
             .body
             .contains("is larger than 1048576 bytes")
     });
-    failing.context("that an answer is too large is told")?;
+    failing.context("an answer that is too large is reported")?;
     Ok(())
 }
 

@@ -235,7 +235,7 @@ async fn once_on_an_empty_state_only_sets_where_to_begin() -> Result<()> {
     assert!(said.contains("[FIRING:1] Always"), "{said}");
     assert!(said.contains("the answer is 42"), "{said}");
 
-    // A file that does not load leaves the last good one in force, and that is told.
+    // A file that does not load leaves the last valid one in force, and that is reported.
     std::fs::write(folder.path().join("rules.yml"), BROKEN)?;
     let said = run_until(&prometheus, folder.path(), false, "DnswatchConfigRefused");
     assert!(said.contains("the last good ones stay in force"), "{said}");

@@ -1,6 +1,6 @@
 //! The whole of it, as `make demo` shows it: built and deployed by SAM CLI to an AWS on this
-//! machine that holds each role to its policies; fired by its schedule; a storm told by Slack and
-//! by e-mail, FIRING and RESOLVED. Then as README has a person deploy it. And with everything
+//! machine that holds each role to its policies; fired by its schedule; a storm notified by Slack
+//! and by e-mail, FIRING and RESOLVED. Then as README has a person deploy it. And with everything
 //! failing that can.
 //!
 //! `DNSWATCH_BUILD=release` deploys the functions as they are built for AWS (`make soak`).
@@ -27,7 +27,7 @@ use crate::parts;
 
 /// The demo gives up by itself before.
 const OVER: Duration = Duration::from_secs(15 * 60);
-/// What nobody may read but the function and Slack: the webhook's path.
+/// Only the function and Slack may read it: the webhook's path.
 const CANARY: &str = "B000DEMO";
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn a_storm_is_told_by_slack_and_by_email() -> Result<()> {
         .env("TMPDIR", folder.path());
     let show = Leash::start(&command)?;
     show.says(OVER, |line| {
-        line.starts_with("FIRING and RESOLVED were both told")
+        line.starts_with("FIRING and RESOLVED were both notified")
             .then_some(())
     })
     .await?;

@@ -65,7 +65,7 @@ fn histograms() -> Vec<(&'static str, NativeHistogram)> {
     ]
 }
 
-/// What is printed of it. Not here: what the server's API does not tell (other fields, and what
+/// What is printed of it. Not here: what the server's API does not return (other fields, and what
 /// prints them: verbs but `%v`, `%s`, `%q`, `%x`, `%T`).
 const TEMPLATES: &[&str] = &[
     "{{ $value }}",

@@ -1,5 +1,5 @@
 //! A real incident: packets that are dropped, from a real CoreDNS, counted, collected, judged and
-//! told. docs/incident.md says what was measured.
+//! notified. docs/incident.md says what was measured.
 //!
 //! - [`network`]: a VPC in network namespaces, with a policer where the Nitro card has its limit
 //! - [`nic`]: the interface whose counter the real exporter reads
@@ -7,7 +7,7 @@
 //! - [`workspace`]: AMP's endpoint, which judges signatures, before a real Prometheus
 //! - [`ruling`]: the deployed stack, and Slack
 //! - [`scene`]: all of it put up
-//! - [`told`]: what a person sees of it
+//! - [`notified`]: what a person sees of it
 
 mod cluster;
 mod network;
@@ -21,7 +21,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use notified::tell;
+use notified::report;
 use ruling::Ruling;
 use scene::{Parts, Scene, number, outcome};
 
@@ -60,12 +60,12 @@ async fn what_is_dropped_is_what_is_stored() -> Result<()> {
             .answers(&scene.prometheus, &query, |value| value == 0.0)
             .await?;
     }
-    tell("each node's counter is in Prometheus, and is 0");
+    report("each node's counter is in Prometheus, and is 0");
     let storm = scene.load(crowded, RATE, SECONDS)?;
     let same = scene.load(free, RATE, SECONDS)?;
     let below = scene.load(calm, BELOW, SECONDS)?;
     for (name, load) in [("crowded", &storm), ("free", &same), ("calm", &below)] {
-        tell(&format!("{name}: {}", outcome(load).await?));
+        report(&format!("{name}: {}", outcome(load).await?));
     }
     check_counts(&scene).await?;
     let sent = scene.vpc.packets(&free.node)?.sent;
@@ -76,9 +76,9 @@ async fn what_is_dropped_is_what_is_stored() -> Result<()> {
     Ok(())
 }
 
-/// The whole way, on the shipped rules' own time: the deployed stack tells Slack of the node that
-/// drops packets, and of no other; and when it is over. Meanwhile the shipped collector's samples
-/// keep arriving, and those of one that resolves by CoreDNS do not.
+/// The whole way, on the shipped rules' own time: the deployed stack notifies Slack of the node
+/// that drops packets, and of no other; and when it is over. Meanwhile the shipped collector's
+/// samples keep arriving, and those of one that resolves by CoreDNS do not.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "ten minutes on a real clock: make test-real"]
 async fn an_incident_reaches_slack() -> Result<()> {
@@ -96,7 +96,7 @@ async fn an_incident_reaches_slack() -> Result<()> {
             .answers(&scene.prometheus, &query, |value| value == 0.0)
             .await?;
     }
-    tell(
+    report(
         "three nodes with CoreDNS and the exporter run, collectors, Prometheus, the deployed stack",
     );
 
@@ -106,7 +106,7 @@ async fn an_incident_reaches_slack() -> Result<()> {
         ("free", scene.load(free, RATE, LONG)?),
         ("calm", scene.load(calm, BELOW, LONG)?),
     ];
-    tell(&format!(
+    report(&format!(
         "the storm begins on {}: {RATE} lookups a second by CoreDNS, {NEIGHBOURS} packets past it; \
          on {} the same lookups without a limit; on {} {BELOW}",
         crowded.node.name, free.node.name, calm.node.name
@@ -120,21 +120,21 @@ async fn an_incident_reaches_slack() -> Result<()> {
         notified = notified => notified?,
         watched = watch(&scene) => match watched? {},
     };
-    tell(&format!("Slack: {fired}"));
-    tell(&format!(
+    report(&format!("Slack: {fired}"));
+    report(&format!(
         "by CoreDNS the newest sample was {cut_off:.0} s old, which is more than the ruler waits for"
     ));
     for (name, load) in &loads {
         stop(load)?;
-        tell(&format!("{name}: {}", outcome(load).await?));
+        report(&format!("{name}: {}", outcome(load).await?));
     }
-    tell("the storm is over");
+    report("the storm is over");
     check_counts(&scene).await?;
     let resolved = ruling.posts(&["RESOLVED", "LinkLocalThrottling"]).await?;
-    tell(&format!("Slack: {resolved}"));
+    report(&format!("Slack: {resolved}"));
     let texts = ruling.texts();
     for line in texts.lines() {
-        tell(&format!("| {line}"));
+        report(&format!("| {line}"));
     }
     ensure!(texts.contains(&crowded.node.name), "{texts}");
     for other in [scene::CALM_CLUSTER, &calm.node.name, &free.node.name] {
@@ -145,7 +145,7 @@ async fn an_incident_reaches_slack() -> Result<()> {
     Ok(())
 }
 
-/// Tells what is seen of the storm, for ever, or until a sample comes later than the ruler waits for.
+/// Reports the storm until a sample comes later than the ruler waits for.
 async fn watch(scene: &Scene) -> Result<std::convert::Infallible> {
     for second in 0_u64.. {
         let age = number(&scene.prometheus, AGE).await?;
@@ -157,7 +157,7 @@ async fn watch(scene: &Scene) -> Result<std::convert::Infallible> {
             let packets = scene.vpc.packets(&scene.crowded.node)?;
             let stored = number(&scene.prometheus, &counter(&scene.crowded.node.name)).await?;
             let by_coredns = number(&scene.control, AGE).await?;
-            tell(&format!(
+            report(&format!(
                 "sent {}, dropped {}; Prometheus knows of {}; its newest sample is {:.0} s old, \
                  {:.0} s by way of CoreDNS",
                 packets.sent,
@@ -193,7 +193,7 @@ async fn check_counts(scene: &Scene) -> Result<()> {
         scene
             .answers(&scene.prometheus, &increase, |value| value == dropped)
             .await?;
-        tell(&format!(
+        report(&format!(
             "{name}: of {} packets {} were dropped; the exporter's counter and Prometheus's \
              increase say so, too",
             packets.sent, packets.dropped

@@ -1,7 +1,7 @@
 //! A running Prometheus that evaluates every second, and the ruler beside it on the same server: the
 //! same alerts in `/api/v1/alerts`, annotations included, while a rule fails, while the rule file
 //! changes, and after. What promtool does not show is seen here: a rule that goes on after a failure,
-//! `externalURL` and `pathPrefix`, a file that is read anew.
+//! `externalURL` and `pathPrefix`, a file that is read again.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -70,8 +70,8 @@ struct Live {
     slowest: Duration,
 }
 
-/// An alert as both tell it.
-type Told = (Labels, AlertState, Vec<(String, String)>);
+/// An alert as both report it.
+type Notified = (Labels, AlertState, Vec<(String, String)>);
 
 impl Live {
     /// Goes on, with these samples, until both have the same alerts, `firing` and `pending` of them.
@@ -110,7 +110,7 @@ impl Live {
         }
     }
 
-    async fn ours(&self) -> Result<(BTreeSet<Told>, Vec<(Labels, Timestamp)>)> {
+    async fn ours(&self) -> Result<(BTreeSet<Notified>, Vec<(Labels, Timestamp)>)> {
         let active = active(&self.bench.state().await?);
         let mut since: Vec<_> = active
             .iter()
@@ -123,7 +123,7 @@ impl Live {
         Ok((notified.collect(), since))
     }
 
-    async fn theirs(&self) -> Result<(BTreeSet<Told>, Vec<(Labels, Timestamp)>)> {
+    async fn theirs(&self) -> Result<(BTreeSet<Notified>, Vec<(Labels, Timestamp)>)> {
         let served = self.prometheus.alerts().await?;
         let mut since: Vec<_> = served
             .iter()

@@ -7,16 +7,16 @@
 //! - [`prometheus`]: the real server on a history, a configuration or rules of the test's choosing
 //! - [`history`]: the same history for promtool as well; [`weather`] and [`nasty`] make them up
 //! - [`promtool_test`]: what we say of each tick, put to promtool
-//! - [`proxy`]: a network that fails when it is told to; [`front`] decides request by request
+//! - [`proxy`]: a network that fails on request; [`front`] decides request by request
 //! - [`ruler`]: the whole ruler on a clock that is turned by hand
 //! - [`dnswatch`]: the program as a user has it
 //! - [`delivery`]: an AWS around a function that hands notifications on
 //!
 //! What they prove:
-//! - [`catalogue`]: the rules' unit tests tell a changed rule from the right one; every rule has its
+//! - [`catalogue`]: the rules' unit tests notice a changed rule; every rule has its
 //!   pages
 //! - [`bad_answers`]: answers that are none change no alert and disturb no other rule
-//! - [`backtest`]: `dnswatch backtest` tells what the ruler would have told
+//! - [`backtest`]: `dnswatch backtest` reports what the ruler would have sent
 //! - [`alertmanager`]: a running Alertmanager and amtool judge configuration, routing, the whole
 //!   notification pipeline, and messages by templates
 //! - [`cli`]: `dnswatch check` and `dnswatch run --once`, as a user meets them
@@ -37,14 +37,14 @@
 //! - [`mutated`]: damaged rule files and templates are refused or read, and do no harm; [`fuzzed`]: so
 //!   is what the fuzzers begin with and what they found
 //! - [`many_rules`]: ten thousand rules are evaluated; [`hostile_templates`]: templates without end
-//!   disturb nobody
+//!   disturb no other rule
 //! - [`live`]: a running Prometheus and we have the same alerts while rules fail and files change
 //! - [`restored`]: a Prometheus that is stopped, killed or frozen restores as it says it does, and our
 //!   ruler goes on as if nothing had been
 //! - [`switches`]: each switch of README's table of differences makes it Prometheus's way
 //! - [`histograms`]: alerts of native histograms are as promtool has them
 //! - [`expressions`]: thousands of damaged expressions are taken or refused as Prometheus does
-//! - [`deployed`]: the stack on a local AWS: schedule, roles, queue; a storm told by Slack and
+//! - [`deployed`]: the stack on a local AWS: schedule, roles, queue; a storm notified by Slack and
 //!   e-mail; deployed by a person who answers; nothing lost while the function is killed and all
 //!   around it fails
 //! - [`promql_narrowing`]: the questions made of an expression are accepted by Prometheus, and a
@@ -54,19 +54,20 @@
 //! - [`sigv4`]: every signature of the client is the one that botocore computes
 //! - [`simulation`]: the run keeps its invariants under every fault that a seed can think of
 //! - [`sns`]: SNS, as moto has it, accepts every notification and delivers it unchanged; what SNS
-//!   refuses is told apart from what may work later
+//!   refuses is separated from what may work later
 //! - [`stack`]: the template keeps the linters' rules, and allows what the code calls and no more
 //! - [`state_file`]: the state file under `kill -9`, and under two rulers at once
 //! - [`stopping`]: `dnswatch run` ends soon after it is asked to
 //! - [`unreachable`]: a server that does not answer is one line, one alert, and a failed run
-//! - [`subscribers`]: a topic that nobody hears, and a queue that loses notifications, are found and
+//! - [`subscribers`]: a topic without recipients, and a queue that loses notifications, are found
+//! and
 //!   reported another way; [`dead_topics`]: topics that do not answer take no other topic's time
-//! - [`telemetry`]: telemetry that stops holds an alert, and nobody is told that it is over
+//! - [`telemetry`]: telemetry that stops holds an alert, and no all-clear is sent
 //! - [`slack`], [`pagerduty`]: messages keep the service's rules whatever they hold, and each is
 //!   sent, once, in its group's order
 //!
 //! A test that needs a real part begins by asking for it, and ends there without it: in CI that
-//! is a failure, elsewhere it is told by name.
+//! is a failure, elsewhere it is reported by name.
 //! ```ignore
 //! let Some(tools) = parts::prometheus() else { return Ok(()) };
 //! let prometheus = tools.server().samples(history).start().await?;
@@ -78,7 +79,7 @@
     clippy::panic,
     clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "all of this crate is tests, which fail by panicking and tell why"
+    reason = "all of this crate is tests, which fail by panicking with a reason"
 )]
 
 mod alertmanager;

@@ -1,4 +1,4 @@
-//! An outage of the backend loses no tick, and tells nobody that all is well.
+//! An outage of the backend loses no tick, and sends no false all-clear.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::history::{History, START};
 use crate::parts;
 use crate::proxy::{Proxy, Weather};
-use crate::ruler::{Bench, Told, impatient, patient, story};
+use crate::ruler::{Bench, Notified, impatient, patient, story};
 
 /// Runs are a few seconds after the minute, as a scheduler starts them.
 const AFTER_THE_MINUTE: Duration = Duration::from_secs(7);
@@ -76,7 +76,7 @@ struct Left {
 }
 
 /// Runs once a minute, with an outage or without.
-async fn drive(url: &str, outage: bool) -> Result<(Vec<Left>, Vec<Told>)> {
+async fn drive(url: &str, outage: bool) -> Result<(Vec<Left>, Vec<Notified>)> {
     let proxy = Proxy::start(url).await?;
     let mut bench = Bench::with_client(patient(proxy.url()), rules(), settings())?;
     bench.run_at(START.minus(Duration::from_secs(1))).await?;
@@ -168,8 +168,8 @@ async fn an_outage_of_twenty_minutes_loses_no_tick() -> Result<()> {
     );
     ensure!(left[during.end].evaluated == 42 * STORMS.len());
 
-    // Nothing of the storms is told within the outage, a firing alert resolves only when it is
-    // known to be over, and what nobody could see is told once, as past.
+    // The storms are not notified within the outage, a firing alert resolves only when it is known
+    // to be over, and what fell into the outage is sent once, for information.
     ensure!(
         story(&notified, START)
             == [
@@ -186,7 +186,7 @@ async fn an_outage_of_twenty_minutes_loses_no_tick() -> Result<()> {
         "{:#?}",
         story(&notified, START)
     );
-    // Without the outage all four are told twice.
+    // Without the outage all four are notified twice.
     ensure!(
         usually_told.len() == 2 * STORMS.len(),
         "{:#?}",
@@ -197,7 +197,7 @@ async fn an_outage_of_twenty_minutes_loses_no_tick() -> Result<()> {
         .find(|notified| notified.message.subject.starts_with("[PAST]"));
     let past = &past.context("it is there")?.message.body;
     ensure!(
-        past.contains("began and ended while nobody was looking"),
+        past.contains("fired and resolved during an outage of dnswatch"),
         "{past}"
     );
     Ok(())

@@ -17,7 +17,7 @@ fn key() -> String {
     format!("R0{CANARY}0123456789abcdef0123")
 }
 
-/// The function on an AWS, with a PagerDuty on loopback. `None` is a skip, and has been told.
+/// The function on an AWS, with a PagerDuty on loopback. `None` is a skip, which was reported.
 #[track_caller]
 fn world() -> impl Future<Output = Result<Option<World<server::Server, PagerDuty>>>> {
     let moto = parts::moto();

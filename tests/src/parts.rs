@@ -12,7 +12,7 @@ use std::process::Command;
 use crate::alertmanager::AlertmanagerTools;
 use crate::prometheus::PrometheusTools;
 
-/// Prometheus and promtool. `None` is a skip, and has been told: the test ends there.
+/// Prometheus and promtool. `None` is a skip, which was reported: the test ends there.
 #[track_caller]
 pub(crate) fn prometheus() -> Option<PrometheusTools> {
     let folder = part("prometheus", Location::caller())?;
@@ -22,7 +22,7 @@ pub(crate) fn prometheus() -> Option<PrometheusTools> {
     })
 }
 
-/// The same of Prometheus 3. `None` is a skip, and has been told: the test ends there.
+/// The same of Prometheus 3. `None` is a skip, which was reported: the test ends there.
 #[track_caller]
 pub(crate) fn prometheus3() -> Option<PrometheusTools> {
     let folder = part("prometheus3", Location::caller())?;
@@ -32,7 +32,7 @@ pub(crate) fn prometheus3() -> Option<PrometheusTools> {
     })
 }
 
-/// Alertmanager and amtool. `None` is a skip, and has been told: the test ends there.
+/// Alertmanager and amtool. `None` is a skip, which was reported: the test ends there.
 #[track_caller]
 pub(crate) fn alertmanager() -> Option<AlertmanagerTools> {
     let folder = part("alertmanager", Location::caller())?;
@@ -43,7 +43,7 @@ pub(crate) fn alertmanager() -> Option<AlertmanagerTools> {
 }
 
 /// A Python with the packages of `tests/parts/requirements-python.txt`. `None` is a skip, and has
-/// been told: the test ends there.
+/// been reported: the test ends there.
 #[track_caller]
 pub(crate) fn python() -> Option<PathBuf> {
     Some(part("python", Location::caller())?.join("bin/python"))
@@ -80,7 +80,7 @@ pub(crate) fn checkov() -> Option<PathBuf> {
     Some(part("checkov", Location::caller())?.join("bin/checkov"))
 }
 
-/// ethtool, which tells of drivers by its own way.
+/// ethtool, which reads drivers by its own way.
 #[track_caller]
 pub(crate) fn ethtool() -> Option<PathBuf> {
     Some(part("ethtool", Location::caller())?.join("ethtool"))
@@ -99,8 +99,8 @@ pub(crate) fn exporter_judges() -> Option<PathBuf> {
     Some(part("exporter", Location::caller())?.join("bin"))
 }
 
-/// Whether network namespaces can be made here, which takes root. `None` is a skip, and has been
-/// told: the test ends there.
+/// Whether network namespaces can be made here, which takes root. `None` is a skip, which was
+/// reported: the test ends there.
 #[track_caller]
 pub(crate) fn network_namespaces() -> Option<()> {
     let made = Command::new("unshare")
@@ -115,7 +115,7 @@ pub(crate) fn network_namespaces() -> Option<()> {
     None
 }
 
-/// CoreDNS. `None` is a skip, and has been told: the test ends there.
+/// CoreDNS. `None` is a skip, which was reported: the test ends there.
 #[track_caller]
 pub(crate) fn coredns() -> Option<PathBuf> {
     Some(part("coredns", Location::caller())?.join("coredns"))
@@ -133,7 +133,7 @@ pub(crate) fn dns() -> Option<PathBuf> {
     Some(part("dns", Location::caller())?.join("dns"))
 }
 
-/// Whether packets can be counted and dropped here. `None` is a skip, and has been told: the test
+/// Whether packets can be counted and dropped here. `None` is a skip, which was reported: the test
 /// ends there.
 #[track_caller]
 pub(crate) fn nftables() -> Option<()> {
@@ -165,13 +165,13 @@ fn part(name: &str, test: &Location<'_>) -> Option<PathBuf> {
     None
 }
 
-/// Fails where that is required, else tells of the skip.
+/// Fails where that is required, else reports the skip.
 fn missing(name: &str, reason: &str, test: &Location<'_>) {
     assert!(
         !is_required(),
         "{name} is required, and cannot be had: {reason}"
     );
-    tell(&format!("{test}: skipped: needs {name}: {reason}"));
+    report(&format!("{test}: skipped: needs {name}: {reason}"));
 }
 
 /// The folder of a part, or why there is none.
@@ -210,9 +210,9 @@ fn set(variable: &str) -> Option<String> {
         .filter(|value| !value.is_empty())
 }
 
-/// Tells of a skip where people look: a runner hides what a passing test prints, so `make test`
+/// Reports a skip where people look: a runner hides what a passing test prints, so `make test`
 /// collects the lines in a file and prints them at its end.
-fn tell(skip: &str) {
+fn report(skip: &str) {
     eprintln!("{skip}");
     if let Some(file) = set("DNSWATCH_SKIPPED") {
         let notified = OpenOptions::new()

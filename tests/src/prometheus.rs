@@ -132,7 +132,8 @@ impl Setup<'_> {
 /// Starts a server, and waits until it is ready: it, and where it answers.
 async fn listening(command: &Command) -> Result<(Leash, String)> {
     let process = Leash::start(command)?;
-    // The kernel chooses a free port, and the log tells it: no other can take it in between.
+    // The kernel chooses a free port, and the log names it: no other process can take it in
+    // between.
     let address = process
         .says(START, |line| {
             let (_, rest) = line.split_once("msg=\"Listening on\"")?;
@@ -200,7 +201,7 @@ pub(crate) enum Signal {
     Continue,
 }
 
-/// An active alert as `/api/v1/alerts` tells it.
+/// An active alert as `/api/v1/alerts` returns it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Served {
     pub(crate) labels: Labels,
@@ -275,7 +276,7 @@ impl Prometheus {
         Ok(metrics.lines().filter_map(count).sum())
     }
 
-    /// Has the server read its configuration anew, after one of its files was written.
+    /// Makes the server reload its configuration, after one of its files was written.
     pub(crate) async fn reload(&self, file: &str, text: &str) -> Result<()> {
         std::fs::write(self.folder.path().join(file), text)?;
         let answer = self.http.post(format!("{}/-/reload", self.url));

@@ -1,4 +1,4 @@
-//! A network that fails when it is told to: between a client and a server on this machine.
+//! A network that fails on request: between a client and a server on this machine.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -103,7 +103,7 @@ async fn connect(
             Weather::Unavailable => {
                 if front::read(&mut client).await?.is_some() {
                     meet();
-                    let answer = "HTTP/1.1 503 As Told\r\nConnection: close\r\n\
+                    let answer = "HTTP/1.1 503 As Notified\r\nConnection: close\r\n\
                                   Content-Length: 0\r\n\r\n";
                     client.write_all(answer.as_bytes()).await?;
                     client.shutdown().await?;

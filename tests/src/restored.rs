@@ -61,21 +61,21 @@ enum Restored {
     ForTheGracePeriod,
     /// The outage does not count.
     LaterByTheOutage,
-    /// `for` begins anew.
-    Anew,
+    /// `for` starts again.
+    StartsAgain,
 }
 
 impl Restored {
     fn of(fate: Fate, hold_for: Duration, written: Option<(Timestamp, Timestamp)>) -> Self {
         let Some((down_at, since)) = written else {
-            return Self::Anew;
+            return Self::StartsAgain;
         };
         if fate == Fate::AwayForTooLong {
-            return Self::Anew;
+            return Self::StartsAgain;
         }
         match hold_for.checked_sub(down_at.since(since)) {
             None | Some(Duration::ZERO) => Self::AsItWas,
-            Some(_) if hold_for < GRACE => Self::Anew,
+            Some(_) if hold_for < GRACE => Self::StartsAgain,
             Some(remaining) if remaining < GRACE => Self::ForTheGracePeriod,
             Some(_) => Self::LaterByTheOutage,
         }
@@ -203,13 +203,13 @@ async fn play(tools: &PrometheusTools, slowest: &Cell<Duration>) -> Result<()> {
             (Restored::AsItWas, 3),
             (Restored::ForTheGracePeriod, 1),
             (Restored::LaterByTheOutage, 2),
-            (Restored::Anew, 1),
+            (Restored::StartsAgain, 1),
         ] {
             let what = format!("{fate:?}: {kind:?}");
             ensure!(of(&what) >= floor, "{what}: {compared:?}");
         }
     }
-    ensure!(of("AwayForTooLong: Anew") >= 7, "{compared:?}");
+    ensure!(of("AwayForTooLong: StartsAgain") >= 7, "{compared:?}");
     ensure!(of("Frozen: the newest alone") >= 8, "{compared:?}");
     ensure!(of("as if nothing had been") >= 4 * 8, "{compared:?}");
     Ok(())
@@ -241,7 +241,7 @@ async fn judge(
         }
         let kind = Restored::of(subject.fate, hold_for, written);
         let (down_at, since) = written.unwrap_or_default();
-        // When the server restored it, as its `activeAt` tells.
+        // When the server restored it, as its `activeAt` shows.
         let at = match kind {
             Restored::AsItWas => {
                 ensure!(alert.active_at == since, "{alert:?}: {since}");
@@ -249,7 +249,7 @@ async fn judge(
             }
             Restored::ForTheGracePeriod => Some(alert.active_at.plus(hold_for).minus(GRACE)),
             Restored::LaterByTheOutage => Some(down_at.plus(alert.active_at.since(since))),
-            Restored::Anew => {
+            Restored::StartsAgain => {
                 ensure!(
                     alert.active_at >= back && alert.active_at <= look,
                     "{alert:?}"

@@ -1,5 +1,5 @@
 //! The whole ruler in a test's hands: the real client and the real state file, a clock that is
-//! turned by hand, and a notifier that writes down what it is told.
+//! turned by hand, and a notifier that records notifications.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,22 +45,22 @@ impl Clock for HandClock {
 
 /// One notification as it was published.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Told {
+pub(crate) struct Notified {
     pub(crate) at: Timestamp,
     pub(crate) notification: Notification,
     pub(crate) message: Message,
 }
 
-/// Keeps what it is told.
+/// Records notifications.
 #[derive(Debug, Clone)]
 pub(crate) struct Recorder {
     clock: HandClock,
-    notified: Arc<Mutex<Vec<Told>>>,
+    notified: Arc<Mutex<Vec<Notified>>>,
 }
 
 impl Notifier for Recorder {
     async fn publish(&self, outgoing: &Outgoing<'_>) -> Result<(), PublishError> {
-        let notified = Told {
+        let notified = Notified {
             at: self.clock.now(),
             notification: outgoing.notification.clone(),
             message: outgoing.text(),
@@ -109,7 +109,7 @@ pub(crate) fn as_prometheus() -> Settings {
             interval: Duration::from_secs(60),
             query_offset: Duration::ZERO,
         },
-        // Nothing is told: what is told has tests of its own.
+        // Nothing is notified: notification has tests of its own.
         route: Route {
             group_wait: FOR_EVER,
             ..Route::default()
@@ -180,7 +180,7 @@ impl Bench {
     }
 
     /// What was published, in its order.
-    pub(crate) fn notified(&self) -> Vec<Told> {
+    pub(crate) fn notified(&self) -> Vec<Notified> {
         let notified = self.ruler.notifier.notified.lock();
         notified.unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -267,7 +267,7 @@ pub(crate) fn starter_rules_folder() -> std::path::PathBuf {
 }
 
 /// Each notification: the minute since `start`, the subject, and why.
-pub(crate) fn story(notified: &[Told], start: Timestamp) -> Vec<String> {
+pub(crate) fn story(notified: &[Notified], start: Timestamp) -> Vec<String> {
     let lines = notified.iter().map(|notified| {
         let minute = notified.at.since(start).as_secs() / 60;
         let subject = &notified.message.subject;
@@ -276,7 +276,7 @@ pub(crate) fn story(notified: &[Told], start: Timestamp) -> Vec<String> {
     lines.collect()
 }
 
-/// The active alerts of a ruler of ours, as a server would tell them.
+/// The active alerts of a ruler of ours, as a server would return them.
 pub(crate) async fn served(bench: &Bench) -> Result<Vec<Served>> {
     let active = active(&bench.state().await?).into_iter();
     let mut alerts: Vec<Served> = active

@@ -46,7 +46,7 @@ async fn an_alert_goes_from_prometheus_into_a_queue() -> Result<()> {
     assert_eq!(alert["annotations"]["summary"], "packets are dropped");
     ensure!(ground.message().await?.is_none(), "told once");
 
-    // A sandbox more knows from the state what was told.
+    // Another sandbox knows from the state what was notified.
     let other = ground.function(&[])?;
     next_second().await;
     let third = invoke(&other).await?;
@@ -91,7 +91,7 @@ async fn with_notify_off_the_log_is_told_instead() -> Result<()> {
     let subject = would["subject"].as_str().context("a subject")?;
     ensure!(subject.contains("LinkLocalThrottling"), "{subject}");
 
-    // Its state is its own: whoever notifies begins at the beginning.
+    // It has its own state, so it starts from the beginning.
     let url = ground.prometheus.url();
     ensure!(ground.state(&format!("{url}/shadow")).await?.is_some());
     ensure!(ground.state(url).await?.is_none());
@@ -263,7 +263,7 @@ async fn a_test_notification_tells_what_became_of_it() -> Result<()> {
         }
     })
     .await?;
-    // Rules that do not load are no reason not to test whom they would tell.
+    // Receivers can be tested even if the rules do not load.
     ground.write("rules/dns.yml", "groups: 1")?;
     let function = ground.function(&[("AWS_ENDPOINT_URL", &pending.url)])?;
     let answer = with(&function, &json!({"action": "test-notification"})).await?;
@@ -289,7 +289,7 @@ async fn a_test_notification_tells_what_became_of_it() -> Result<()> {
     let alert = &webhook["alerts"][0];
     assert_eq!(alert["labels"]["alertname"], "DnswatchTestNotification");
     assert_eq!(webhook["notificationId"], outcome["notification_id"]);
-    // The alarm topic is tested, too: nobody hears it, unless that is on purpose.
+    // The alarm topic is tested, too: it has no recipient, unless that is on purpose.
     let alarms = sns.create_topic().name("alarms").send().await?;
     let alarms = alarms.topic_arn().context("a topic")?;
     for (on_purpose, level, note) in [
@@ -328,7 +328,7 @@ async fn a_test_notification_tells_what_became_of_it() -> Result<()> {
     Ok(())
 }
 
-/// AWS tells of a wrong signature by repeating what it should have been made of, and that holds
+/// AWS reports a wrong signature by repeating what it should have been made of, and that holds
 /// the session token.
 #[tokio::test]
 async fn no_secret_gets_out() -> Result<()> {
@@ -371,7 +371,7 @@ async fn no_secret_gets_out() -> Result<()> {
         .await?;
         let url = [("AWS_ENDPOINT_URL", echo.url.as_str())];
         let function = ground.function(&url)?;
-        // So that there is something to publish: what was refused is told.
+        // So that there is something to publish: the refusal is notified.
         ground.write("rules/dns.yml", &format!("groups: 1 # {indiscreet}"))?;
         next_second().await;
         match invoke(&function).await {

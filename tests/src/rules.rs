@@ -10,8 +10,8 @@ use crate::dnswatch::{dnswatch, output, said};
 use crate::parts;
 use crate::prometheus::PrometheusTools;
 
-/// The files of a folder and its folders that are `kind` of YAML, told by their top-level key:
-/// a rule file has `groups`, a promtool test has `tests`.
+/// The files of a folder and its folders that are `kind` of YAML, recognised by their top-level
+/// key: a rule file has `groups`, a promtool test has `tests`.
 fn yaml_files(folder: &Path, kind: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
@@ -96,7 +96,7 @@ fn judged_by_both(
         .iter()
         .enumerate()
         .map(|(number, expr)| serde_json::json!({"alert": format!("E{number}"), "expr": expr}));
-    // Each rule on a line of its own: that is how we tell which one is meant.
+    // Each rule on a line of its own: that shows which one is meant.
     let rules: Vec<String> = rules.map(|rule| format!("  - {rule}\n")).collect();
     let text = format!("groups:\n- name: g\n  rules:\n{}", rules.concat());
     std::fs::write(&path, &text)?;

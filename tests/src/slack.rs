@@ -20,7 +20,7 @@ use crate::parts;
 /// The function on an AWS, with a Slack on loopback.
 type WebhookWorld = World<server::Slack, Slack>;
 
-/// With the URL of an incoming webhook in the secret. `None` is a skip, and has been told.
+/// With the URL of an incoming webhook in the secret. `None` is a skip, which was reported.
 #[track_caller]
 fn webhook_world() -> impl Future<Output = Result<Option<WebhookWorld>>> {
     let path = format!("/services/T0/B0/{CANARY}");

@@ -503,18 +503,18 @@ async fn only_what_is_wrong_with_the_message_is_given_up() -> Result<()> {
 
 #[tokio::test]
 async fn what_does_not_answer_may_answer_later() -> Result<()> {
-    // The kernel takes the connection, and nobody reads it.
+    // The kernel accepts the connection, and nothing reads it.
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let silent = format!("http://{}", listener.local_addr()?);
     let closed = TcpListener::bind("127.0.0.1:0").await?;
-    let nobody = format!("http://{}", closed.local_addr()?);
+    let closed_port = format!("http://{}", closed.local_addr()?);
     drop(closed);
     let options = SnsOptions {
         timeout: Duration::from_millis(900),
         attempt_timeout: Duration::from_millis(300),
         attempts: 2,
     };
-    for url in [silent, nobody] {
+    for url in [silent, closed_port] {
         let notifier = notifier(&url, options.clone())?;
         let outcome = publish(&notifier, &notification(&["a".to_owned()]), "alerts").await?;
         ensure!(

@@ -1,8 +1,8 @@
 //! The state file under `kill -9` at random moments, and under two rulers at once.
 //!
-//! One rule holds every other second, so that there is always something to store and to tell. The
-//! other is never told: that its alert begins at the first of its two seconds shows that this tick
-//! was evaluated.
+//! One rule holds every other second, so that there is always something to store and to notify. The
+//! other is never notified: that its alert begins at the first of its two seconds shows that this
+//! tick was evaluated.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -95,7 +95,7 @@ fn sequence(state: &State) -> u64 {
     state.notify.nflog.iter().map(|entry| entry.sequence).sum()
 }
 
-/// How often each beginning and each end was told: the annotation names the tick.
+/// How often each start and each end was notified: the annotation names the tick.
 fn notified(log: &str, into: &mut BTreeMap<String, usize>) {
     let mut status = "";
     for line in log.lines().map(str::trim) {
@@ -149,7 +149,7 @@ async fn kill_9_at_any_moment_leaves_the_old_document_or_the_new() -> Result<()>
         check_none_lost(&state, *first.get_or_insert(cursor(&state)));
         (version, seen) = (next, cursor(&state));
     }
-    // Left alone, it tells what it still owes.
+    // Left alone, it sends what is still pending.
     let ruler = start(&prometheus, folder)?;
     let last = wait_for(folder, |now, state| {
         now >= version + 6 && state.notify.outbox.pending().is_empty()
@@ -157,7 +157,7 @@ async fn kill_9_at_any_moment_leaves_the_old_document_or_the_new() -> Result<()>
     drop(ruler);
     let twice = all.values().filter(|count| **count > 1).count();
     assert!(all.values().all(|count| *count <= 2), "{all:?}");
-    assert!(twice <= kills, "{twice} told twice");
+    assert!(twice <= kills, "{twice} notified twice");
     eprintln!(
         "{kills} kills, {version} versions, {} beginnings and ends notified, {twice} of them twice, \
          last sequence {}",

@@ -1,4 +1,4 @@
-//! What is published and reaches nobody, on a real SNS client and moto's SNS and SQS: the ruler finds
+//! Publishes without a recipient, on a real SNS client and moto's SNS and SQS: the ruler finds
 //! it, and reports it another way.
 
 use std::collections::BTreeMap;

@@ -38,7 +38,7 @@ struct Row {
     group: &'static str,
     /// The values of two nodes, minute by minute; none is a gap.
     value: fn(&str, u32) -> Option<f64>,
-    /// What is told without the switch.
+    /// The notifications without the switch.
     without: &'static [(u64, &'static str, &'static str)],
 }
 
@@ -206,7 +206,7 @@ fn notified(ticks: &[AtTick]) -> Vec<Change> {
     changes
 }
 
-/// The changes that `dnswatch backtest` tells.
+/// The changes that `dnswatch backtest` reports.
 fn backtest(server: &Prometheus, rules: &Path, args: &[&str]) -> Result<Vec<Change>> {
     let mut command = dnswatch();
     command.args(["backtest", "--format=json"]);

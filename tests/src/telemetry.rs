@@ -1,4 +1,4 @@
-//! Telemetry that stops is no all-clear: the alert is held, people are told that nobody knows, and
+//! Telemetry that stops is no all-clear: the alert is kept open, the unknown state is notified, and
 //! an alert ends as resolved only when its samples say so.
 
 use std::ops::Range;
@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::history::{History, START};
 use crate::parts;
-use crate::ruler::{Bench, Told, patient, starter_rules, story};
+use crate::ruler::{Bench, Notified, patient, starter_rules, story};
 
 /// One node of a history, in minutes.
 struct Node {
@@ -20,9 +20,9 @@ struct Node {
     silent: Range<usize>,
 }
 
-/// What people are told of a history, by the starter rule for throttling and the product's own
+/// The notifications of a history, by the starter rule for throttling and the product's own
 /// settings, but for a reminder every 20 minutes.
-async fn notified(nodes: &[Node], minutes: usize) -> Result<Option<Vec<Told>>> {
+async fn notified(nodes: &[Node], minutes: usize) -> Result<Option<Vec<Notified>>> {
     let Some(tools) = parts::prometheus() else {
         return Ok(None);
     };
@@ -72,7 +72,7 @@ async fn notified(nodes: &[Node], minutes: usize) -> Result<Option<Vec<Told>>> {
 }
 
 /// The body of the notification whose line in the story begins so.
-fn body<'a>(notified: &'a [Told], line: &str) -> Result<&'a str> {
+fn body<'a>(notified: &'a [Notified], line: &str) -> Result<&'a str> {
     let at = story(notified, START)
         .iter()
         .position(|notified| notified.starts_with(line))
@@ -192,8 +192,8 @@ async fn a_node_that_is_gone_while_others_report_is_no_longer_reported() -> Resu
     check_ended(&notified, &[], "23 ", "00:23 UTC")
 }
 
-/// The alert is told, again where a reminder is due, and then as ended: not as resolved.
-fn check_ended(notified: &[Told], reminders: &[&str], ended: &str, at: &str) -> Result<()> {
+/// The alert is notified, again where a reminder is due, and then as ended: not as resolved.
+fn check_ended(notified: &[Notified], reminders: &[&str], ended: &str, at: &str) -> Result<()> {
     let story = story(notified, START);
     let first = "8 [FIRING:1]";
     let last = format!("{ended}[NO LONGER REPORTED]");

@@ -15,7 +15,7 @@ use super::places;
 /// The most that a template gives out, in bytes.
 const MOST: usize = 1 << 20;
 /// The most that an error says of it: it may quote the template and a value.
-const MOST_TOLD: usize = 4 * MOST;
+const MOST_REPORTED: usize = 4 * MOST;
 
 /// Expands it as an annotation and as a message: within the bounds, and the same however
 /// it comes to be answered.
@@ -73,7 +73,7 @@ fn expanded(
     match &expanded {
         Ok(text) => assert!(text.len() <= MOST, "{} bytes", text.len()),
         Err(Stop::Failed(notified)) => {
-            assert!(notified.len() <= MOST_TOLD, "{} bytes", notified.len());
+            assert!(notified.len() <= MOST_REPORTED, "{} bytes", notified.len());
         }
         Err(Stop::Needs(queries)) => assert!(!queries.is_empty()),
     }
@@ -147,7 +147,7 @@ fn message(text: &str) {
     let dot = Dot::new(&data);
     match template.expand(&named, &dot) {
         Ok(text) => assert!(text.len() <= MOST, "{} bytes", text.len()),
-        Err(notified) => assert!(notified.len() <= MOST_TOLD, "{} bytes", notified.len()),
+        Err(notified) => assert!(notified.len() <= MOST_REPORTED, "{} bytes", notified.len()),
     }
 }
 

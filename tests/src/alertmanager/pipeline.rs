@@ -62,7 +62,7 @@ struct World {
 }
 
 /// Channel, group; then by step: which alerts fire, which ended.
-type Told = BTreeMap<(String, String), Vec<(usize, BTreeSet<String>, BTreeSet<String>)>>;
+type Notified = BTreeMap<(String, String), Vec<(usize, BTreeSet<String>, BTreeSet<String>)>>;
 
 fn minute(at: SystemTime) -> u64 {
     at.duration_since(UNIX_EPOCH)
@@ -207,7 +207,7 @@ fn timings(rng: &mut Rng, indent: &str, out: &mut String, mutes: &mut bool, wait
     }
 }
 
-/// Receivers of two channels each; those whose name ends in 1 are not told what ended.
+/// Receivers of two channels each; those whose name ends in 1 have send_resolved: false.
 fn receivers(channel: impl Fn(&str, usize, bool) -> String) -> String {
     let mut text = String::from("receivers:\n");
     for receiver in 0..RECEIVERS {
@@ -263,16 +263,16 @@ fn step(begin: SystemTime, step: usize) -> SystemTime {
     begin + STEP * u32::try_from(step).unwrap_or_default()
 }
 
-/// What ours tells.
-fn tell(world: &World, begin: SystemTime) -> Result<Told> {
+/// Our notifications.
+fn run_ours(world: &World, begin: SystemTime) -> Result<Notified> {
     let config = ours(world)?;
     let rule = &config.groups[0].rules[0];
     let mut state = State::default();
-    let mut notified = Told::new();
+    let mut notified = Notified::new();
     let at = |index: usize| timestamp(step(begin, index));
     for index in 0..STEPS {
         let now = at(index);
-        // As read anew from the store.
+        // As read again from the store.
         let mut rules = RuleState::new(rule.id.clone(), now.plus(STEP));
         if let Some(before) = state.rules.remove(&rule.key) {
             rules.ended = before.ended;
@@ -350,8 +350,8 @@ fn tell(world: &World, begin: SystemTime) -> Result<Told> {
     Ok(notified)
 }
 
-/// What Alertmanager tells; None if the machine was too slow for the steps to be told apart.
-async fn ask(world: &World, begin: SystemTime) -> Result<Option<Told>> {
+/// Alertmanager's notifications; None if the machine was too slow to keep the steps apart.
+async fn ask(world: &World, begin: SystemTime) -> Result<Option<Notified>> {
     let tools = parts::alertmanager().context("it is there")?;
     let recorder = Recorder::start("").await?;
     let server =
@@ -395,7 +395,7 @@ async fn ask(world: &World, begin: SystemTime) -> Result<Option<Told>> {
     }
     let end = step(begin, STEPS);
     tokio::time::sleep(end.duration_since(SystemTime::now()).unwrap_or_default()).await;
-    let mut notified = Told::new();
+    let mut notified = Notified::new();
     for received in recorder.received() {
         let since = received.at.duration_since(begin)?;
         let index = usize::try_from(since.as_secs() / STEP.as_secs())?;
@@ -437,7 +437,7 @@ async fn what_is_told_is_what_alertmanager_tells() -> Result<()> {
         let begin = UNIX_EPOCH + Duration::from_millis(u64::try_from(soon.as_millis())?);
         let mut rng = Rng::with_seed(80 + attempt);
         let world = world(&mut rng, begin);
-        let ours = tell(&world, begin)?;
+        let ours = run_ours(&world, begin)?;
         let Some(theirs) = ask(&world, begin).await? else {
             eprintln!("the machine was too slow: once more");
             continue;

@@ -289,7 +289,7 @@ fn the_rulers_panels_ask_for_metrics_that_there_are() -> Result<()> {
 }
 
 /// Both dashboards reach a server that takes them as Grafana's HTTP API documents it, and what it
-/// refuses is told, without the token.
+/// refuses is reported, without the token.
 #[tokio::test]
 async fn the_script_uploads_them() -> Result<()> {
     let Some(python) = parts::python() else {

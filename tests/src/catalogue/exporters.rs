@@ -8,7 +8,7 @@ use super::{folder, rules};
 use crate::parts;
 
 /// The series of a page as promtool's input, with the labels of a scrape. A page of an exporter that
-/// tells changes is told again and again, the counters of another grow by what they are.
+/// reports changes repeats its value, the counters of another grow by that value.
 pub(super) fn input_series(page: &str, scrape: &str) -> Vec<Value> {
     let tells_changes = page.contains("what\n# changed since");
     let lines = page.lines().filter(|line| !line.starts_with('#'));

@@ -18,7 +18,7 @@ use super::recording::{record, time};
 use super::{files_of, folder};
 use crate::parts;
 use crate::prometheus::Prometheus;
-use crate::ruler::{Bench, Told};
+use crate::ruler::{Bench, Notified};
 
 /// From scrape to scrape, in seconds; in the week, which is long, as seldom as the rules allow.
 pub(super) const SCRAPE: u64 = 30;
@@ -112,7 +112,7 @@ async fn a_collector_that_dies_in_a_storm() -> Result<()> {
     let Some(notified) = check(&incident, expected).await? else {
         return Ok(());
     };
-    // The storm is over at 25, and nobody can know: no all-clear before the samples are back.
+    // The storm is over at 25, but no sample shows it: no all-clear before the samples are back.
     let back = time(incident.silent[0].end);
     let early = notified
         .iter()
@@ -134,8 +134,8 @@ async fn a_quiet_week() -> Result<()> {
 }
 
 /// Plays an incident, and checks which rules fired and when, that all of them ended, and that
-/// people were told of those, and of nothing else. What they were told; None without the parts.
-async fn check(incident: &Incident, expected: Expected<'_>) -> Result<Option<Vec<Told>>> {
+/// those were notified, and nothing else. Returns the notifications; None without the parts.
+async fn check(incident: &Incident, expected: Expected<'_>) -> Result<Option<Vec<Notified>>> {
     let is_week = incident.begins == 0;
     let scrape = if is_week { SCRAPE_IN_WEEK } else { SCRAPE };
     let Some(server) = server(incident, scrape).await? else {
@@ -197,7 +197,7 @@ async fn check(incident: &Incident, expected: Expected<'_>) -> Result<Option<Vec
     for one in &notified {
         for alert in &one.notification.alerts {
             let rule = alert.labels.get("alertname");
-            // What the ruler tells of itself is told rightly only while samples are missing.
+            // The ruler's own alerts are right only while samples are missing.
             let is_own = rule == "DnswatchTelemetryStopped" && !incident.silent.is_empty();
             ensure!(is_expected(rule) || is_own, "{name}: notified {rule}");
         }

@@ -1,5 +1,5 @@
 //! One incident live: the demonstration's storm over two CoreDNS pods on one node, at a real clock,
-//! with the whole catalogue, as `dnswatch run` tells it in a terminal.
+//! with the whole catalogue, as `dnswatch run` prints it in a terminal.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -22,7 +22,7 @@ async fn two_coredns_pods_on_one_node_live() -> Result<()> {
     if parts::prometheus().is_none() {
         return Ok(());
     }
-    // It ends well only if the storm was told, and its end.
+    // It succeeds only if the storm and its end were notified.
     let ran = tokio::task::spawn_blocking(|| output(&mut Command::new(binary("dnswatch-demo"))));
     let ran = ran.await?;
     let said = said(&ran);

@@ -12,7 +12,7 @@ use super::{Rule, mutants, rules};
 use crate::parts;
 use crate::prometheus::PrometheusTools;
 
-/// Changes that no unit test can tell, and why.
+/// Changes that no unit test can notice, and why.
 const SURVIVORS: &[(&str, &str, &str)] = &[];
 
 /// A rule as it is, or changed, with its unit tests beside it.

@@ -193,7 +193,7 @@ fn comparisons(rule: &Rule) -> Vec<String> {
     found.map(|found| found[1].to_owned()).collect()
 }
 
-/// A metric without what a histogram appends, and without what tells one exporter from the other.
+/// A metric without what a histogram appends, and without the parts that distinguish exporters.
 fn family(metric: &str) -> &str {
     let metric = ["_bucket", "_count", "_sum"]
         .iter()

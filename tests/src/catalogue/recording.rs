@@ -14,12 +14,12 @@ use crate::samples::Samples;
 
 /// What a counter of the driver began with.
 const COUNTED_BEFORE: u64 = 48_213;
-/// From scrape to scrape in the quiet days before an incident, of which only long windows tell.
+/// From scrape to scrape in the quiet days before an incident, which only long windows see.
 const SELDOM: u64 = 600;
 /// How long before the incident scrapes are as often as usual: longer than rules look back to
 /// say that something is gone.
 pub(super) const FINE_BEFORE: u64 = 2 * 60 * 60 + 30 * 60;
-/// How long an exporter is down when it is rolled out anew, and the next node's turn after it.
+/// How long an exporter is down during a rollout, and the next node's turn after it.
 const ROLLOUT: u64 = 45;
 const TURN: u64 = 60;
 

@@ -54,7 +54,7 @@ impl ApiServer {
     ) -> Result<Self> {
         let address = listener.local_addr()?;
         let url = format!("https://{address}");
-        // A client tells who it is to nobody whom it cannot trust.
+        // A client sends no credentials to a server that it cannot trust.
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed([address.ip().to_string()])?;
         let key = PrivateKeyDer::try_from(signing_key.serialize_der())
@@ -76,7 +76,7 @@ impl ApiServer {
             while let Ok((stream, _)) = listener.accept().await {
                 let (state, acceptor) = (Arc::clone(&state), acceptor.clone());
                 tokio::spawn(async move {
-                    // A client that hangs up has what it wanted, or tells of it itself.
+                    // A client that hangs up has what it wanted, or reports it itself.
                     if let Ok(stream) = acceptor.accept(stream).await {
                         let _ = serve(stream, &state).await;
                     }

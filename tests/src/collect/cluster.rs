@@ -95,7 +95,7 @@ impl Cluster {
         self.model.pods().len()
     }
 
-    /// The pods as the Kubernetes API tells of them: the exporters' made of the DaemonSet that is
+    /// The pods as the Kubernetes API returns them: the exporters' made of the DaemonSet that is
     /// applied, and others that must not be scraped.
     pub(super) fn pods(&self, daemonset: &Value) -> Result<Vec<Value>> {
         let template = &daemonset["spec"]["template"];
@@ -159,9 +159,9 @@ impl Cluster {
             "Pending",
         ));
         // Somebody else's pod that looks alike.
-        let mut stranger = exporter("stranger", &first.name, "127.0.0.200", "Running");
-        stranger["metadata"]["namespace"] = json!("default");
-        pods.push(stranger);
+        let mut foreign = exporter("stranger", &first.name, "127.0.0.200", "Running");
+        foreign["metadata"]["namespace"] = json!("default");
+        pods.push(foreign);
         for coredns in self.model.pods() {
             let spec = &coredns.spec;
             pods.push(with(

@@ -183,7 +183,7 @@ fn check_labels(way: &Way, brought: &Brought, cluster: &Cluster) -> Result<()> {
                 let is_dropped = name.contains("size_bytes_bucket") || name.contains("rest_client");
                 ensure!(!is_dropped, "{labels}");
             }
-            _ => bail!("nobody asked for {labels}"),
+            _ => bail!("no request for {labels}"),
         }
     }
     assert_eq!(targets.len(), cluster.targets(), "{targets:?}");

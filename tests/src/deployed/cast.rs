@@ -1,4 +1,4 @@
-//! Nodes that drop packets when they are told to, on a page that a Prometheus scrapes.
+//! Nodes that drop packets on request, on a page that a Prometheus scrapes.
 //!
 //! Each time is a series of its own, and so an alert of its own: it fires once and ends once, and
 //! no other can be taken for it.

@@ -22,7 +22,7 @@ pub(super) enum Event {
 pub(super) struct Publish {
     id: String,
     by: Option<Sandbox>,
-    /// Whether the answer was let through to whoever still waited for it.
+    /// Whether the answer was let through to a client that still waited for it.
     pub(super) is_answered: bool,
     /// Whether the SDK itself sends it again, since it saw no answer in time.
     is_retry: bool,
@@ -57,7 +57,7 @@ pub(super) fn published(events: &[Event]) -> usize {
     events.iter().filter(published).count()
 }
 
-/// Checks that a notification was published again only where whoever published it could not know
+/// Checks that a notification was published again only where its publisher could not know
 /// that it had, or was killed before it could say so.
 pub(super) fn none_without_a_cause(events: &[Event]) -> Result<()> {
     let mut last: BTreeMap<&str, &Publish> = BTreeMap::new();

@@ -1,9 +1,9 @@
 //! Nothing is lost: the deployed ruler is killed with -9 while it works, its schedule is doubled,
 //! Prometheus and SNS fail, requests for the state and their answers are lost; and everybody who
-//! is to be told is told, in order, and by Slack once.
+//! is due is notified, in order, and by Slack once.
 //!
 //! `DNSWATCH_SEED` draws something else, as `make soak` does; what meets what is up to the machine.
-//! However busy it is, the test waits for what is to happen, and for all to be told, and not for a
+//! However busy it is, the test waits for events and for all notifications, and not for a
 //! time to pass. The ruler is killed at the beginning only: the claim of a run that was killed holds
 //! for two minutes, in which all else fails, so that the test takes hardly longer than that.
 
@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use super::cast::{self, fingerprint};
 use super::deliveries::{none_without_a_cause, published};
-use super::ledger::{Alert, Told, judge};
+use super::ledger::{Alert, Notified, judge};
 use super::runs::next_second;
 use super::way::{Failing, Fault, Step};
 use super::world::{CANARY, World};
@@ -35,9 +35,9 @@ const STORM: (&str, u64) = ("DNSWATCH_STORM", 15);
 const REST: Duration = Duration::from_secs(30);
 /// Only what will never come takes this much longer, on however busy a machine.
 const OVER: Duration = Duration::from_secs(12 * 60);
-/// How many nodes there are whose alerts go on until somebody was told that they fire.
+/// How many nodes there are whose alerts fire until that is notified.
 const PATIENT: usize = 18;
-/// And whose alerts end as soon as it is decided that somebody is to be told.
+/// And whose alerts end as soon as their notification is planned.
 const HASTY: usize = 8;
 /// How many runs are begun at a time beside the schedule's.
 const RUNS_AT_ONCE: u64 = 3;
@@ -117,8 +117,8 @@ async fn story(world: &World, seed: u64, lasts: Duration) -> Result<()> {
     no_secret_is_out(world).await
 }
 
-/// All fails for a while; then nothing does, until all is told and settled. The alerts that there
-/// were, the patient and the hasty ones.
+/// All fails for a while; then nothing does, until all is notified and settled. The alerts that
+/// there were, the patient and the hasty ones.
 async fn storm(
     world: &World,
     seed: u64,
@@ -183,7 +183,8 @@ async fn storm(
     Ok((patient, hasty))
 }
 
-/// A node's alerts, one after the other until the storm is over: each begins, ends, and is told.
+/// A node's alerts, one after the other until the storm is over: each begins, ends, and is
+/// notified.
 async fn times(
     world: &World,
     n: usize,
@@ -194,14 +195,14 @@ async fn times(
     let node = format!("{}-{n}", if is_patient { "patient" } else { "hasty" });
     let mut alerts = Vec::new();
     while !is_over.get() {
-        // So that not all are told in one run, whose death would hold them all up.
+        // So that not all are notified in one run, whose death would delay them all.
         tokio::time::sleep(Duration::from_millis(dice.u64(0..6000))).await;
         let alert = cast::alert(&node, alerts.len() + 1);
         world.cast.set(&alert, true);
         if is_patient {
             world.is_reported(&alert, true).await?;
         } else {
-            // What is in the log of notifications is owed, or was, or is told.
+            // A logged notification is pending, was pending, or is sent.
             let name = fingerprint(&alert);
             let is_planned = |state: &State| {
                 let mut log = state.notify.nflog.iter();
@@ -272,7 +273,7 @@ fn met(world: &World) -> [(Weather, usize); 4] {
     })
 }
 
-/// Nothing fires, nothing is owed, nothing was given up, no rule fails.
+/// Nothing fires, nothing is pending, nothing was given up, no rule fails.
 fn is_settled(state: &State) -> bool {
     let outbox = &state.notify.outbox;
     outbox.pending().is_empty()
@@ -309,9 +310,9 @@ async fn a_run_of_the_schedule(world: &World) -> Result<()> {
     }
 }
 
-/// Slack was posted what was told, each notification once: as the function's log has it, and as
+/// Slack got each notification once: as the function's log has it, and as
 /// Slack has it.
-async fn slack_posted(world: &World, notified: &[Told]) -> Result<()> {
+async fn slack_posted(world: &World, notified: &[Notified]) -> Result<()> {
     let notified: BTreeSet<&str> = notified
         .iter()
         .map(|notified| notified.id.as_str())

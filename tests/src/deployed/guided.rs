@@ -43,7 +43,7 @@ async fn a_person_deploys_it_by_the_readme() -> Result<()> {
         aws.person(project, &["deploy", "--guided"], &answers).await
     };
 
-    // A slip is told by the name of what was asked, and nothing is deployed.
+    // A typo is reported with the name of the parameter, and nothing is deployed.
     let slip = aws
         .person(project, &["deploy", "--guided"], &answers("nobody"))
         .await;

@@ -1,4 +1,4 @@
-//! What a subscriber of the topic was told, in the order in which it came, and what must be true
+//! The notifications of a subscriber of the topic, in order of arrival, and what must be true
 //! of it whatever fails.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ pub(super) type Alert = BTreeMap<String, String>;
 
 /// One delivery of one notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct Notified {
     pub(super) id: String,
     sequence: u64,
     group: String,
@@ -19,7 +19,7 @@ pub(super) struct Told {
     alerts: BTreeMap<Alert, bool>,
 }
 
-impl Told {
+impl Notified {
     /// What the queue delivered: the webhook JSON in SNS's envelope.
     pub(super) fn read(body: &str) -> Result<Self> {
         let envelope: Value = serde_json::from_str(body)?;
@@ -47,30 +47,30 @@ impl Told {
     }
 }
 
-/// What was told in all.
+/// All notifications.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Summary {
     pub(super) notifications: usize,
     /// Deliveries beyond the first of their notification.
     pub(super) repeated: usize,
-    /// Alerts of whose end alone was told: nobody had got their beginning yet, and the newer
+    /// Alerts of which only the end was notified: their start was not delivered yet, and the newer
     /// notification took its place.
     pub(super) ends_alone: usize,
 }
 
-/// Checks what was told of the alerts in `fired`, when nothing is owed any more.
+/// Checks the notifications of the alerts in `fired`, when nothing is pending any more.
 ///
-/// Of each alert its end was told, after its beginning, and nothing after that but the same once
+/// Each alert's end was notified, after its start, and nothing after that but the same once
 /// more; its beginning, too, if it is one of `patient`: it did not end before. A notification that
 /// came again came with the same id, and before any newer one of its group.
 pub(super) fn judge(
-    notified: &[Told],
+    notified: &[Notified],
     fired: &BTreeSet<Alert>,
     patient: &BTreeSet<Alert>,
 ) -> Result<Summary> {
     let mut summary = Summary::default();
-    let mut ids: BTreeMap<&str, &Told> = BTreeMap::new();
-    let mut groups: BTreeMap<&str, &Told> = BTreeMap::new();
+    let mut ids: BTreeMap<&str, &Notified> = BTreeMap::new();
+    let mut groups: BTreeMap<&str, &Notified> = BTreeMap::new();
     let mut begun = BTreeSet::new();
     let mut ended = BTreeSet::new();
     for notified in notified {
@@ -123,7 +123,7 @@ mod tests {
     }
 
     /// `id sequence group alert+ alert-`
-    fn notified(text: &str) -> Told {
+    fn notified(text: &str) -> Notified {
         let words: Vec<&str> = text.split(' ').collect();
         let alerts = words[3..].iter().map(|word| {
             let (name, fires) = word.split_at(word.len() - 1);
@@ -136,12 +136,12 @@ mod tests {
             "groupKey": words[2],
             "alerts": alerts.collect::<Vec<_>>(),
         });
-        Told::read(&json!({"Message": webhook.to_string()}).to_string()).unwrap()
+        Notified::read(&json!({"Message": webhook.to_string()}).to_string()).unwrap()
     }
 
     #[track_caller]
     fn check(story: &[&str], expected: Result<(usize, usize, usize), &str>) {
-        let notified: Vec<Told> = story.iter().map(|text| notified(text)).collect();
+        let notified: Vec<Notified> = story.iter().map(|text| notified(text)).collect();
         let fired = BTreeSet::from([alert("patient"), alert("hasty")]);
         let patient = BTreeSet::from([alert("patient")]);
         let found = judge(&notified, &fired, &patient);
@@ -167,9 +167,9 @@ mod tests {
         let (hasty, ends_alone) = ("j1 1 h hasty+", "j2 2 h hasty-");
         check(&[begins, hasty, ends, ends_alone], Ok((4, 0, 0)));
         check(&[begins, begins, ends_alone, ends, ends], Ok((3, 2, 1)));
-        check(&[begins, ends], Err("its end was not told: "));
-        check(&[begins, ends_alone], Err("its end was not told: "));
-        check(&[ends, ends_alone], Err("its beginning was not told: "));
+        check(&[begins, ends], Err("its end was not notified: "));
+        check(&[begins, ends_alone], Err("its end was not notified: "));
+        check(&[ends, ends_alone], Err("its beginning was not notified: "));
         check(
             &["i0 1 p patient-", "i1 2 p patient+", ends, ends_alone],
             Err("its end was notified before: "),

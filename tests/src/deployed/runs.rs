@@ -60,7 +60,7 @@ impl Runs {
 }
 
 impl World {
-    /// Invokes the ruler once a second until it is enough, beside the schedule and whoever else
+    /// Invokes the ruler once a second until it is enough, beside the schedule and any other caller
     /// does so: each time as much later than the others as a run takes, or less.
     pub(super) async fn invoke(&self, seed: u64) -> Result<()> {
         let mut dice = fastrand::Rng::with_seed(seed);

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::cast::{Cast, RULES};
-use super::ledger::{Alert, Told};
+use super::ledger::{Alert, Notified};
 use super::local_aws::{LocalAws, build};
 use super::runs::Runs;
 use super::way::{Failing, Way};
@@ -24,7 +24,7 @@ use crate::prometheus::Prometheus;
 use crate::proxy::{Proxy, Weather};
 use crate::slack::server::Slack;
 
-/// What nobody may read but the Slack function and Slack: the webhook's path.
+/// Only the Slack function and Slack may read it: the webhook's path.
 pub(super) const CANARY: &str = "cAnArYb7Tq2";
 
 /// All of it.
@@ -37,8 +37,8 @@ pub(super) struct World {
     pub(super) ruler: String,
     table: String,
     queue: String,
-    /// What the subscriber was told, and the messages as they came.
-    pub(super) notified: watch::Sender<Vec<Told>>,
+    /// The subscriber's notifications, and the raw messages.
+    pub(super) notified: watch::Sender<Vec<Notified>>,
     pub(super) messages: watch::Sender<Vec<String>>,
     /// The state as it is stored, looked at after each run.
     pub(super) state: watch::Sender<Option<State>>,
@@ -50,7 +50,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Starts all of it and deploys the stack. None is a skip, and has been told.
+    /// Starts all of it and deploys the stack. None is a skip, which was reported.
     pub(super) async fn deploy(seed: u64) -> Result<Option<Self>> {
         let (Some(tools), Some(sam), Some(ministack)) =
             (parts::prometheus(), parts::sam(), parts::ministack())
@@ -154,7 +154,7 @@ impl World {
                 .await?;
             for message in received.messages() {
                 let body = message.body().context("a body")?.to_owned();
-                let notified = Told::read(&body).with_context(|| body.clone())?;
+                let notified = Notified::read(&body).with_context(|| body.clone())?;
                 sqs.delete_message()
                     .queue_url(&self.queue)
                     .receipt_handle(message.receipt_handle().context("a handle")?)
@@ -166,7 +166,7 @@ impl World {
         }
     }
 
-    /// Waits until the subscriber was told that the alert fires, or that it does no more.
+    /// Waits until the subscriber was notified that the alert fires, or that it ended.
     pub(super) async fn is_reported(&self, alert: &Alert, fires: bool) -> Result<()> {
         let mut notified = self.notified.subscribe();
         let is_reported = notified.wait_for(|notified| {
@@ -187,7 +187,7 @@ impl World {
         Ok(())
     }
 
-    /// Waits for something under its name, which is told if it never comes.
+    /// Waits for something; its name is reported if it never happens.
     pub(super) async fn awaits<T>(&self, name: String, event: impl Future<Output = T>) -> T {
         self.awaited.borrow_mut().insert(name.clone());
         let came = event.await;

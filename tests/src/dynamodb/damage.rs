@@ -115,7 +115,7 @@ async fn a_mixture_is_an_error() -> Result<()> {
 }
 
 /// Between a reader's look at the head and its look at the chunks, the document is replaced and
-/// the chunks vanish: it begins anew.
+/// the chunks vanish: it starts again.
 #[tokio::test]
 async fn a_reader_that_was_overtaken_reads_the_newer_document() -> Result<()> {
     for server in servers().await? {

@@ -222,7 +222,7 @@ async fn who_was_overtaken_claims_no_success() -> Result<()> {
         server.store(WORKSPACE)?.commit(b"first", None).await?;
         // Not done, and another took the version.
         check_overtaken(&server, Fate::Lost, 1, is_conflict).await?;
-        // Who wrote that version cannot be told any more.
+        // The writer of that version is no longer known.
         check_overtaken(&server, Fate::Lost, 2, is_in_doubt).await?;
         check_overtaken(&server, Fate::AnswerLost, 1, is_in_doubt).await?;
     }

@@ -1,4 +1,4 @@
-//! Runs of the ruler on the shared state: a notification is published once, whoever runs at the
+//! Runs of the ruler on the shared state: a notification is published once, whatever runs at the
 //! same time, and it is not lost with the run that had claimed it.
 
 use std::pin::pin;
@@ -143,7 +143,7 @@ async fn runs_at_the_same_time_publish_once_and_a_killed_one_loses_nothing() -> 
             }
         }
         ensure!(pending(&server).await? == 1);
-        // While its claim holds nobody else takes it; then one does.
+        // While its claim holds no other run takes it; then one does.
         for (after, expected) in [(60, 1), (180, 2), (240, 2)] {
             server.clock.set(at + after);
             let id = format!("run-after-{after}");

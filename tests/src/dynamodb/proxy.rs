@@ -22,9 +22,9 @@ pub(super) enum Fate {
     Answered(u16, String),
     /// The server does it, but this status and body are the answer.
     DoneButAnswered(u16, String),
-    /// It does not reach the server, and whoever sent it is dead.
+    /// It does not reach the server, and the sender is dead.
     KilledBefore,
-    /// The server does it, and whoever sent it is dead.
+    /// The server does it, and the sender is dead.
     KilledAfter,
 }
 

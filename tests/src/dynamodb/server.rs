@@ -69,7 +69,8 @@ pub(super) fn servers() -> impl Future<Output = Result<Vec<Dynamo>>> {
 impl Dynamo {
     async fn start(name: &'static str, command: &Command) -> Result<Self> {
         let process = Leash::start(command)?;
-        // The kernel chooses a free port, and the log tells it: no other can take it in between.
+        // The kernel chooses a free port, and the log names it: no other process can take it in
+        // between.
         let url = process
             .says(START, |line| {
                 let (_, rest) = line.split_once("Running on ")?;

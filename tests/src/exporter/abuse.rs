@@ -85,7 +85,7 @@ async fn a_thousand_slow_clients_keep_no_scrape_out() -> Result<()> {
     Ok(())
 }
 
-/// Whatever is wrong with a request, it is told so or cut off; nothing of it is kept.
+/// A bad request is answered with an error or cut off; nothing of it is kept.
 #[tokio::test]
 async fn bad_requests_are_refused_and_forgotten() -> Result<()> {
     let exporter = Exporter::start(&[]).await?;
@@ -157,7 +157,7 @@ async fn bad_requests_are_refused_and_forgotten() -> Result<()> {
 async fn scrapes_that_come_together_are_served_by_one_collection() -> Result<()> {
     const SCRAPES: usize = 40;
     let exporter = Exporter::start(&["--all-metrics"]).await?;
-    // The one that it makes at its start serves nobody here.
+    // The snapshot that it makes at its start serves no scrape here.
     tokio::time::sleep(REUSED_FOR).await;
     let began = Instant::now();
     let pages = try_join_all((0..SCRAPES).map(|_| exporter.page())).await?;

@@ -63,7 +63,7 @@ enum Values {
     More(usize),
     /// So many fewer.
     Fewer(usize),
-    /// As Linux 6.19 tells that the number is not the expected one: none at all.
+    /// As Linux 6.19 reports an unexpected number: zero statistics.
     Refused,
 }
 
@@ -227,7 +227,7 @@ fn scrape(collector: &mut Collector<Node>) -> Result<Page> {
     Page::read(String::from_utf8(page.to_vec())?)
 }
 
-/// By default what tells of throttling, and what explains a counter that begins anew.
+/// By default the throttling counters, and those that explain a counter reset.
 #[test]
 fn the_allowances_are_exported_and_what_is_absent_stays_absent() -> Result<()> {
     let node = Node::default()
@@ -290,7 +290,7 @@ fn a_failing_device_costs_its_own_samples_only() -> Result<()> {
     Ok(())
 }
 
-/// Values that are not as many as the names are nobody's: the device is asked again.
+/// If values and names differ in number, the device is asked again.
 #[test]
 fn a_number_that_changes_between_two_calls_mixes_up_nothing() -> Result<()> {
     let node = Node::default().with("ens5", Ena::new(2));

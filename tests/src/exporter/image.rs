@@ -11,8 +11,8 @@ use super::page::Page;
 use crate::leash::Leash;
 use crate::parts;
 
-/// Runs the program of the folder that it is given as nobody, without capabilities, the folder as a
-/// root that cannot be written. As in any container, `/proc` is there.
+/// Runs the program of the given folder as an unprivileged user, without capabilities, the folder
+/// as a root that cannot be written. As in any container, `/proc` is there.
 const READ_ONLY: &str = "
 import ctypes, os, sys
 BIND, REC, REMOUNT, READ_ONLY = 0x1000, 0x4000, 0x20, 1
@@ -75,7 +75,7 @@ impl Store {
         self.folder.path().join("policy.json").display().to_string()
     }
 
-    /// How `build-image` is to call it. The network is nobody's business here, nor is isolation.
+    /// How `build-image` is to call it. Network and isolation do not matter here.
     fn builder(&self) -> String {
         let options = format!(
             "build --isolation chroot --signature-policy {}",
@@ -125,8 +125,8 @@ fn hadolint_has_nothing_to_say() -> Result<()> {
     Ok(())
 }
 
-/// Built, weighed, and run: by buildah, as the image says; and as nobody, without capabilities, on
-/// a root that cannot be written.
+/// Built, weighed, and run: by buildah, as the image says; and unprivileged, without capabilities,
+/// on a root that cannot be written.
 #[tokio::test]
 async fn the_image_runs_with_nothing_allowed() -> Result<()> {
     let (Some(buildah), Some(())) = (parts::buildah(), parts::network_namespaces()) else {

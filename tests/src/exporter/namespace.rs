@@ -118,7 +118,7 @@ fn connect(namespace: &str, to: SocketAddr) -> Result<std::net::TcpStream> {
     within(namespace, move || std::net::TcpStream::connect(to))
 }
 
-/// Makes a socket in a namespace: it belongs to the one in which it was made, whoever uses it then.
+/// Makes a socket in a namespace: it belongs to the one in which it was made.
 fn within<T: Send + 'static>(
     namespace: &str,
     make: impl FnOnce() -> std::io::Result<T> + Send + 'static,

@@ -41,14 +41,14 @@ pub(crate) struct Exporter {
 }
 
 impl Exporter {
-    /// Starts it in a namespace, as nobody.
+    /// Starts it in a namespace, unprivileged.
     pub(crate) async fn start_in(namespace: &mut Namespace, arguments: &[&str]) -> Result<Self> {
         let (folder, process, port) = listening(namespace, LOOPBACK, arguments).await?;
         let address = namespace.forward(port).await?;
         Self::at(process, address, folder)
     }
 
-    /// Starts it on this machine's own network, as whoever runs the test.
+    /// Starts it on this machine's own network, as the test's user.
     pub(crate) async fn start(arguments: &[&str]) -> Result<Self> {
         let (folder, program) = for_everyone()?;
         let mut command = Command::new(program);
@@ -157,7 +157,7 @@ pub(crate) fn once(program: &Path, arguments: &[&str]) -> Result<Page> {
     Page::read(String::from_utf8(output.stdout)?)
 }
 
-/// Starts it in a namespace, as nobody, where it is to listen: what it lives in, and its port.
+/// Starts it in a namespace, unprivileged, where it is to listen: what it lives in, and its port.
 pub(crate) async fn listening(
     namespace: &Namespace,
     listen: &str,
@@ -170,7 +170,7 @@ pub(crate) async fn listening(
     Ok((folder, process, port))
 }
 
-/// Starts it on a port that the kernel gives, which it tells.
+/// Starts it on a port that the kernel chooses, which it logs.
 async fn start(mut command: Command, listen: &str) -> Result<(Leash, u16)> {
     command.arg(format!("--listen={listen}"));
     let process = Leash::start(&command)?;

@@ -24,8 +24,8 @@ fn said_by(mut ethtool: Command, device: &str) -> Result<BTreeMap<String, f64>> 
     Ok(statistics)
 }
 
-/// On this machine's own devices: which are physical, sysfs tells; what they count, ethtool does. A
-/// container may have none, and then none must be told.
+/// On this machine's own devices: sysfs says which are physical, ethtool what they count. A
+/// container may have none, and then none must be exported.
 #[test]
 fn this_machines_own_devices_say_the_same_by_both() -> Result<()> {
     let Some(ethtool) = parts::ethtool() else {
@@ -162,7 +162,7 @@ async fn devices_come_go_and_change_under_scrapes() -> Result<()> {
     let mut command = namespace.command();
     let mut churning = command.args(["sh", "-c", &churn]).spawn()?;
     let is_over = Arc::new(AtomicBool::new(false));
-    // Each call collects anew, where the server would answer several scrapes by one collection.
+    // Each call collects again, where the server would answer several scrapes by one collection.
     let calls = (0..2).map(|_| {
         let (is_over, program) = (Arc::clone(&is_over), program.clone());
         let mut command = namespace.command();
@@ -209,7 +209,7 @@ async fn devices_come_go_and_change_under_scrapes() -> Result<()> {
     Ok(())
 }
 
-/// Told why, at once, and with the place.
+/// Notified why, at once, and with the place.
 #[test]
 fn a_bad_regular_expression_is_told_at_start() -> Result<()> {
     let (_folder, program) = for_everyone()?;

@@ -146,7 +146,7 @@ impl Vpc {
         })
     }
 
-    /// Reads the count of dropped packets, for whoever needs it elsewhere.
+    /// Reads the count of dropped packets.
     pub(super) fn drop_counter(
         &self,
         node: &Node,

@@ -45,7 +45,7 @@ impl Nic {
         );
         let socket = socket(folder.path());
         let listener = UnixListener::bind(&socket)?;
-        // The exporter is nobody.
+        // The exporter is unprivileged.
         std::fs::set_permissions(&socket, PermissionsExt::from_mode(0o777))?;
         let dropped = Arc::new(dropped);
         let task = tokio::spawn(async move {

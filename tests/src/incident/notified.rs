@@ -1,12 +1,12 @@
-//! What happens, told to a person: on standard error, and in the file that `DNSWATCH_SHOW` names.
+//! The events for a person: on standard error, and in the file that `DNSWATCH_SHOW` names.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-/// Tells a line, with the time since the first one.
-pub(super) fn tell(line: &str) {
+/// Prints a line, with the time since the first one.
+pub(super) fn report(line: &str) {
     static BEGAN: OnceLock<Instant> = OnceLock::new();
     let seconds = BEGAN.get_or_init(Instant::now).elapsed().as_secs();
     let line = format!("{:>2}:{:02}  {line}", seconds / 60, seconds % 60);

@@ -23,7 +23,7 @@ pub(super) struct Ruling {
 }
 
 impl Ruling {
-    /// Deploys it, to ask the server at `prometheus`. None is a skip, and has been told.
+    /// Deploys it, to ask the server at `prometheus`. None is a skip, which was reported.
     pub(super) async fn deploy(prometheus: &str) -> Result<Option<Self>> {
         let (Some(sam), Some(ministack)) = (parts::sam(), parts::ministack()) else {
             return Ok(None);

@@ -42,7 +42,7 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// `None` is a skip, and has been told.
+    /// `None` is a skip, which was reported.
     pub(super) fn find() -> Option<Self> {
         parts::network_namespaces()?;
         parts::nftables()?;
@@ -140,7 +140,7 @@ impl Scene {
         })
     }
 
-    /// Begins to ask a worker's CoreDNS for names that nobody has asked for, at a rate.
+    /// Begins to ask a worker's CoreDNS for fresh names, at a rate.
     pub(super) fn load(&self, worker: &Worker, rate: u32, seconds: u64) -> Result<Leash> {
         let load = self.vpc.load(&worker.node, &worker.server(), rate, seconds);
         Leash::start(&load)

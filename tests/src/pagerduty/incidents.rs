@@ -96,7 +96,7 @@ async fn an_incident_is_opened_added_to_and_resolved() -> Result<()> {
     Ok(())
 }
 
-/// A trigger that comes after its resolve would open what nobody closes any more.
+/// A trigger that comes after its resolve would open an incident that never closes.
 #[tokio::test]
 async fn an_older_event_does_not_undo_a_newer_one() -> Result<()> {
     let Some(world) = world().await? else {

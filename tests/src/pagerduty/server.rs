@@ -160,7 +160,7 @@ async fn answer(
     }
     take(&mut state.incidents, &event);
     if let Some(Instead::TakeAndBreak) = instead {
-        return Err(std::io::Error::other("as told"));
+        return Err(std::io::Error::other("on request"));
     }
     let dedup_key = &event["dedup_key"];
     let accepted =

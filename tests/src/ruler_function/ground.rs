@@ -113,7 +113,7 @@ pub(super) fn sdk(url: &str) -> Result<SdkConfig> {
 }
 
 impl Ground {
-    /// The ground; None is a skip, and has been told.
+    /// The ground; None is a skip, which was reported.
     pub(super) async fn prepare() -> Result<Option<Self>> {
         let (Some(tools), Some(moto_server)) = (parts::prometheus(), parts::moto()) else {
             return Ok(None);

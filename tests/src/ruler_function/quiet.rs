@@ -1,5 +1,5 @@
 //! What keeps the function quiet: silences, of the stack's table and of the workspace's own alert
-//! manager; and a flood, which is told in a few messages.
+//! manager; and a storm, which is combined into a few messages.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,10 +11,10 @@ use super::sent;
 use crate::dnswatch::{dnswatch, said};
 use crate::front::{Answer, Front, Request};
 
-/// As many runs as it takes to be told without a silence, and more.
+/// As many runs as a notification takes without a silence, and more.
 const RUNS: usize = 5;
 
-/// Runs that tell nothing, though the alert fires; the last one's report.
+/// Runs that send nothing, though the alert fires; the last one's report.
 async fn quiet(function: &ruler::function::Function) -> Result<Value> {
     let mut last = Value::Null;
     for _ in 0..RUNS {

@@ -3,7 +3,7 @@
 //! [`schedule`] starts runs and decides between any two of their calls what goes wrong;
 //! [`wire`] is where it holds them; [`world`] is what is true, [`server`] answers from it.
 //! [`checker`] compares every stored document and every publish with two naive models,
-//! [`model`] (evaluation) and [`telling`] (notification), which share nothing with the code
+//! [`model`] (evaluation) and [`notify_model`] (notification), which share nothing with the code
 //! under test but the document's text. [`planted`] proves that it would find something.
 //!
 //! `DNSWATCH_SEED=7` simulates one seed and prints every step; `DNSWATCH_SIM_SEEDS=100000` does
@@ -22,7 +22,7 @@ mod schedule;
 mod server;
 mod setup;
 mod store;
-mod telling;
+mod notify_model;
 mod totals;
 mod wire;
 mod world;

@@ -42,7 +42,7 @@ pub(super) struct Episode {
     pub(super) fired_at: Millis,
     pub(super) ended_at: Millis,
     pub(super) end: &'static str,
-    /// Both ends of it were evaluated late: nobody can have been told.
+    /// Both ends of it were evaluated late: no one can have been notified.
     pub(super) unseen: bool,
 }
 

@@ -38,11 +38,11 @@ const EXPECTED: [&str; 38] = [
     "states from the future waited out",
     "steps",
     "ticks skipped for age",
-    "told: all_alerts_resolved",
-    "told: ended_unseen",
-    "told: first_notification",
-    "told: new_alerts_in_group",
-    "told: repeat_interval_elapsed",
+    "notified: all_alerts_resolved",
+    "notified: ended_unseen",
+    "notified: first_notification",
+    "notified: new_alerts_in_group",
+    "notified: repeat_interval_elapsed",
 ];
 
 /// Counts by name.

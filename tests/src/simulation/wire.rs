@@ -74,7 +74,7 @@ pub(super) struct Call {
     pub(super) outcome: Option<Response>,
     /// The `Date` of the answer, if it has one.
     pub(super) date: Option<Millis>,
-    /// What the run is told.
+    /// The answer to the run.
     answer: Option<Response>,
     waker: Waker,
 }

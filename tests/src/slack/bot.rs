@@ -108,7 +108,7 @@ async fn one_message_a_group_and_its_history_in_the_thread() -> Result<()> {
 }
 
 /// Every order of a story, one record a batch: the group's message shows the newest, nothing is
-/// told as news that is not, and all is told once.
+/// posted as news that is not, and all is posted once.
 #[tokio::test]
 async fn no_order_of_arrival_lets_an_older_one_overwrite_a_newer() -> Result<()> {
     let Some(world) = bot_world().await? else {
@@ -297,20 +297,20 @@ async fn each_of_slacks_errors_has_its_answer() -> Result<()> {
     }
 
     // The message is gone, or can no longer be changed: there is a new one.
-    let mut tell = async |firing: usize| -> Result<String> {
+    let mut send = async |firing: usize| -> Result<String> {
         sequence += 1;
         let event = world.event(&[notified("g", sequence, firing, MORE)])?;
         ensure!(world.hand_over(event, 30).await?.is_empty());
         let log = world.notified()?;
         Ok(log[0]["message"].as_str().unwrap_or_default().to_owned())
     };
-    ensure!(tell(1).await? == "posted");
-    ensure!(tell(2).await? == "updated, and answered in the thread");
+    ensure!(send(1).await? == "posted");
+    ensure!(send(2).await? == "updated, and answered in the thread");
     world.service.delete_all();
-    ensure!(tell(3).await? == "posted");
+    ensure!(send(3).await? == "posted");
     world.service.then(&[Instead::Refuse("edit_window_closed")]);
-    ensure!(tell(4).await? == "posted");
-    ensure!(tell(5).await? == "updated, and answered in the thread");
+    ensure!(send(4).await? == "posted");
+    ensure!(send(5).await? == "updated, and answered in the thread");
     let channel = world.service.channel();
     let shown: Vec<&str> = roots(&channel).into_iter().map(shows).collect();
     ensure!(shown == [header(3), header(5)], "{shown:?}");
@@ -321,7 +321,7 @@ async fn each_of_slacks_errors_has_its_answer() -> Result<()> {
     world
         .put_secret(&json!({"token": token}).to_string())
         .await?;
-    ensure!(tell(6).await? == "updated, and answered in the thread");
+    ensure!(send(6).await? == "updated, and answered in the thread");
     Ok(())
 }
 

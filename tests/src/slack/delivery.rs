@@ -60,7 +60,7 @@ async fn a_bad_record_costs_only_itself() -> Result<()> {
             ran.log
         );
     }
-    // Whoever looks for it once more finds it gone.
+    // A second look finds it gone.
     ensure!(world.is_empty().await?);
     let dead = world.dead_letters().await?;
     let dead: Value = serde_json::from_str(dead.first().context("a dead letter")?)?;
@@ -91,7 +91,7 @@ async fn a_notification_is_posted_once_and_never_lost() -> Result<()> {
     ensure!(world.service.posted() == [FIRING]);
 
     // Another run is at it: it is left alone, and comes again when that claim runs out, which
-    // the queue is told.
+    // the queue is asked.
     world
         .claimed("id-2", Timestamp::now().checked_add(10.seconds())?)
         .await?;
@@ -247,7 +247,7 @@ async fn the_webhook_can_be_changed_while_it_runs() -> Result<()> {
     publish(&world, 1).await?;
     ensure!(world.run().await?.failed == 0);
 
-    // Revoked, with no new one: refused, and told so.
+    // Revoked, with no new one: refused, with that reason.
     let path = format!("/services/T0/B1/{CANARY}");
     world.service.move_to(&path);
     publish(&world, 2).await?;
@@ -261,7 +261,7 @@ async fn the_webhook_can_be_changed_while_it_runs() -> Result<()> {
     publish(&world, 3).await?;
     ensure!(world.run().await?.failed == 0);
 
-    // What Slack says is told, unless it is no word: a page could hold the address.
+    // Slack's error word is reported, but nothing longer: a page could hold the address.
     for (instead, level, why) in [
         (
             Instead::Say(400, "invalid_payload"),

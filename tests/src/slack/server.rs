@@ -1,4 +1,4 @@
-//! A Slack on loopback that is as strict as the real one, and fails when it is told to.
+//! A Slack on loopback that is as strict as the real one, and fails on request.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,7 +26,7 @@ pub(super) enum Instead {
     Say(u16, &'static str),
     /// Answers 200, and in the body that it was not done, as the Web API does.
     Refuse(&'static str),
-    /// Judges it, but not before it is told to go on.
+    /// Judges it, but not before it is released.
     Hold(Arc<Notify>),
     /// Takes the message and breaks the connection.
     TakeAndBreak,
@@ -67,7 +67,7 @@ struct State {
 /// The server; it ends when this is dropped.
 pub(crate) struct Slack {
     pub(crate) origin: String,
-    /// Told of each request that is held.
+    /// Notified of each request that is held.
     pub(super) holding: Arc<Notify>,
     state: Arc<Mutex<State>>,
     task: JoinHandle<()>,
@@ -225,7 +225,7 @@ fn judged(
             Err(word) => refused(word),
         };
         if let Some(Instead::TakeAndBreak) = instead {
-            return Err(std::io::Error::other("as told"));
+            return Err(std::io::Error::other("on request"));
         }
         return Ok(answer);
     }
@@ -248,7 +248,7 @@ fn judged(
         Some(Ok(shown)) => state.posted.push(shown),
     }
     if let Some(Instead::TakeAndBreak) = instead {
-        return Err(std::io::Error::other("as told"));
+        return Err(std::io::Error::other("on request"));
     }
     Ok(said(200, "ok"))
 }

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::{ROOT, Stack};
 
 /// The metrics of the ruler's own that must have an alarm, and what no data means there: runs that
-/// do not report are the fault that the first is for. The next two are told run by run. The last two
-/// say how things stand, which runs that fail do not change.
+/// do not report are the fault that the first is for. The next two are reported run by run. The
+/// last two say how things stand, which runs that fail do not change.
 const OWN: [(&str, &str); 4] = [
     ("RunsSucceeded", "breaching"),
     ("NotificationsRefused", "notBreaching"),

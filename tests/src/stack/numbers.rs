@@ -44,7 +44,7 @@ pub(super) fn wrong(stack: &Stack) -> Vec<String> {
     let schedule_of = stack.properties("Schedule");
     check(
         schedule_of["ScheduleExpression"] == "rate(1 minute)" && schedule == 60.0,
-        "the ruler is not told how often it runs",
+        "the ruler does not know how often it runs",
     );
     for age in [
         "Schedule/Properties/Target/RetryPolicy/MaximumEventAgeInSeconds",

@@ -97,7 +97,7 @@ impl Covered {
         }
     }
 
-    /// Whether a run of `timelines` had enough of everything. A few can tell nothing of it.
+    /// Whether a run of `timelines` had enough of everything. A few show nothing.
     pub(super) fn is_enough(&self, timelines: usize) -> Result<()> {
         if timelines < 500 {
             return Ok(());

@@ -45,7 +45,7 @@ pub(super) fn timeline(seed: u64) -> Timeline {
     let rule = rule(rng, &mut made);
     made.rules.push(rule);
     if rng.u8(0..8) == 0 {
-        // The same name in the same group, told apart by a label of the rule.
+        // The same name in the same group, distinguished by a label of the rule.
         let mut twin = self::rule(rng, &mut made);
         twin.labels.retain(|(name, _)| name != "twin");
         twin.labels.push(("twin".to_owned(), "yes".to_owned()));

@@ -3,7 +3,7 @@
 //! pending ones and those that fire, since when, with which labels and annotations; and the same
 //! failures.
 //!
-//! One seed makes one timeline. What differs is made small before it is told.
+//! One seed makes one timeline. A difference is reduced before it is reported.
 //!
 //! ```text
 //! DNSWATCH_TIMELINES=5000    how many (1000)
@@ -66,7 +66,7 @@ async fn a_thousand_timelines_are_as_prometheus_3_has_them() -> Result<()> {
         covered.add(timeline, seen);
     }
     eprintln!("{covered}{looks:>8} looks after runs of many ticks");
-    eprintln!("{notified:>8} transitions and failures told by a backtest");
+    eprintln!("{notified:>8} transitions and failures reported by a backtest");
     covered.is_enough(timelines.len())
 }
 

@@ -252,9 +252,9 @@ pub(super) async fn the_same_in_long_runs(
     Ok(looks)
 }
 
-/// Something that a backtest tells, or that follows from what is seen at each tick.
+/// Something that a backtest reports, or that follows from what is seen at each tick.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Told {
+enum Notified {
     Changed {
         labels: Labels,
         from: AlertState,
@@ -265,7 +265,7 @@ enum Told {
     Failed,
 }
 
-/// A backtest over all of it tells the transitions and failures that follow from `seen`, and no
+/// A backtest over all of it reports the transitions and failures that follow from `seen`, and no
 /// others. How many there were.
 pub(super) async fn the_same_in_a_backtest(
     url: &str,
@@ -282,7 +282,7 @@ pub(super) async fn the_same_in_a_backtest(
         concurrency: CONCURRENCY,
         patience: Duration::from_secs(60),
     };
-    let mut notified: Vec<BTreeSet<(Timestamp, Told)>> = vec![BTreeSet::new(); timelines.len()];
+    let mut notified: Vec<BTreeSet<(Timestamp, Notified)>> = vec![BTreeSet::new(); timelines.len()];
     let mut keep = |news: News<'_>| {
         let News::Tick(event) = news else {
             return Ok(());
@@ -298,7 +298,7 @@ pub(super) async fn the_same_in_a_backtest(
     let mut count = 0;
     for (id, (notified, seen)) in notified.iter().zip(seen).enumerate() {
         let expected = transitions(seen);
-        let only = |these: &BTreeSet<(Timestamp, Told)>, those: &BTreeSet<_>| -> Vec<_> {
+        let only = |these: &BTreeSet<(Timestamp, Notified)>, those: &BTreeSet<_>| -> Vec<_> {
             these.difference(those).cloned().collect()
         };
         ensure!(
@@ -313,10 +313,10 @@ pub(super) async fn the_same_in_a_backtest(
     Ok(count)
 }
 
-fn what(happened: &Happened) -> Told {
+fn what(happened: &Happened) -> Notified {
     match happened {
-        Happened::Failed(_) => Told::Failed,
-        Happened::Changed { from, to, alert } => Told::Changed {
+        Happened::Failed(_) => Notified::Failed,
+        Happened::Changed { from, to, alert } => Notified::Changed {
             labels: alert.labels.clone(),
             from: *from,
             to: *to,
@@ -330,12 +330,12 @@ fn what(happened: &Happened) -> Told {
 }
 
 /// The transitions and failures between one look and the next.
-fn transitions(seen: &[Seen]) -> BTreeSet<(Timestamp, Told)> {
+fn transitions(seen: &[Seen]) -> BTreeSet<(Timestamp, Notified)> {
     let mut all = BTreeSet::new();
     let mut before: BTreeMap<&Labels, &Active> = BTreeMap::new();
     for seen in seen {
         if seen.failed.is_some() {
-            all.insert((seen.tick, Told::Failed));
+            all.insert((seen.tick, Notified::Failed));
         }
         let now: BTreeMap<&Labels, &Active> = seen.active.iter().map(|a| (&a.labels, a)).collect();
         for labels in before.keys().chain(now.keys()) {
@@ -343,7 +343,7 @@ fn transitions(seen: &[Seen]) -> BTreeSet<(Timestamp, Told)> {
             let (from, to) = (state(before.get(labels)), state(now.get(labels)));
             if from != to {
                 let alert = now.get(labels);
-                let changed = Told::Changed {
+                let changed = Notified::Changed {
                     labels: (*labels).clone(),
                     from,
                     to,

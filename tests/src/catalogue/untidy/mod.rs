@@ -171,7 +171,7 @@ fn failing(tools: &PrometheusTools, files: &[PathBuf]) -> Result<(BTreeSet<PathB
     let mut failing = BTreeSet::new();
     let mut seen = 0;
     let mut current = None;
-    // Prometheus 3 tells failures apart from the rest, on its standard error.
+    // Prometheus 3 prints failures to standard error.
     for line in String::from_utf8_lossy(&said.stdout).lines() {
         let file = ["Unit Testing:  ", "Processing test file: "]
             .iter()

@@ -263,7 +263,7 @@ fn before_1_11(series: &Series, down: bool) -> Option<Vec<Series>> {
     Some(vec![other])
 }
 
-/// Removed, ended, with two scrapes missed, begun anew.
+/// Removed, ended, with two scrapes missed, restarted.
 fn interrupted(story: &Story, family: &str, here: &impl Fn(&Series) -> bool) -> Vec<Cell> {
     let at = story.len * 3 / 4;
     let changed = |change, of: &dyn Fn(usize, &Sample) -> Sample| {
@@ -300,9 +300,9 @@ fn interrupted(story: &Story, family: &str, here: &impl Fn(&Series) -> bool) -> 
         || family == "coredns_plugin_enabled"
         || story.alert == "ConntrackAllowanceLow";
     if !is_gauge {
-        cells.push(each(story, "begins anew from zero", |series| {
+        cells.push(each(story, "restarts from zero", |series| {
             vec![match here(series) {
-                true => series.map(|samples| anew(samples, at)),
+                true => series.map(|samples| restarted(samples, at)),
                 false => series.clone(),
             }]
         }));
@@ -310,19 +310,19 @@ fn interrupted(story: &Story, family: &str, here: &impl Fn(&Series) -> bool) -> 
     cells
 }
 
-fn anew(samples: &[Sample], at: usize) -> Vec<Sample> {
+fn restarted(samples: &[Sample], at: usize) -> Vec<Sample> {
     let before = match samples.get(at) {
         Some(Sample::Value(value)) => *value,
         _ => 0.0,
     };
-    let anew = samples
+    let restarted = samples
         .iter()
         .enumerate()
         .map(|(now, sample)| match sample {
             Sample::Value(value) if now >= at => Sample::Value(value - before),
             sample => *sample,
         });
-    anew.collect()
+    restarted.collect()
 }
 
 /// Without the labels `node` and `cluster`.

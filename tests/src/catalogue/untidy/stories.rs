@@ -189,7 +189,7 @@ impl Scene {
         self
     }
 
-    fn tell(self, alert: &'static str, name: &'static str, expected: &[[&str; 3]]) -> Story {
+    fn expecting(self, alert: &'static str, name: &'static str, expected: &[[&str; 3]]) -> Story {
         let expected = expected.iter().map(|[cluster, node, device]| Fired {
             cluster: cluster.to_string(),
             node: node.to_string(),
@@ -231,8 +231,8 @@ fn drivers() -> Vec<Story> {
             scene().driver(statistic, &[first, other.clone(), other])
         };
         [
-            story(storm).tell(alert, "storm", ONE),
-            story(calm).tell(alert, "calm", &[]),
+            story(storm).expecting(alert, "storm", ONE),
+            story(calm).expecting(alert, "calm", &[]),
         ]
     };
     let resets = || {
@@ -291,9 +291,9 @@ fn drivers() -> Vec<Story> {
         ),
     ]
     .concat();
-    all.push(resets().tell("NetworkInterfaceReset", "storm", ONE));
-    all.push(conntrack(5_000.0).tell("ConntrackAllowanceLow", "storm", NODE));
-    all.push(conntrack(15_000.0).tell("ConntrackAllowanceLow", "calm", &[]));
+    all.push(resets().expecting("NetworkInterfaceReset", "storm", ONE));
+    all.push(conntrack(5_000.0).expecting("ConntrackAllowanceLow", "storm", NODE));
+    all.push(conntrack(15_000.0).expecting("ConntrackAllowanceLow", "calm", &[]));
     all
 }
 
@@ -306,13 +306,13 @@ fn throttling() -> Vec<Story> {
     let fleet = "LinkLocalThrottlingFleet";
     let confirmed = "DNSThrottlingConfirmed";
     vec![
-        drops(scene(), [10.0; 3]).tell(fleet, "storm", CLUSTER),
-        drops(scene(), [10.0, 10.0, 0.0]).tell(fleet, "calm", &[]),
+        drops(scene(), [10.0; 3]).expecting(fleet, "storm", CLUSTER),
+        drops(scene(), [10.0, 10.0, 0.0]).expecting(fleet, "calm", &[]),
         // Two drops to three failures: two copies of the failures alone would be too many for them.
-        drops(scene().answers(600.0, 12.0), [8.0, 0.0, 0.0]).tell(confirmed, "storm", CLUSTER),
+        drops(scene().answers(600.0, 12.0), [8.0, 0.0, 0.0]).expecting(confirmed, "storm", CLUSTER),
         // One drop to three.
-        drops(scene().answers(600.0, 12.0), [4.0, 0.0, 0.0]).tell(confirmed, "calm", &[]),
-        drops(scene().answers(32.0, 2.0), [8.0, 0.0, 0.0]).tell(confirmed, "few", &[]),
+        drops(scene().answers(600.0, 12.0), [4.0, 0.0, 0.0]).expecting(confirmed, "calm", &[]),
+        drops(scene().answers(32.0, 2.0), [8.0, 0.0, 0.0]).expecting(confirmed, "few", &[]),
     ]
 }
 
@@ -381,37 +381,37 @@ fn coredns() -> Vec<Story> {
     vec![
         scene()
             .answers(600.0, 12.0)
-            .tell("CoreDNSServfailHigh", "storm", CLUSTER),
+            .expecting("CoreDNSServfailHigh", "storm", CLUSTER),
         scene()
             .answers(600.0, 4.5)
-            .tell("CoreDNSServfailHigh", "calm", &[]),
+            .expecting("CoreDNSServfailHigh", "calm", &[]),
         scene()
             .answers(32.0, 2.0)
-            .tell("CoreDNSServfailHigh", "few", &[]),
-        duration(600.0, 12.0).tell("CoreDNSLatencyHigh", "storm", CLUSTER),
-        duration(600.0, 3.0).tell("CoreDNSLatencyHigh", "calm", &[]),
-        duration(10.0, 10.0).tell("CoreDNSLatencyHigh", "few", &[]),
-        down(60.0, 60.0, 20.0, 20.0).tell("CoreDNSUpstreamDown", "storm", CLUSTER),
+            .expecting("CoreDNSServfailHigh", "few", &[]),
+        duration(600.0, 12.0).expecting("CoreDNSLatencyHigh", "storm", CLUSTER),
+        duration(600.0, 3.0).expecting("CoreDNSLatencyHigh", "calm", &[]),
+        duration(10.0, 10.0).expecting("CoreDNSLatencyHigh", "few", &[]),
+        down(60.0, 60.0, 20.0, 20.0).expecting("CoreDNSUpstreamDown", "storm", CLUSTER),
         // Three of eight; two copies of what is broken alone would be six.
-        down(30.0, 30.0, 50.0, 50.0).tell("CoreDNSUpstreamDown", "calm", &[]),
-        upstream(200.0, 400.0).tell("CoreDNSUpstreamServfail", "storm", CLUSTER),
-        upstream(400.0, 200.0).tell("CoreDNSUpstreamServfail", "calm", &[]),
-        upstream(5.0, 15.0).tell("CoreDNSUpstreamServfail", "few", &[]),
-        single("coredns_panics_total", scene().once(2.0)).tell("CoreDNSPanic", "storm", CLUSTER),
+        down(30.0, 30.0, 50.0, 50.0).expecting("CoreDNSUpstreamDown", "calm", &[]),
+        upstream(200.0, 400.0).expecting("CoreDNSUpstreamServfail", "storm", CLUSTER),
+        upstream(400.0, 200.0).expecting("CoreDNSUpstreamServfail", "calm", &[]),
+        upstream(5.0, 15.0).expecting("CoreDNSUpstreamServfail", "few", &[]),
+        single("coredns_panics_total", scene().once(2.0)).expecting("CoreDNSPanic", "storm", CLUSTER),
         single(
             "coredns_forward_max_concurrent_rejects_total",
             scene().after(10.0),
         )
-        .tell("CoreDNSConcurrencyRejects", "storm", CLUSTER),
-        single("coredns_reload_failed_total", scene().once(2.0)).tell(
+        .expecting("CoreDNSConcurrencyRejects", "storm", CLUSTER),
+        single("coredns_reload_failed_total", scene().once(2.0)).expecting(
             "CoreDNSReloadFailed",
             "storm",
             CLUSTER,
         ),
-        gone.tell("CoreDNSMissing", "storm", CLUSTER),
-        pods(2).tell("CoreDNSMissing", "calm", &[]),
-        pods(1).tell("CoreDNSTooFew", "storm", CLUSTER),
-        pods(2).tell("CoreDNSTooFew", "calm", &[]),
+        gone.expecting("CoreDNSMissing", "storm", CLUSTER),
+        pods(2).expecting("CoreDNSMissing", "calm", &[]),
+        pods(1).expecting("CoreDNSTooFew", "storm", CLUSTER),
+        pods(2).expecting("CoreDNSTooFew", "calm", &[]),
     ]
 }
 
@@ -420,8 +420,8 @@ fn budgets() -> Vec<Story> {
         let answers = 20.0 * interval as f64;
         let story = |share: f64| Scene::new(interval, 200).answers(answers, answers * share);
         [
-            story(storm).tell(alert, "storm", CLUSTER),
-            story(calm).tell(alert, "calm", &[]),
+            story(storm).expecting(alert, "storm", CLUSTER),
+            story(calm).expecting(alert, "calm", &[]),
         ]
     };
     [
@@ -435,7 +435,7 @@ fn budgets() -> Vec<Story> {
 fn caches() -> Vec<Story> {
     let scene = || Scene::new(30, 120);
     let server = [("server", "dns://169.254.20.10:53"), ("zone", ".")];
-    // The first node's cache is as told, the second's is well.
+    // The first node's cache is as given, the second's is healthy.
     let first = |scene: Scene| {
         let mut scene = scene.on_caches();
         for series in &mut scene.series {
@@ -467,16 +467,16 @@ fn caches() -> Vec<Story> {
     let failing = "NodeLocalDNSUpstreamFailing";
     let confirmed = "NodeLocalDNSThrottlingConfirmed";
     vec![
-        first(scene().answers(1200.0, 24.0)).tell(failing, "storm", NODE),
-        first(scene().answers(1200.0, 9.0)).tell(failing, "calm", &[]),
-        first(scene().answers(64.0, 4.0)).tell(failing, "few", &[]),
-        duration(1200.0, 24.0).tell("NodeLocalDNSLatencyHigh", "storm", NODE),
-        duration(20.0, 20.0).tell("NodeLocalDNSLatencyHigh", "few", &[]),
-        throttled(1200.0, 24.0, 8.0).tell(confirmed, "storm", NODE),
-        throttled(1200.0, 24.0, 4.0).tell(confirmed, "calm", &[]),
-        throttled(64.0, 4.0, 8.0).tell(confirmed, "few", &[]),
-        setup(2.0).tell("NodeLocalDNSSetupErrors", "storm", NODE),
-        setup(0.0).tell("NodeLocalDNSSetupErrors", "calm", &[]),
+        first(scene().answers(1200.0, 24.0)).expecting(failing, "storm", NODE),
+        first(scene().answers(1200.0, 9.0)).expecting(failing, "calm", &[]),
+        first(scene().answers(64.0, 4.0)).expecting(failing, "few", &[]),
+        duration(1200.0, 24.0).expecting("NodeLocalDNSLatencyHigh", "storm", NODE),
+        duration(20.0, 20.0).expecting("NodeLocalDNSLatencyHigh", "few", &[]),
+        throttled(1200.0, 24.0, 8.0).expecting(confirmed, "storm", NODE),
+        throttled(1200.0, 24.0, 4.0).expecting(confirmed, "calm", &[]),
+        throttled(64.0, 4.0, 8.0).expecting(confirmed, "few", &[]),
+        setup(2.0).expecting("NodeLocalDNSSetupErrors", "storm", NODE),
+        setup(0.0).expecting("NodeLocalDNSSetupErrors", "calm", &[]),
     ]
 }
 
@@ -498,7 +498,7 @@ fn witnesses() -> Vec<Story> {
         scene
             .driver("linklocal_allowance_exceeded", &counters)
             .up(&up)
-            .tell(alert, name, expected)
+            .expecting(alert, name, expected)
     };
     let mut never = of(
         "ExporterMissing",

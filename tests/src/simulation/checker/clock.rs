@@ -60,7 +60,7 @@ impl Checker {
         if run.is_contradicted() {
             let off = (run.began - run.began_truly) / SECOND;
             let what = format!(
-                "{} commits, though it is {off} s off and was told so",
+                "{} commits, though it is {off} s off and a server showed it",
                 run.name
             );
             self.violate(Invariant::Clock, what);
@@ -132,7 +132,7 @@ impl Checker {
         for (number, rule) in self.rules.iter_mut().enumerate() {
             rule.go_on_from(number, now);
         }
-        self.telling.go_on_from(&self.setup, &self.rules, now);
+        self.notify_model.go_on_from(&self.setup, &self.rules, now);
         self.stepped_at = Some(now);
     }
 }

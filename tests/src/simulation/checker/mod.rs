@@ -9,7 +9,7 @@ pub(in crate::simulation) use self::clock::Said;
 use super::document::{Document, EntryDoc, LabelSet, NotificationDoc};
 use super::model::{self, ModelRule};
 use super::setup::Setup;
-use super::telling::{Telling, own_alerts};
+use super::notify_model::{NotifyModel, own_alerts};
 use super::totals::Totals;
 use super::world::{EDITIONS, MINUTE, Millis, RULES, Truth};
 
@@ -25,7 +25,7 @@ pub(in crate::simulation) enum Invariant {
     /// 6: commit before publish, through an outbox.
     Outbox,
     /// 7: notification uses run time.
-    Telling,
+    NotifyModel,
     /// A run ends as it must.
     Runs,
     /// 11: time may step both ways.
@@ -60,7 +60,7 @@ pub(in crate::simulation) struct RunLog {
     /// The rules and moments that it got an answer, or a refusal, for.
     pub(in crate::simulation) answered: BTreeSet<(usize, Millis)>,
     pub(in crate::simulation) planned: bool,
-    /// The notifications that it was told to be published, and to be refused.
+    /// The notifications whose publish succeeded, and those refused.
     pub(in crate::simulation) published: BTreeSet<String>,
     pub(in crate::simulation) refused: BTreeSet<String>,
 }
@@ -79,11 +79,11 @@ pub(in crate::simulation) struct Checker {
     truth: Truth,
     setup: Setup,
     rules: Vec<ModelRule>,
-    telling: Telling,
+    notify_model: NotifyModel,
     stored: Option<Document>,
     /// Which edition each stored configuration is.
     editions: BTreeMap<String, usize>,
-    /// Every notification that was ever owed: by channel, the highest sequence number.
+    /// Every notification that was ever pending: by channel, the highest sequence number.
     planned: BTreeMap<(String, String), u64>,
     seen: BTreeSet<String>,
     acted: BTreeMap<String, u32>,
@@ -100,7 +100,7 @@ impl Checker {
             truth,
             setup,
             rules: vec![ModelRule::default(); RULES.len()],
-            telling: Telling::default(),
+            notify_model: NotifyModel::default(),
             stored: None,
             editions: BTreeMap::new(),
             planned: BTreeMap::new(),
@@ -261,7 +261,7 @@ impl Checker {
             for entry in &mut nflog {
                 entry.timestamp = entry.timestamp.min(run.began);
             }
-            self.telling.compare(new).is_err() || nflog != new.notify.nflog
+            self.notify_model.compare(new).is_err() || nflog != new.notify.nflog
         } else {
             old.notify.alerts != new.notify.alerts
                 || old.notify.groups != new.notify.groups
@@ -273,7 +273,7 @@ impl Checker {
         }
         if run.planned {
             let what = format!("{} planned twice", run.name);
-            return self.violate(Invariant::Telling, what);
+            return self.violate(Invariant::NotifyModel, what);
         }
         run.planned = true;
         for (number, known) in RULES.iter().enumerate() {
@@ -291,10 +291,10 @@ impl Checker {
             run.began,
         );
         let mut expected = self
-            .telling
+            .notify_model
             .plan(&self.setup, &mut self.rules, &own, run.began);
-        if let Err(what) = self.telling.compare(new) {
-            self.violate(Invariant::Telling, what);
+        if let Err(what) = self.notify_model.compare(new) {
+            self.violate(Invariant::NotifyModel, what);
         }
         for pending in &new.notify.outbox.pending {
             if old.pending(&pending.id).is_some() {
@@ -305,7 +305,7 @@ impl Checker {
                 .position(|expected| expected.group == pending.group_labels);
             let Some(at) = at else {
                 self.violate(
-                    Invariant::Telling,
+                    Invariant::NotifyModel,
                     format!("not to be notified: {pending:?}"),
                 );
                 continue;
@@ -317,11 +317,11 @@ impl Checker {
                 && ended.is_superset(&expected.resolved);
             if !right {
                 let what = format!("{pending:?} must be {expected:?}");
-                self.violate(Invariant::Telling, what);
+                self.violate(Invariant::NotifyModel, what);
             }
         }
         for missing in expected {
-            self.violate(Invariant::Telling, format!("not pending: {missing:?}"));
+            self.violate(Invariant::NotifyModel, format!("not pending: {missing:?}"));
         }
     }
 
@@ -338,15 +338,15 @@ impl Checker {
                 self.stepped_at,
                 run.began,
             );
-            let mut telling = self.telling.clone();
+            let mut notify_model = self.notify_model.clone();
             let mut rules = self.rules.clone();
-            let expected = telling.plan(&self.setup, &mut rules, &own, run.began);
+            let expected = notify_model.plan(&self.setup, &mut rules, &own, run.began);
             if let Some(missing) = expected.first() {
                 let what = format!("{} must have planned {missing:?}", run.name);
-                self.violate(Invariant::Telling, what);
-            } else if let Err(what) = telling.compare(&stored) {
+                self.violate(Invariant::NotifyModel, what);
+            } else if let Err(what) = notify_model.compare(&stored) {
                 self.violate(
-                    Invariant::Telling,
+                    Invariant::NotifyModel,
                     format!("{} planned nothing: {what}", run.name),
                 );
             }
@@ -361,14 +361,14 @@ impl Checker {
                     let name = format!("{}/{}", known.group, known.alert);
                     self.violate(
                         Invariant::Ticks,
-                        format!("{name} is behind, and nobody said"),
+                        format!("{name} is behind, and nothing reported it"),
                     );
                 }
             }
         }
     }
 
-    /// Faults stopped a while ago: nothing may be owed for long.
+    /// Faults stopped a while ago: nothing may stay pending for long.
     pub(in crate::simulation) fn quiet(&mut self, now: Millis, since: Millis) {
         let Some(stored) = &self.stored else {
             return;
@@ -384,9 +384,9 @@ impl Checker {
         }
     }
 
-    /// The end: what was told last of each group is what is true.
+    /// The end: the last notification of each group is true.
     pub(in crate::simulation) fn settled(&mut self) {
-        let firing = self.telling.firing(&self.setup);
+        let firing = self.notify_model.firing(&self.setup);
         let mut wrong = Vec::new();
         let mut notified: BTreeSet<&LabelSet> = BTreeSet::new();
         for inbox in self.inboxes.values() {
@@ -405,7 +405,7 @@ impl Checker {
             }
         }
         for what in wrong {
-            self.violate(Invariant::Telling, what);
+            self.violate(Invariant::NotifyModel, what);
         }
     }
 

@@ -141,7 +141,7 @@ impl Checker {
         now: Millis,
     ) {
         self.check_ends(notification, subject);
-        self.totals.count(&format!("told: {}", notification.reason));
+        self.totals.count(&format!("notified: {}", notification.reason));
         for end in notification
             .alerts
             .iter()
@@ -181,7 +181,7 @@ impl Checker {
         }
     }
 
-    /// Nothing may be told to be over that is not.
+    /// Nothing may be notified as over that is not.
     fn check_ends(&mut self, notification: &NotificationDoc, subject: &str) {
         for alert in &notification.alerts {
             let name = &alert.labels["alertname"];

@@ -77,7 +77,7 @@ struct Live {
     /// Whether its host's clock was off at any time of its life.
     was_off: bool,
     /// Whether it was off from its begin on, and a server said so.
-    was_told: bool,
+    was_contradicted: bool,
 }
 
 struct Record {
@@ -255,7 +255,7 @@ impl Simulation {
         self.net.lock().expect("no run panics").hosts[host] = ahead;
         for run in &mut self.runs {
             run.was_off |= run.host == host && ahead.abs() > OFF;
-            run.was_told = false;
+            run.was_contradicted = false;
         }
     }
 
@@ -293,7 +293,7 @@ impl Simulation {
             ends: now + LIFE,
             records: batch,
             was_off: ahead.abs() > OFF,
-            was_told: false,
+            was_contradicted: false,
         });
         self.poll(number);
     }
@@ -415,9 +415,9 @@ impl Simulation {
                 other.run
             ));
         }
-        if run.was_off && run.was_told {
+        if run.was_off && run.was_contradicted {
             self.wrong.push(format!(
-                "run {number} sends though its clock is off and it was told"
+                "run {number} sends though its clock is off and a server showed it"
             ));
         }
         if self.table.is_posted(id) {
@@ -429,8 +429,8 @@ impl Simulation {
             self.wrong
                 .push(format!("{id} is sent as news after {begun}"));
         }
-        // One whose clock is off, and that no server told so, may take another's turn: then the other
-        // is late and cannot know.
+        // One whose clock is off, and that no server contradicted, may take another's turn: then
+        // the other is late and cannot know.
         if !run.was_off {
             *begun = (*begun).max(sequence);
         }
@@ -468,9 +468,9 @@ impl Simulation {
             let net = self.net.lock().expect("no run panics");
             let is_off = net.hosts[live.host].abs() > OFF;
             drop(net);
-            // Of an exchange during which the clock was set a run can tell nothing.
+            // An exchange during which the clock was set shows a run nothing.
             let notified = notified && id > self.set_at[live.host];
-            live.was_told |= notified && is_off && !target.ends_with("UpdateItem");
+            live.was_contradicted |= notified && is_off && !target.ends_with("UpdateItem");
             return self.poll(run);
         }
         if gives_back(&body) && self.chance(60) {
@@ -505,13 +505,13 @@ impl Simulation {
             self.records[at].visible_at = self.now() + wait * SECOND;
             return (200, json!({}));
         }
-        // Where the bug hides the Date from the run, it was told all the same.
+        // Where the bug hides the Date from the run, it was contradicted all the same.
         if self.bug == Some(Bug::WitnessIgnored)
             && !self.dateless
             && !target.ends_with("UpdateItem")
         {
             let host = self.net.lock().expect("no run panics").hosts[self.runs[run].host];
-            self.runs[run].was_told |= host.abs() > OFF;
+            self.runs[run].was_contradicted |= host.abs() > OFF;
         }
         let gives_back = gives_back(body);
         match self.bug {

@@ -39,7 +39,7 @@ impl Simulation {
             outcome
         };
         self.learn(id, &answer);
-        self.tell(|| {
+        self.log_step(|| {
             let what = if lost {
                 "loses the answer"
             } else {
@@ -87,7 +87,7 @@ impl Simulation {
         };
         match outcome {
             Some(outcome) => {
-                self.tell(|| format!("run-{number}'s call {id} fails: {}", brief(&outcome)));
+                self.log_step(|| format!("run-{number}'s call {id} fails: {}", brief(&outcome)));
                 if let Some(call) = self.wire.borrow_mut().calls.get_mut(&id) {
                     call.outcome = Some(outcome);
                 }
@@ -149,7 +149,7 @@ impl Simulation {
                 ..
             } = self.stragglers.swap_remove(due);
             self.totals.count("calls that acted long after they failed");
-            self.tell(|| format!("run-{run}'s request arrives at last: {}", request.brief()));
+            self.log_step(|| format!("run-{run}'s request arrives at last: {}", request.brief()));
             self.perform(run, request, asked_at);
         }
     }
@@ -162,7 +162,7 @@ impl Simulation {
             Request::Commit { document, parent } => match self.store.commit(&document, parent) {
                 Some(version) => {
                     self.totals.count("commits");
-                    self.tell(|| format!("run-{number} commits version {version}"));
+                    self.log_step(|| format!("run-{number} commits version {version}"));
                     for (other, run) in self.runs.iter_mut().enumerate() {
                         run.disturbed |= other != number;
                     }
@@ -187,7 +187,7 @@ impl Simulation {
             } => {
                 self.totals.count("publishes");
                 let notification = notification_of(&notification);
-                self.tell(|| {
+                self.log_step(|| {
                     let (id, sequence) = (&notification.id, notification.sequence);
                     format!("run-{number} publishes {id} {sequence}: {subject}")
                 });
@@ -198,7 +198,7 @@ impl Simulation {
         }
     }
 
-    /// Notes what a run is told.
+    /// Records the answer that a run gets.
     fn learn(&mut self, id: CallId, answer: &Response) {
         let wire = self.wire.borrow();
         let call = &wire.calls[&id];

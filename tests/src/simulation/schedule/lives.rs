@@ -58,7 +58,7 @@ impl Simulation {
         let run_id = name.clone();
         let now = self.now();
         let ahead = self.hosts[host].get() / SECOND;
-        self.tell(|| {
+        self.log_step(|| {
             format!("{name} starts on host {host}, {ahead} s ahead, slow: {slow}, with edition {edition:?}")
         });
         self.totals.count("runs");
@@ -115,7 +115,7 @@ impl Simulation {
             if run.future.is_some() && due {
                 run.frozen = None;
                 run.at_work_since = now;
-                self.tell(|| format!("run-{number} thaws"));
+                self.log_step(|| format!("run-{number} thaws"));
                 self.poll(number);
             }
         }
@@ -125,9 +125,9 @@ impl Simulation {
         let lengths = [5 * SECOND, 50 * SECOND, 125 * SECOND, 10 * MINUTE];
         let length = lengths[self.rng.usize(..lengths.len())];
         let acts = self.rng.u8(..3) == 0;
-        self.tell(|| format!("run-{number} is frozen for {} s", length / SECOND));
+        self.log_step(|| format!("run-{number} is frozen for {} s", length / SECOND));
         self.totals.count("runs frozen");
-        // An answer may lie there until the run thaws: by then it tells less.
+        // An answer may lie there until the run thaws: by then it shows less.
         for said in self.runs[number].log.said.iter_mut().flatten() {
             *said = Said::Near;
         }
@@ -139,7 +139,7 @@ impl Simulation {
 
     /// Ends a run between two of its steps. What it asked for may still happen.
     pub(super) fn kill(&mut self, number: RunNumber) {
-        self.tell(|| format!("run-{number} is killed"));
+        self.log_step(|| format!("run-{number} is killed"));
         self.totals.count("runs killed");
         let calls: Vec<CallId> = {
             let wire = self.wire.borrow();
@@ -186,7 +186,7 @@ impl Simulation {
         };
         let now = self.host_now(number);
         for (id, request) in new {
-            self.tell(|| format!("run-{number} asks ({id}): {}", request.brief()));
+            self.log_step(|| format!("run-{number} asks ({id}): {}", request.brief()));
             let log = &mut self.runs[number].log;
             if let Request::Publish { notification, .. } = &request {
                 let notification = notification_of(notification);
@@ -199,11 +199,11 @@ impl Simulation {
     fn finished(&mut self, number: RunNumber, result: &Result<RunReport, RunError>) {
         self.totals.count("runs finished");
         let now = self.host_now(number);
-        self.tell(|| format!("run-{number} ends: {}", ending(result)));
+        self.log_step(|| format!("run-{number} ends: {}", ending(result)));
         let run = &self.runs[number];
         match result {
             Ok(report) => {
-                // A clock that was set tells nothing of the time that the run took.
+                // A clock that was set does not show how long the run took.
                 let in_time = !run.log.clock_set && now - run.log.began < self.setup.budget / 2;
                 let healthy = report.state_ahead.is_zero() || self.bug == Some(Bug::FutureIsHealth);
                 self.checker.ended(&run.log, in_time, !run.disturbed);

@@ -52,7 +52,7 @@ struct Run {
     frozen: Option<Frozen>,
 }
 
-/// What a run asked for, was told to have failed, and will happen all the same.
+/// A request that was reported as failed and takes effect later.
 struct Straggler {
     at: Millis,
     run: RunNumber,
@@ -184,7 +184,7 @@ impl Simulation {
         !self.quiet && self.rng.u32(..1000) < per_mille
     }
 
-    fn tell(&mut self, line: impl FnOnce() -> String) {
+    fn log_step(&mut self, line: impl FnOnce() -> String) {
         let now = self.now() - START;
         let line = format!(
             "{:3}:{:02}.{:03} {}",
@@ -258,7 +258,7 @@ impl Simulation {
 
     /// From here on nothing goes wrong any more.
     fn quieten(&mut self) {
-        self.tell(|| "from here on nothing goes wrong".to_owned());
+        self.log_step(|| "from here on nothing goes wrong".to_owned());
         for number in 0..self.runs.len() {
             if self.runs[number].future.is_some() {
                 self.kill(number);
@@ -291,7 +291,7 @@ impl Simulation {
             let overdue = now - run.at_work_since > TIMEOUT;
             if run.future.is_some() && run.frozen.is_none() && overdue {
                 self.totals.count("runs out of time");
-                self.tell(|| format!("run-{number} is out of time"));
+                self.log_step(|| format!("run-{number} is out of time"));
                 self.kill(number);
             }
         }
@@ -378,7 +378,7 @@ impl Simulation {
         } else {
             "clocks set ahead"
         });
-        self.tell(|| format!("the clock of host {host} is now {} s ahead", ahead / SECOND));
+        self.log_step(|| format!("the clock of host {host} is now {} s ahead", ahead / SECOND));
     }
 
     fn start_due(&mut self) {
@@ -397,7 +397,7 @@ impl Simulation {
         let in_gap = self.gaps.iter().any(|(from, to)| *from <= now && now < *to);
         if in_gap || self.chance(faults.missed) {
             self.totals.count("runs missed");
-            return self.tell(|| "no run is started".to_owned());
+            return self.log_step(|| "no run is started".to_owned());
         }
         self.start();
         if self.chance(faults.doubled) {

@@ -1,8 +1,8 @@
-//! The naive model of notification: who must have been told what, and when.
+//! The naive model of notification: who must have been notified of what, and when.
 //!
 //! The rules are Alertmanager's (`needsUpdate` in `notify/dedup_stage.go`, deadlines as in
-//! `dispatch/dispatch.go`), with the design's: a rule that is catching up stays as last told, and
-//! what began and ended unseen is told once.
+//! `dispatch/dispatch.go`), with the design's: a rule that is catching up stays as last reported,
+//! and what began and ended unseen is notified once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +11,9 @@ use super::model::{self, Episode, ModelRule, Stage, labels, last_tick};
 use super::setup::Setup;
 use super::world::{MINUTE, Millis, RULES};
 
-/// How long a rule may fail before that is told.
+/// How long a rule may fail before an alert fires.
 const FAILING_FOR: Millis = 5 * MINUTE;
-/// For how long it is told that something was given up.
+/// How long the alert about a refused notification fires.
 const FIRES_FOR: Millis = 15 * MINUTE;
 
 /// Stands for the ruler itself where else is a rule's place in [`RULES`].
@@ -37,13 +37,13 @@ struct Group {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct Told {
+struct Notified {
     at: Millis,
     firing: BTreeSet<LabelSet>,
     resolved: BTreeSet<LabelSet>,
 }
 
-/// A notification that must be owed.
+/// A notification that must be pending.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Expected {
     pub(super) group: LabelSet,
@@ -54,13 +54,13 @@ pub(super) struct Expected {
 
 /// What notification knows.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Telling {
+pub(super) struct NotifyModel {
     entries: BTreeMap<LabelSet, Entry>,
     groups: BTreeMap<LabelSet, Group>,
-    notified: BTreeMap<LabelSet, Told>,
+    notified: BTreeMap<LabelSet, Notified>,
 }
 
-impl Telling {
+impl NotifyModel {
     /// What a run that began at `now` must make of the rules' states.
     pub(super) fn plan(
         &mut self,
@@ -133,7 +133,7 @@ impl Telling {
                 self.fire(labels, number, starts_at, alert.hold.clone());
             }
         }
-        // Of several that ended the last is told; that one of them was unseen is not forgotten.
+        // Of several ends the last is notified; that one of them was unseen is kept.
         let mut last: BTreeMap<usize, Episode> = BTreeMap::new();
         for mut episode in std::mem::take(&mut rule.ended) {
             let before = last.get(&episode.node);
@@ -162,7 +162,7 @@ impl Telling {
             }
             ended.push((episode.ended_at, episode.end));
             if entry.fired_by.is_empty() {
-                // Nobody may take a late "not reported" for an earlier all-clear.
+                // A late "not reported" must not look like an earlier all-clear.
                 let at = ended.iter().map(|(at, _)| *at).max();
                 let at = at.expect("one was just put in");
                 let mut how = ended.iter().filter(|(when, _)| *when == at);
@@ -172,7 +172,7 @@ impl Telling {
                 entry.hold = None;
             }
         }
-        // The rule was gone and came back between two plans: it began anew.
+        // The rule was gone and came back between two plans: it started again.
         for (labels, entry) in &mut self.entries {
             let forgotten = entry.ended.is_none() && !firing.contains(labels);
             if forgotten && entry.fired_by.remove(&number) && entry.fired_by.is_empty() {
@@ -236,7 +236,7 @@ impl Telling {
             }
             let reason = self.reason(setup, &labels, &firing, &resolved, now);
             if let Some(reason) = reason.or(past.then_some("ended_unseen")) {
-                let notified = Told {
+                let notified = Notified {
                     at: now,
                     firing: firing.clone(),
                     resolved: resolved.clone(),
