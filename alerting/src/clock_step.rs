@@ -2,7 +2,7 @@
 //!
 //! Time is not monotonic: a host's clock is set, a virtual machine is resumed, two hosts disagree.
 //! A state then holds moments that have not come yet. This module finds them ([`ahead`]) and, once
-//! it is known that the clock is right *now*, moves them back ([`go_on_from`]). It never reads a
+//! it is known that the clock is right *now*, moves them back ([`continue_from`]). It never reads a
 //! clock: the caller says what time it is, and what a witness says ([`Verdict::from_offsets`]).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -126,7 +126,7 @@ fn waits(config: &Config, group_key: &str) -> (Duration, Duration) {
 /// otherwise. What was notified counts as notified now, so nothing is repeated before its time.
 /// Deadlines and claims are kept, and none is longer than one that is made now. Silences stay: their
 /// times are the user's.
-pub fn go_on_from(state: &mut State, config: &Config, claim: Duration, now: Timestamp) {
+pub fn continue_from(state: &mut State, config: &Config, claim: Duration, now: Timestamp) {
     let until = newest(state, config, claim).unwrap_or(now).max(now);
     let mut firing: BTreeMap<RuleKey, BTreeSet<Labels>> = BTreeMap::new();
     for group in &config.groups {

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_lost_without_being_told_so() {
+    fn every_loss_is_reported() {
         let two = files(&[("a.yml", RULES), ("b.yml", RULES)], Some(ROUTES));
         check(&two, None, None);
         check(&two, Some(&two), None);

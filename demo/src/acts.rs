@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn both_must_be_told_and_in_order() {
+    fn both_must_be_notified_in_order() {
         let firing = "[FIRING:1] LinkLocalThrottling demo";
         let resolved = "[RESOLVED] LinkLocalThrottling demo";
         check(&[], Notified::Nothing);

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_other_names_are_nobodys() {
+    fn rejects_values_when_the_name_count_differs() {
         let layout = Layout::new(&[name(b"a"), name(b"b")], &everything());
         for count in [0, 1, 3] {
             assert_eq!(layout.values(&vec![[0; 8]; count]), None);

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_with_brackets_and_blanks_misleads_nobody() {
+    fn a_name_with_brackets_and_blanks_is_parsed() {
         let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 500 0 0 0 150 50 0 0 20 0 2 0 12345 9000 300";
         let status = "Name:\ta\nVmSize:\t    9000 kB\nVmRSS:\t    1200 kB\n";
         let limits =

@@ -128,7 +128,7 @@ mod tests {
 
     /// What the drivers of these devices say on Linux 6: `ethtool -i`.
     #[test]
-    fn a_bus_address_tells_hardware() {
+    fn a_bus_address_marks_hardware() {
         for (driver, bus_info, expected) in [
             ("ena", "0000:00:05.0", true),
             ("virtio_net", "0000:00:03.0", true),

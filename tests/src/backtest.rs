@@ -257,7 +257,7 @@ async fn compare(
 }
 
 #[tokio::test]
-async fn it_tells_what_the_ruler_would_have_told() -> Result<()> {
+async fn it_reports_what_the_ruler_would_have_sent() -> Result<()> {
     let rules = starter_rules(&["link-local.yml", "coredns.yml", "exporter.yml"])?;
     let (transitions, notified) = compare(&weather::day(1), rules, every_tick()).await?;
     eprintln!("{transitions} transitions and {notified} notifications compared");
@@ -266,7 +266,7 @@ async fn it_tells_what_the_ruler_would_have_told() -> Result<()> {
 }
 
 #[tokio::test]
-async fn rules_that_are_hard_to_evaluate_are_told_as_by_the_ruler() -> Result<()> {
+async fn rules_that_are_hard_to_evaluate_are_reported_as_by_the_ruler() -> Result<()> {
     let nasty = SourceFile {
         name: "nasty.yml".to_owned(),
         text: include_str!("../data/nasty.yml").to_owned(),
@@ -280,7 +280,7 @@ async fn rules_that_are_hard_to_evaluate_are_told_as_by_the_ruler() -> Result<()
 
 /// Skipping runs without a due notification changes nothing in the result.
 #[tokio::test]
-async fn however_rules_are_grouped_it_is_told_as_by_the_ruler() -> Result<()> {
+async fn however_rules_are_grouped_the_report_is_the_rulers() -> Result<()> {
     let (mut transitions, mut notified) = (0, 0);
     // In 14 an alert ends, fires again and ends between two notifications.
     for seed in (0..8).chain([14]) {
@@ -349,7 +349,7 @@ async fn the_lines_have_the_documented_form() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_alertmanager_file_among_the_rules_says_who_is_told() -> Result<()> {
+async fn an_alertmanager_file_among_the_rules_defines_the_receivers() -> Result<()> {
     let Some(tools) = parts::prometheus() else {
         return Ok(());
     };

@@ -232,7 +232,10 @@ struct Left {
 }
 
 /// Runs once a minute; in some minutes the answers are bad, or not.
-async fn drive(url: &str, bad: bool) -> Result<(Vec<BTreeMap<String, Left>>, Vec<Notified>, usize)> {
+async fn drive(
+    url: &str,
+    bad: bool,
+) -> Result<(Vec<BTreeMap<String, Left>>, Vec<Notified>, usize)> {
     let minute = Arc::new(AtomicUsize::new(0));
     let sent = Arc::new(AtomicUsize::new(0));
     let (now, count) = (Arc::clone(&minute), Arc::clone(&sent));

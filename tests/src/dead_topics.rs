@@ -69,7 +69,7 @@ fn settings(dead: usize) -> Settings {
     let route = |receiver: &String| Route {
         receiver: receiver.clone(),
         group_wait: Duration::ZERO,
-        goes_on: true,
+        continue_matching: true,
         ..Route::default()
     };
     let mut root = Route {

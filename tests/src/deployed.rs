@@ -31,7 +31,7 @@ const OVER: Duration = Duration::from_secs(15 * 60);
 const CANARY: &str = "B000DEMO";
 
 #[tokio::test]
-async fn a_storm_is_told_by_slack_and_by_email() -> Result<()> {
+async fn a_storm_is_notified_by_slack_and_by_email() -> Result<()> {
     let (Some(tools), Some(_), Some(_)) = (parts::prometheus(), parts::sam(), parts::ministack())
     else {
         return Ok(());

@@ -83,7 +83,7 @@ impl Restored {
 }
 
 #[tokio::test]
-async fn a_restarted_prometheus_restores_and_ours_goes_on() -> Result<()> {
+async fn a_restarted_prometheus_restores_and_ours_continues() -> Result<()> {
     let Some(tools) = parts::prometheus3() else {
         return Ok(());
     };

@@ -75,7 +75,7 @@ async fn an_alert_goes_from_prometheus_into_a_queue() -> Result<()> {
 }
 
 #[tokio::test]
-async fn with_notify_off_the_log_is_told_instead() -> Result<()> {
+async fn with_notify_off_notifications_are_logged_instead() -> Result<()> {
     let Some(ground) = Ground::prepare().await? else {
         return Ok(());
     };
@@ -102,7 +102,8 @@ async fn with_notify_off_the_log_is_told_instead() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_does_not_load_is_told_and_the_last_good_stays() -> Result<()> {
+async fn a_configuration_that_does_not_load_is_reported_and_the_last_valid_one_stays() -> Result<()>
+{
     let Some(ground) = Ground::prepare().await? else {
         return Ok(());
     };
@@ -139,8 +140,8 @@ async fn what_does_not_load_is_told_and_the_last_good_stays() -> Result<()> {
         ensure!(description.contains(place), "{description}");
 
         // The good rules are evaluated as before.
-        let goes_on = |answer: &Value| answer["evaluated"].as_u64() > Some(0);
-        let evaluated = run_until(&function, goes_on).await?;
+        let continue_matching = |answer: &Value| answer["evaluated"].as_u64() > Some(0);
+        let evaluated = run_until(&function, continue_matching).await?;
         ensure!(
             evaluated["configuration_refused"].is_string(),
             "{evaluated}"
@@ -222,7 +223,7 @@ async fn an_answer_that_the_memory_has_no_room_for_fails_its_rule() -> Result<()
 }
 
 #[tokio::test]
-async fn a_test_notification_tells_what_became_of_it() -> Result<()> {
+async fn a_test_notification_reports_its_outcome() -> Result<()> {
     let Some(ground) = Ground::prepare().await? else {
         return Ok(());
     };

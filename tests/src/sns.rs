@@ -526,7 +526,7 @@ async fn what_does_not_answer_may_answer_later() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_for_nobody_any_more_is_given_up() -> Result<()> {
+async fn drops_a_notification_whose_receiver_was_removed() -> Result<()> {
     let notifier = notifier("http://127.0.0.1:1", SnsOptions::default())?;
     let mut notification = notification(&["a".to_owned()]);
     notification.integration = "sns[1]".to_owned();

@@ -168,7 +168,7 @@ async fn kill_9_at_any_moment_leaves_the_old_document_or_the_new() -> Result<()>
 }
 
 #[tokio::test]
-async fn of_two_rulers_on_one_file_each_thing_is_told_by_one() -> Result<()> {
+async fn two_rulers_on_one_file_notify_each_event_once() -> Result<()> {
     let Some(tools) = parts::prometheus() else {
         return Ok(());
     };

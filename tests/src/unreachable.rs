@@ -194,7 +194,7 @@ async fn drive(
 }
 
 #[tokio::test]
-async fn one_alert_tells_of_a_server_that_is_throttling() -> Result<()> {
+async fn one_alert_reports_a_throttling_server() -> Result<()> {
     let answer = |_: &str| Some(page(429, "application/json", "{}"));
     let Some(bench) = drive(answer).await? else {
         return Ok(());

@@ -157,8 +157,8 @@ macro_rules! fields {
             ) -> Result<bool, A::Error> {
                 let key = match key {
                     "match" => "match_equal",
-                    "continue" => "goes_on",
-                    "match_equal" | "goes_on" => return Ok(false),
+                    "continue" => "continue_matching",
+                    "match_equal" | "continue_matching" => return Ok(false),
                     key => key,
                 };
                 match key {
@@ -439,7 +439,7 @@ fields! {
         matchers: Option<Spanned<Option<Vec<Spanned<String>>>>> => add,
         match_equal: Option<Spanned<Option<Pairs>>> => add,
         match_re: Option<Spanned<Option<Pairs>>> => add,
-        goes_on: Option<Spanned<bool>>,
+        continue_matching: Option<Spanned<bool>>,
         mute_time_intervals: Option<Spanned<Option<Vec<Spanned<String>>>>>,
         active_time_intervals: Option<Spanned<Option<Vec<Spanned<String>>>>>,
         routes: List<Route>,

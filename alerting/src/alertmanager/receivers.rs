@@ -148,7 +148,7 @@ impl Loader<'_> {
         let own = Route {
             receiver: reached.name.clone(),
             matchers: [own].into_iter().collect(),
-            goes_on: true,
+            continue_matching: true,
             mute_time_intervals: Vec::new(),
             active_time_intervals: Vec::new(),
             routes: Vec::new(),

@@ -70,7 +70,10 @@ impl Loader<'_> {
             ),
             (
                 "continue",
-                fields.goes_on.as_ref().map(|it| (it.defined, it.value)),
+                fields
+                    .continue_matching
+                    .as_ref()
+                    .map(|it| (it.defined, it.value)),
             ),
         ];
         for (name, at) in conditions {
@@ -139,7 +142,9 @@ impl Loader<'_> {
                 .interval("repeat_interval", typed.repeat_interval)
                 .unwrap_or(above.repeat_interval),
             matchers,
-            goes_on: typed.goes_on.is_some_and(|goes_on| goes_on.value),
+            continue_matching: typed
+                .continue_matching
+                .is_some_and(|continue_matching| continue_matching.value),
             mute_time_intervals: self.interval_names(mute, named.intervals),
             active_time_intervals: self.interval_names(active, named.intervals),
             labels: self.route_labels(typed.labels, &above.labels),

@@ -35,7 +35,7 @@ impl Fallback {
                 group_by: vec![super::GROUP_BY_ALL.to_owned()],
                 group_wait: Duration::ZERO,
                 matchers: Matchers::default(),
-                goes_on: false,
+                continue_matching: false,
                 mute_time_intervals: Vec::new(),
                 active_time_intervals: Vec::new(),
                 routes: Vec::new(),

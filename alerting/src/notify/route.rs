@@ -30,7 +30,7 @@ pub struct Route {
     /// What an alert must meet to be here; the root takes all.
     pub matchers: Matchers,
     /// Whether an alert that matches here is also matched against the next sibling (`continue`).
-    pub goes_on: bool,
+    pub continue_matching: bool,
     /// The time intervals in which the route is muted.
     pub mute_time_intervals: Vec<String>,
     /// The only time intervals in which the route notifies; empty: always.
@@ -54,7 +54,7 @@ impl Default for Route {
             group_interval: Duration::from_secs(5 * 60),
             repeat_interval: Duration::from_secs(4 * 60 * 60),
             matchers: Matchers::default(),
-            goes_on: false,
+            continue_matching: false,
             mute_time_intervals: Vec::new(),
             active_time_intervals: Vec::new(),
             labels: RouteLabels::new(),
@@ -98,7 +98,7 @@ impl Route {
         }
         let before = found.len();
         for route in &self.routes {
-            if route.collect(alert, found) && !route.goes_on {
+            if route.collect(alert, found) && !route.continue_matching {
                 break;
             }
         }

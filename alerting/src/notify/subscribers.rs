@@ -102,7 +102,7 @@ pub struct Undelivered {
 
 impl Subscribers {
     /// Known to have no recipient.
-    fn is_nobody(&self) -> bool {
+    fn has_no_recipient(&self) -> bool {
         matches!(self, Self::Pending | Self::None)
     }
 
@@ -128,7 +128,7 @@ impl TopicCheck {
     }
 
     fn is_due(&self, now: Timestamp) -> bool {
-        let is_failing = self.subscribers.is_nobody() || !self.queues.is_empty();
+        let is_failing = self.subscribers.has_no_recipient() || !self.queues.is_empty();
         let interval = if is_failing {
             CHECK_INTERVAL_WHILE_FAILING
         } else {
@@ -139,7 +139,7 @@ impl TopicCheck {
     }
 
     fn is_fault(&self, now: Timestamp) -> bool {
-        self.subscribers.is_nobody() && now.since(self.since) >= TOLERATED_FOR
+        self.subscribers.has_no_recipient() && now.since(self.since) >= TOLERATED_FOR
     }
 }
 
@@ -187,11 +187,11 @@ pub fn take(notify: &mut NotifyState, config: &Config, found: Vec<Found>, now: T
         let known = checks.remove(topic);
         let is_unknown = matches!(found.subscribers, Subscribers::Unknown(_));
         let (subscribers, since, mut old_queues) = match known {
-            Some(known) if is_unknown && known.subscribers.is_nobody() => {
+            Some(known) if is_unknown && known.subscribers.has_no_recipient() => {
                 (known.subscribers, known.since, known.queues)
             }
             Some(known)
-                if known.subscribers.is_nobody() && found.subscribers.is_nobody()
+                if known.subscribers.has_no_recipient() && found.subscribers.has_no_recipient()
                     || known.subscribers.word() == found.subscribers.word() =>
             {
                 (found.subscribers, known.since, known.queues)

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::builtins::{Fault, Returned, error, text};
 use super::limits::{Limits, MAX_OUTPUT};
 use super::regexp::{self, Patterns};
-use super::unicode::{goes_on, is_cased, is_mid_word, push_title, to_lower, to_upper};
+use super::unicode::{continue_matching, is_cased, is_mid_word, push_title, to_lower, to_upper};
 use super::value::{Named, Sample, Value, Vector};
 use super::{Answer, Stop, escape, humanize, quote};
 use crate::duration;
@@ -164,7 +164,7 @@ pub(super) fn title(subject: &[u8]) -> Vec<u8> {
             mid_word = true;
         } else {
             titled.push(c);
-            mid_word = mid_word && (mid || goes_on(c));
+            mid_word = mid_word && (mid || continue_matching(c));
         }
         after_mid = mid;
     }

@@ -60,7 +60,7 @@ pub(super) fn is_mid_word(c: char) -> bool {
 
 /// Whether a word continues across an uncased character: a digit, an underscore, a mark, a letter
 /// of a script that puts spaces between words.
-pub(super) fn goes_on(c: char) -> bool {
+pub(super) fn continue_matching(c: char) -> bool {
     static GOES_ON: OnceLock<Option<Regex>> = OnceLock::new();
     if c.is_ascii() {
         return c == '_' || c.is_ascii_digit();

@@ -362,7 +362,7 @@ fn pagerduty_in_a_definition_of_amp_costs_itself_alone() {
 
 /// Where the default receiver delivers nothing, the ruler still reaches somebody.
 #[test]
-fn a_default_receiver_of_pagerduty_alone_leaves_nobody_uninformed() {
+fn a_default_receiver_of_pagerduty_alone_is_reported() {
     let sns = format!("sns_configs: [{{topic_arn: '{TOPIC}'}}]");
     let pagerduty = format!("pagerduty_configs: [{{routing_key: {{{SECRET}}}}}]");
     let text = amp(&[

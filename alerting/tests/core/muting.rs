@@ -269,7 +269,7 @@ fn silences_of_the_api_are_read_with_all_that_they_say() {
 
 /// 5,000 groups at once.
 #[test]
-fn a_flood_is_told_in_one_and_nothing_of_it_is_lost() {
+fn a_storm_is_combined_into_one_message_and_loses_nothing() {
     let mut config = Settings::default().load(&config_files()).expect("it loads");
     config.receivers = vec![Receiver {
         name: "default".to_owned(),

@@ -60,7 +60,7 @@ fn check(rule: &str, seen: &str, runs: &str, expected: &[&str]) {
 }
 
 #[test]
-fn a_group_waits_and_is_told_once() {
+fn a_group_waits_and_is_notified_once() {
     // Fires at minute 1; group_wait of 30 s is met by the run at minute 2.
     check(
         "",
@@ -71,7 +71,7 @@ fn a_group_waits_and_is_told_once() {
 }
 
 #[test]
-fn the_end_is_told_after_group_interval_and_never_twice() {
+fn the_end_is_notified_after_group_interval_and_never_twice() {
     check(
         "",
         "66611111111",
@@ -84,12 +84,12 @@ fn the_end_is_told_after_group_interval_and_never_twice() {
 }
 
 #[test]
-fn what_ends_before_its_first_flush_is_not_told() {
+fn an_alert_that_ends_before_its_first_flush_is_not_notified() {
     check("", "6111", "rrrr", &[]);
 }
 
 #[test]
-fn what_goes_on_is_told_again_after_repeat_interval() {
+fn an_unchanged_group_is_notified_again_after_repeat_interval() {
     let long = "6".repeat(250);
     check(
         "",
@@ -117,7 +117,7 @@ fn after_a_gap_each_group_is_flushed_once_with_what_is_true_now() {
 }
 
 #[test]
-fn what_fired_again_in_a_gap_is_told_to_have_begun_then() {
+fn an_alert_that_refired_in_a_gap_has_its_latest_start() {
     let config = config("");
     // In Alertmanager a resolved alert is replaced by the same one firing again (`provider/mem`).
     let world = letters(&config, "661611");
@@ -136,7 +136,7 @@ fn what_fired_again_in_a_gap_is_told_to_have_begun_then() {
 }
 
 #[test]
-fn what_began_and_ended_unseen_is_told_once_as_past() {
+fn what_fired_and_resolved_in_an_outage_is_sent_once() {
     check(
         "",
         "11666111111111",
@@ -146,7 +146,7 @@ fn what_began_and_ended_unseen_is_told_once_as_past() {
 }
 
 #[test]
-fn a_rule_that_cannot_be_asked_is_told_and_nothing_is_called_over() {
+fn a_failing_rule_is_reported_and_resolves_nothing() {
     check(
         "",
         "666eeeeeeeeeee",
@@ -159,7 +159,7 @@ fn a_rule_that_cannot_be_asked_is_told_and_nothing_is_called_over() {
 }
 
 #[test]
-fn telemetry_that_stops_holds_the_alert_and_is_told() {
+fn telemetry_that_stops_holds_the_alert_and_is_reported() {
     check(
         "",
         "666xxxxxxx",
@@ -231,7 +231,7 @@ fn a_removed_rule_ends_its_alerts_and_says_why() {
 }
 
 #[test]
-fn a_refused_configuration_is_told() {
+fn a_refused_configuration_is_reported() {
     let config = config("");
     let world = letters(&config, "1111");
     let mut state = State::default();
@@ -295,7 +295,7 @@ fn check_two_topics(seen: &str, expected: &[&str]) {
 }
 
 #[test]
-fn a_topic_that_is_not_told_what_ended_is_told_when_it_fires_again() {
+fn send_resolved_false_still_notifies_on_refire() {
     check_two_topics(
         "6661111111116666",
         &[
@@ -309,7 +309,7 @@ fn a_topic_that_is_not_told_what_ended_is_told_when_it_fires_again() {
 }
 
 #[test]
-fn a_receiver_without_channels_is_told_nothing() {
+fn a_receiver_without_integrations_gets_nothing() {
     let mut config = config("");
     config.receivers = vec![Receiver {
         name: "default".to_owned(),
@@ -327,7 +327,7 @@ fn a_receiver_without_channels_is_told_nothing() {
 }
 
 #[test]
-fn dots_group_by_all_labels() {
+fn group_by_ellipsis_groups_by_all_labels() {
     let mut config = config("");
     config.route.group_by = vec!["...".to_owned()];
     let world = letters(&config, "666");

@@ -78,7 +78,7 @@ fn what_is_not_a_field_is_named_with_its_place() {
 }
 
 #[test]
-fn everything_wrong_with_a_file_is_told_at_once() {
+fn all_errors_of_a_file_are_reported_at_once() {
     check(
         "groups:
 - name: g

@@ -94,7 +94,7 @@ fn keep_firing_for_bridges_gaps_and_ends() {
 }
 
 #[test]
-fn a_resolved_alert_is_kept_a_quarter_of_an_hour_and_fires_anew() {
+fn a_resolved_alert_is_kept_for_15_minutes_and_fires_again() {
     check("", "611111111111111111", "FCCCCCCCCCCCCCCCC.");
     check("", "61161", "FCCFC");
 }

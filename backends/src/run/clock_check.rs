@@ -110,7 +110,7 @@ impl<C: Clock, Q: Querier, S: StateStore, N: Notifier> Ruler<C, Q, S, N> {
         }
         match check.verdict() {
             Verdict::Right => {
-                clock_step::go_on_from(state, config, claim, check.now);
+                clock_step::continue_from(state, config, claim, check.now);
                 Ok(Duration::ZERO)
             }
             Verdict::Wrong { ahead_ms } => Err(RunError::ClockWrong { ahead_ms }),

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn two_regular_scrapes_in_one_series_are_told_from_one() {
+    fn two_regular_scrapes_in_one_series_are_recognised() {
         let turns = [0, 4, 15, 19, 30, 34, 45, 49, 60];
         assert!(times(&turns).alternates());
         assert!(!times(&[0, 15, 30, 45, 60, 75, 90, 105]).alternates());

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_has_no_driver_and_a_stranger_is_no_device() {
+    fn loopback_has_no_driver_and_an_unknown_name_is_no_device() {
         let mut kernel = Kernel::open().unwrap();
         let lo = DeviceName::new(b"lo").unwrap();
         assert!(kernel.devices().unwrap().contains(&lo));

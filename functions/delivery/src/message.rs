@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shape_tells_alerts_from_text() {
+    fn the_shape_distinguishes_alerts_from_text() {
         check("a text", "a text");
         check(r#"{"a": 1}"#, r#"{"a": 1}"#);
         check(

@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_is_taken() {
+    fn reads_every_variable() {
         check(&[("AMP_WORKSPACE", ARN)], |it| {
             it.identity() == "ws-1" && it.workspace_region() == "eu-west-1"
         });

@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ended_has_no_instructions_and_a_runbook_may_be_a_path() {
+    fn a_resolved_alert_omits_instructions_and_a_runbook_may_be_a_path() {
         let shown = |status: &str| {
             let alert: Alert = serde_json::from_value(json!({
                 "status": status,

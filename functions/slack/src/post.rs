@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_as_told_within_bounds() {
+    fn waits_as_requested_within_bounds() {
         check(Some("7"), 7);
         check(Some("0"), 1);
         check(Some("99999999"), 43_200);

@@ -424,7 +424,7 @@ async fn ask(world: &World, begin: SystemTime) -> Result<Option<Notified>> {
 }
 
 #[tokio::test]
-async fn what_is_told_is_what_alertmanager_tells() -> Result<()> {
+async fn notifications_are_those_of_alertmanager() -> Result<()> {
     let Some(tools) = parts::alertmanager() else {
         return Ok(());
     };

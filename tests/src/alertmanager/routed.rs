@@ -29,8 +29,8 @@ fn routes(rng: &mut Rng, depth: usize, indent: &str, out: &mut String) {
     }
     out.push_str(&format!("{indent}routes:\n"));
     for _ in 0..count {
-        let goes_on = rng.u8(..3) > 0;
-        out.push_str(&format!("{indent}- continue: {goes_on}\n"));
+        let continue_matching = rng.u8(..3) > 0;
+        out.push_str(&format!("{indent}- continue: {continue_matching}\n"));
         let inner = format!("{indent}  ");
         if rng.bool() {
             out.push_str(&format!("{inner}receiver: r{}\n", rng.usize(1..6)));

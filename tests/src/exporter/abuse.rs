@@ -173,7 +173,7 @@ async fn scrapes_that_come_together_are_served_by_one_collection() -> Result<()>
 
 /// `SIGTERM` ends it, after the answers in hand.
 #[tokio::test]
-async fn it_stops_when_it_is_told_to() -> Result<()> {
+async fn it_stops_on_a_signal() -> Result<()> {
     let exporter = Exporter::start(&[]).await?;
     for (path, expected) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
         let (status, _, body) = exporter.get(path, Default::default()).await?;

@@ -32,7 +32,7 @@ async fn check(namespace: &Namespace, listen: &str, expected: [bool; 2]) -> Resu
 }
 
 #[tokio::test]
-async fn it_listens_where_it_is_told_to() -> Result<()> {
+async fn it_listens_on_the_given_address() -> Result<()> {
     let Some(()) = parts::network_namespaces() else {
         return Ok(());
     };

@@ -211,7 +211,7 @@ async fn devices_come_go_and_change_under_scrapes() -> Result<()> {
 
 /// Notified why, at once, and with the place.
 #[test]
-fn a_bad_regular_expression_is_told_at_start() -> Result<()> {
+fn a_bad_regular_expression_is_reported_at_start() -> Result<()> {
     let (_folder, program) = for_everyone()?;
     let by_flag = Command::new(&program)
         .args(["--once", "--device-include", "ens("])

@@ -103,7 +103,7 @@ fn the_stub_answers_as_the_service_model_has_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_workspace_tells_its_endpoint_its_rules_and_its_routing() -> Result<()> {
+async fn a_workspace_returns_its_endpoint_rules_and_routing() -> Result<()> {
     let Some(moto) = parts::moto() else {
         return Ok(());
     };

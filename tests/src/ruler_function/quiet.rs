@@ -66,7 +66,7 @@ async fn a_silence_in_the_table_keeps_the_function_quiet_until_it_is_expired() -
 
 /// 26 groups at once make ten messages, and nothing is lost of them.
 #[tokio::test]
-async fn a_flood_is_told_in_ten_messages() -> Result<()> {
+async fn a_storm_is_sent_in_ten_messages() -> Result<()> {
     let Some(ground) = Ground::prepare().await? else {
         return Ok(());
     };

@@ -200,7 +200,7 @@ impl ModelRule {
 
     /// State from the future was found at `now`: nothing that it says of the future has happened.
     /// The newest tick is evaluated next.
-    pub(super) fn go_on_from(&mut self, rule: usize, now: Millis) {
+    pub(super) fn continue_from(&mut self, rule: usize, now: Millis) {
         let known = &RULES[rule];
         let next = last_tick(known, now);
         if self.cursor > now {

@@ -289,7 +289,7 @@ impl NotifyModel {
 
     /// State from the future was found at `now`: nothing that it says of the future has happened.
     /// `rules` have been put right already.
-    pub(super) fn go_on_from(&mut self, setup: &Setup, rules: &[ModelRule], now: Millis) {
+    pub(super) fn continue_from(&mut self, setup: &Setup, rules: &[ModelRule], now: Millis) {
         for (labels, entry) in &mut self.entries {
             entry.starts_at = entry.starts_at.min(now);
             if let Some(hold) = &mut entry.hold {

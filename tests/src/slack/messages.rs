@@ -74,7 +74,7 @@ pub(crate) fn webhook(alerts: &[Value]) -> Value {
 }
 
 #[test]
-fn tells_how_things_stand() {
+fn shows_the_status() {
     #[track_caller]
     fn check(alerts: &[Value], header: &str, color: &str, words: &[&str]) {
         let shown = shown(&webhook(alerts));

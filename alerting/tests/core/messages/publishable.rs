@@ -234,7 +234,7 @@ fn many_alerts_are_counted_where_they_are_left_out() {
 }
 
 #[test]
-fn an_alert_that_alone_is_too_big_is_told_shortened() {
+fn an_alert_that_alone_is_too_big_is_shortened() {
     let rule = config("").groups[0].rules[0].key.clone();
     let huge = "\u{1}漢\"".repeat(60_000);
     let names: Vec<String> = (0..1200)

@@ -117,7 +117,7 @@ async fn gives_up_after_its_attempts_and_says_so() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_a_transient_failure() {
+async fn a_closed_port_is_a_transient_failure() {
     let server = Server::start(|_, _| Reply::Bytes(Vec::new())).await;
     let url = server.url.clone();
     drop(server);

@@ -242,7 +242,7 @@ async fn the_configuration_is_at_fault() {
 }
 
 #[tokio::test]
-async fn nobody_knows() {
+async fn is_unknown() {
     // Not Prometheus's words: a gateway's 400 says nothing about the expression.
     check(
         "400 Bad Request",

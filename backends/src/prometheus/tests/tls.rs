@@ -17,7 +17,7 @@ use crate::prometheus::Client;
 const EMPTY: &str = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
 
 #[tokio::test]
-async fn trusts_the_extra_authority_and_nobody_unknown() {
+async fn trusts_the_extra_authority_and_no_unknown_one() {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();

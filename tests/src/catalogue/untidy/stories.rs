@@ -397,7 +397,11 @@ fn coredns() -> Vec<Story> {
         upstream(200.0, 400.0).expecting("CoreDNSUpstreamServfail", "storm", CLUSTER),
         upstream(400.0, 200.0).expecting("CoreDNSUpstreamServfail", "calm", &[]),
         upstream(5.0, 15.0).expecting("CoreDNSUpstreamServfail", "few", &[]),
-        single("coredns_panics_total", scene().once(2.0)).expecting("CoreDNSPanic", "storm", CLUSTER),
+        single("coredns_panics_total", scene().once(2.0)).expecting(
+            "CoreDNSPanic",
+            "storm",
+            CLUSTER,
+        ),
         single(
             "coredns_forward_max_concurrent_rejects_total",
             scene().after(10.0),

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(in crate::simulation) use self::clock::Said;
 use super::document::{Document, EntryDoc, LabelSet, NotificationDoc};
 use super::model::{self, ModelRule};
-use super::setup::Setup;
 use super::notify_model::{NotifyModel, own_alerts};
+use super::setup::Setup;
 use super::totals::Totals;
 use super::world::{EDITIONS, MINUTE, Millis, RULES, Truth};
 
@@ -127,7 +127,7 @@ impl Checker {
         let old = self.stored.take().unwrap_or_default();
         let stepped = !run.planned && self.check_clock(run, &old);
         if stepped {
-            self.go_on_from(run.began);
+            self.continue_from(run.began);
         }
         self.check_rules(run, &old, &new, stepped);
         self.check_telling(run, &old, &new, stepped);

@@ -141,7 +141,8 @@ impl Checker {
         now: Millis,
     ) {
         self.check_ends(notification, subject);
-        self.totals.count(&format!("notified: {}", notification.reason));
+        self.totals
+            .count(&format!("notified: {}", notification.reason));
         for end in notification
             .alerts
             .iter()
