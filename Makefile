@@ -3,7 +3,7 @@
 export DNSWATCH_CACHE := $(abspath $(or $(DNSWATCH_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dnswatch))
 export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),$(DNSWATCH_CACHE)/target))
 
-SCRIPTS := .ci/run bench/build demo/build-functions bench/incident ethtool-exporter/build-image tests/fuzz tests/run tests/doubled-stacks tests/parts/install
+SCRIPTS := .ci/run bench/build demo/build-functions bench/incident ethtool-exporter/build-image tests/fuzz tests/run tests/words tests/doubled-stacks tests/parts/install
 # What SAM builds for the demo and the tests.
 FUNCTIONS := $(CARGO_TARGET_DIR)/functions
 AGAIN := @$(MAKE) --no-print-directory
@@ -106,13 +106,14 @@ start-order: ## regenerate the list by which the ruler is linked, after changes 
 	@bench/start_order.py $(CARGO_TARGET_DIR)/start-order/bench/ruler/bootstrap
 
 .PHONY: lint quick-lint clippy
-lint: quick-lint clippy ## formatting, clippy, shellcheck, no doubled dependency stacks
+lint: quick-lint clippy ## formatting, clippy, shellcheck, no doubled dependency stacks, no words that docs/glossary.md replaces
 quick-lint:
 	@cargo fmt --all --check
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
 	elif [ "$$CI" ]; then echo "lint: shellcheck is missing: apt-get install shellcheck" >&2; exit 1; \
 	else echo "lint: skipped: shellcheck (apt-get install shellcheck)" >&2; fi
 	@tests/doubled-stacks
+	@tests/words
 clippy:
 	@cargo clippy --workspace --all-targets --locked -- --deny warnings
 

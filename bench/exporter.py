@@ -5,7 +5,7 @@ ethtool three times a device, as the exporter of the original recipe does.
 usage: exporter.py [--scrapes N] EXPORTER NODE_EXPORTER ETHTOOL
 
 All read all statistics of the same 32 veth devices, in a network namespace of their own, as a user
-without privileges, asked in turn by one keep-alive connection each with Prometheus's headers. Told
+without privileges, asked in turn by one keep-alive connection each with Prometheus's headers. The figure
 is the processor time a scrape (theirs, not the asker's), and the peak resident memory. Scrapes
 come far enough apart that ours collects for each.
 """

@@ -14,7 +14,7 @@ use crate::samples::Samples;
 
 /// How long before now the history begins.
 const PAST: i64 = 15 * 60;
-/// How long after now it ends: the time that passes until it is looked at.
+/// How long after now it ends: the time that passes until it is checked.
 const FUTURE: i64 = 5 * 60;
 
 /// One series: at which seconds of the history it has which value.
@@ -200,7 +200,7 @@ async fn no_exporter_samples() -> Result<()> {
 
 #[tokio::test]
 async fn exporter_samples_that_stopped() -> Result<()> {
-    // Longer ago than Prometheus looks back, but not longer than is looked at: six minutes, and what
+    // Longer ago than Prometheus looks back, but not longer than is checked: six minutes, and what
     // passes until it looks, which may take a busy machine most of another.
     let stop = |one: &mut Planted| one.samples.retain(|at, _| *at <= -360);
     check(

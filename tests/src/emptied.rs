@@ -101,7 +101,7 @@ async fn what_became_empty_is_refused_and_the_last_good_holds() -> Result<()> {
         "{gone:?}"
     );
 
-    // One that says so loses its rules, and so does one that is gone; the other goes on.
+    // One that says so loses its rules, and so does one that is gone; the other continues.
     write(&file("a.yml"), &rules("A"));
     write(&file("b.yml"), "groups: []\n");
     let said = run_until(&prometheus, folder, &[], "[ENDED] B");

@@ -86,7 +86,7 @@ fn check(case: &Comparison<'_>, seen: &[Seen], rule: &str, reason: &str) -> Resu
     );
 
     // A failure changes no alert, but `limit`, which Prometheus forgets them all for; and an
-    // evaluation that succeeds goes on from there.
+    // evaluation that succeeds continues from there.
     let mut went_on = 0;
     for pair in seen[first - 1..].windows(2) {
         let (before, after) = (&pair[0], &pair[1]);

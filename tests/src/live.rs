@@ -1,6 +1,6 @@
 //! A running Prometheus that evaluates every second, and the ruler beside it on the same server: the
 //! same alerts in `/api/v1/alerts`, annotations included, while a rule fails, while the rule file
-//! changes, and after. What promtool does not show is seen here: a rule that goes on after a failure,
+//! changes, and after. What promtool does not show is seen here: a rule that continues after a failure,
 //! `externalURL` and `pathPrefix`, a file that is read again.
 
 use std::collections::BTreeSet;
@@ -74,7 +74,7 @@ struct Live {
 type Notified = (Labels, AlertState, Vec<(String, String)>);
 
 impl Live {
-    /// Goes on, with these samples, until both have the same alerts, `firing` and `pending` of them.
+    /// Continues, with these samples, until both have the same alerts, `firing` and `pending` of them.
     /// Since when each is active, by both.
     async fn until(
         &mut self,

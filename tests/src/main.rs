@@ -40,7 +40,7 @@
 //!   disturb no other rule
 //! - [`live`]: a running Prometheus and we have the same alerts while rules fail and files change
 //! - [`restored`]: a Prometheus that is stopped, killed or frozen restores as it says it does, and our
-//!   ruler goes on as if nothing had been
+//!   ruler continues as if nothing had been
 //! - [`switches`]: each switch of README's table of differences makes it Prometheus's way
 //! - [`histograms`]: alerts of native histograms are as promtool has them
 //! - [`expressions`]: thousands of damaged expressions are taken or refused as Prometheus does

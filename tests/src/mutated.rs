@@ -1,7 +1,7 @@
 //! Rule files and templates that were written well and then damaged keep what the fuzzers' inputs do
-//! ([`fuzzed`](crate::fuzzed)). A seed a case, so that each comes again.
+//! ([`fuzzed`](crate::fuzzed)). A seed a case, so that each is received again.
 //!
-//! `DNSWATCH_MUTATED=1000000` has it go on for longer.
+//! `DNSWATCH_MUTATED=1000000` has it continue for longer.
 
 use alerting::config::Settings;
 use alerting::rules::SourceFile;

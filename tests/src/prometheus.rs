@@ -197,7 +197,7 @@ pub(crate) enum Signal {
     Kill,
     /// It stands still.
     Freeze,
-    /// It goes on.
+    /// It continues.
     Continue,
 }
 

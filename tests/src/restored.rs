@@ -1,5 +1,5 @@
 //! Running Prometheuses with groups of a second that are stopped, killed or frozen for a while,
-//! beside one that goes on, and rulers of ours that ask them:
+//! beside one that continues, and rulers of ours that ask them:
 //!
 //! - a Prometheus that was started again has what its restore makes of `ALERTS_FOR_STATE`;
 //! - our ruler comes to what the Prometheus that went on came to, whatever befell the server;

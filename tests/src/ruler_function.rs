@@ -44,7 +44,7 @@ async fn an_alert_goes_from_prometheus_into_a_queue() -> Result<()> {
     assert_eq!(alert["labels"]["alertname"], "LinkLocalThrottling");
     assert_eq!(alert["labels"]["node"], "a");
     assert_eq!(alert["annotations"]["summary"], "packets are dropped");
-    ensure!(ground.message().await?.is_none(), "told once");
+    ensure!(ground.message().await?.is_none(), "notified once");
 
     // Another sandbox knows from the state what was notified.
     let other = ground.function(&[])?;
@@ -193,7 +193,7 @@ async fn with_no_good_configuration_at_all_the_run_fails() -> Result<()> {
     Ok(())
 }
 
-/// A function of so little memory takes 64 KiB of an answer: the rule fails, and the run goes on.
+/// A function of so little memory takes 64 KiB of an answer: the rule fails, and the run continues.
 #[tokio::test]
 async fn an_answer_that_the_memory_has_no_room_for_fails_its_rule() -> Result<()> {
     let Some(ground) = Ground::prepare().await? else {

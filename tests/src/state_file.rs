@@ -49,7 +49,7 @@ fn start(prometheus: &Prometheus, folder: &Path) -> Result<Leash> {
     )
 }
 
-/// Version and document, which must be whole whenever it is looked at.
+/// Version and document, which must be whole whenever it is checked.
 #[track_caller]
 fn look(folder: &Path) -> Option<(u64, State)> {
     let bytes = std::fs::read(folder.join("state.json")).ok()?;

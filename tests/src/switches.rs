@@ -44,7 +44,7 @@ struct Row {
 
 /// All alert where the value is above 5, with `for: 1m`.
 const ROWS: [Row; 4] = [
-    // n1 is gone from minute 5 on, and seen for the look-back; n2 goes on, so that it is held for
+    // n1 is gone from minute 5 on, and seen for the look-back; n2 continues, so that it is held for
     // another five minutes.
     Row {
         switch: &["--resolve-vanished"],
@@ -293,7 +293,7 @@ struct Limited {
 }
 
 impl Limited {
-    /// Goes on with these values until `is_so` of the active alerts of the server, of ours with the
+    /// Continues with these values until `is_so` of the active alerts of the server, of ours with the
     /// switch, and of ours without it.
     async fn until(
         &mut self,

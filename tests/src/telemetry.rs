@@ -111,9 +111,9 @@ FIRING since 2026-01-01 00:18 UTC (1m ago)
 value 1
 Where: rule=LinkLocalThrottling rule_group=link-local rule_namespace=link-local severity=warning
 
-Since 2026-01-01 00:18 UTC the inputs of 1 firing alert(s) have no samples. Nobody knows \
-whether the condition is over. Look at the exporters, the collector and the workspace; they may \
-depend on the DNS that is failing.
+Since 2026-01-01 00:18 UTC the series behind 1 firing alert(s) have no samples. The alerts stay \
+open because their current state is unknown. Check the exporters, the collector and the workspace; \
+the DNS failure itself may affect the collector.
 ";
     let said = body(&notified, "19 ")?;
     ensure!(said == expected, "{said}");

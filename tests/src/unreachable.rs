@@ -134,7 +134,7 @@ fn number(said: &str, name: &str) -> usize {
         .expect("a number")
 }
 
-/// It answers again: the same state goes on.
+/// It answers again: the same state continues.
 #[tokio::test]
 async fn once_succeeds_when_the_server_is_back() -> Result<()> {
     let Some(tools) = parts::prometheus() else {

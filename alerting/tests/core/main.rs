@@ -3,7 +3,7 @@
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on must say so"
+    reason = "a test that cannot continue must say so"
 )]
 
 mod alertmanager;

@@ -135,7 +135,7 @@ fn what_keep_firing_for_held_is_asked_about_when_it_would_end() {
     check("    keep_firing_for: 2m\n", "6xxxx1", "FFFSSC");
 }
 
-/// After an outage longer than the bound: what fires goes on firing, what was pending starts
+/// After an outage longer than the bound: what fires keeps firing, what was pending starts
 /// again, and the ticks that are never evaluated are named.
 #[test]
 fn ticks_that_are_too_old_are_skipped_and_named() {
@@ -165,7 +165,7 @@ fn ticks_that_are_too_old_are_skipped_and_named() {
     check("11661111111111166", 'P');
 }
 
-/// Without catching up a missed tick is none, as in Prometheus: what was pending before goes on
+/// Without catching up a missed tick is none, as in Prometheus: what was pending before continues
 /// being so, and skipped ticks are not reported.
 #[test]
 fn without_catching_up_missed_ticks_are_as_in_prometheus() {

@@ -1,6 +1,6 @@
 //! Every query of every panel finds something in the incident that the panel is for, and no query
 //! fails. The dashboards are those of `deploy/grafana`; Grafana itself is not here: its variables
-//! are put in by hand, and what it draws is not looked at.
+//! are put in by hand, and what it draws is ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -297,7 +297,7 @@ async fn the_script_uploads_them() -> Result<()> {
     };
     for (status, code) in [(200, 0), (401, 1)] {
         let grafana = Front::start("http://127.0.0.1:9", move |_| {
-            let body = r#"{"url": "/d/a", "message": "told why"}"#;
+            let body = r#"{"url": "/d/a", "message": "the reason"}"#;
             Some((status, "application/json", body.to_owned()))
         })
         .await?;
@@ -316,7 +316,7 @@ async fn the_script_uploads_them() -> Result<()> {
         let text = String::from_utf8([said.stdout, said.stderr].concat())?;
         ensure!(said.status.code() == Some(code), "{text}");
         ensure!(!text.contains("secret-token"), "{text}");
-        ensure!(text.contains("told why") == (status != 200), "{text}");
+        ensure!(text.contains("the reason") == (status != 200), "{text}");
         let requests = grafana.answered.lock().expect("no panic").clone();
         // It stops at the first refusal.
         ensure!(requests.len() == if status == 200 { 2 } else { 1 });

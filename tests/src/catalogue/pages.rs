@@ -94,7 +94,7 @@ fn a_runbook_is_about_its_rule() -> Result<()> {
         let confirm = between(&page, SECTIONS[0], SECTIONS[1]);
         let commands = confirm.lines().filter(|line| line.starts_with("    "));
         ensure!(commands.count() == 2, "{name}: two commands");
-        // What is looked at is what the rule looks at.
+        // What is checked is what the rule looks at.
         let of_rule: BTreeSet<&str> = metrics
             .find_iter(&rule.text.expr)
             .map(|found| family(found.as_str()))

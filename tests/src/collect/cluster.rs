@@ -159,7 +159,7 @@ impl Cluster {
             "Pending",
         ));
         // Somebody else's pod that looks alike.
-        let mut foreign = exporter("stranger", &first.name, "127.0.0.200", "Running");
+        let mut foreign = exporter("foreign", &first.name, "127.0.0.200", "Running");
         foreign["metadata"]["namespace"] = json!("default");
         pods.push(foreign);
         for coredns in self.model.pods() {

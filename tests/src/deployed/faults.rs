@@ -30,7 +30,7 @@ use crate::proxy::Weather;
 /// For how long everything fails at least, the ruler's life included: seconds, more of them in
 /// `make soak`.
 const STORM: (&str, u64) = ("DNSWATCH_STORM", 15);
-/// And for how long the rest goes on then, at least. What a run had claimed that was killed, or
+/// And for how long the rest continues then, at least. What a run had claimed that was killed, or
 /// whose commit is in doubt, waits for two minutes after that.
 const REST: Duration = Duration::from_secs(30);
 /// Only what will never come takes this much longer, on however busy a machine.

@@ -40,7 +40,7 @@ pub(super) struct World {
     /// The subscriber's notifications, and the raw messages.
     pub(super) notified: watch::Sender<Vec<Notified>>,
     pub(super) messages: watch::Sender<Vec<String>>,
-    /// The state as it is stored, looked at after each run.
+    /// The state as it is stored, checked after each run.
     pub(super) state: watch::Sender<Option<State>>,
     pub(super) runs: RefCell<Runs>,
     /// What the test waits for.

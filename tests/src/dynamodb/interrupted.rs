@@ -175,7 +175,7 @@ async fn a_lost_answer_is_found_out() -> Result<()> {
     Ok(())
 }
 
-/// While a writer waits for its answer in vain, others go on.
+/// While a writer waits for its answer in vain, others continue.
 async fn check_overtaken(
     server: &Dynamo,
     first: Fate,

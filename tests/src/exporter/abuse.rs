@@ -1,4 +1,4 @@
-//! Slow clients, many connections, huge heads, wrong methods: it stays small, and scrapes go on.
+//! Slow clients, many connections, huge heads, wrong methods: it stays small, and scrapes continue.
 
 use std::time::{Duration, Instant};
 

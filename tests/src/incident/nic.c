@@ -1,6 +1,6 @@
 /* Answers a program's ioctl(SIOCETHTOOL) about one device in place of the kernel, which has no
- * driver of AWS's interfaces here. The program is told nothing of it: its own request is handed
- * over a Unix socket to whoever plays the driver, and the answer is written where the program
+ * driver of AWS's interfaces here. The program does not notice: its own request is handed
+ * over a Unix socket to the process that plays the driver, and the answer is written where the program
  * wanted it. Everything else goes to the kernel.
  *
  * DEVICE_NAME     the device

@@ -1,4 +1,4 @@
-//! Servers that go away and come back, beside one that goes on, and the rulers that ask them.
+//! Servers that go away and come back, beside one that continues, and the rulers that ask them.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -202,7 +202,7 @@ pub(super) async fn server(tools: &PrometheusTools, tolerance: &str) -> Result<P
 
 /// All servers, which get the same samples.
 pub(super) struct Scene<'a> {
-    /// It goes on.
+    /// It continues.
     pub(super) control: Prometheus,
     pub(super) subjects: Vec<Subject>,
     /// What the servers that are away have not got yet.
@@ -242,7 +242,7 @@ impl Scene<'_> {
         std::iter::once(&self.control).chain(subjects)
     }
 
-    /// Goes on until each server, and each of our rulers, has an alert that is like this.
+    /// Continues until each server, and each of our rulers, has an alert that is like this.
     pub(super) async fn until_all(
         &mut self,
         weather: Weather<'_>,

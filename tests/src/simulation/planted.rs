@@ -37,7 +37,7 @@ pub(super) enum Bug {
     ClaimForEver,
     /// Another run's claim is not respected.
     ClaimIgnored,
-    /// The claim is not looked at again before publishing.
+    /// The claim is ignored again before publishing.
     ClaimNotRechecked,
     /// A publish that failed counts as delivered.
     DroppedWhenFailed,
@@ -51,7 +51,7 @@ pub(super) enum Bug {
     PastForgotten,
     /// Ticks that are too old are skipped without a word.
     TickSkippedSilently,
-    /// What servers say the time is is not looked at.
+    /// What servers say the time is is ignored.
     WitnessIgnored,
     /// This host's own clock is taken for what the server said.
     WitnessMadeUp,

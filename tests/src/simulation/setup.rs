@@ -11,7 +11,7 @@ use fastrand::Rng;
 
 use super::world::{MINUTE, Millis, SECOND};
 
-/// How long faults go on.
+/// How long faults continue.
 const LENGTH: Millis = 75 * MINUTE;
 
 /// The settings of one simulation, in the model's words.

@@ -197,7 +197,7 @@ async fn two_at_once_make_one_message() -> Result<()> {
         "{:?}",
         world.notified()?
     );
-    // The other group's was posted; this one's comes again soon, however long the turn lasts.
+    // The other group's was posted; this one's is received again soon, however long the turn lasts.
     ensure!(two.batch_item_failures.len() == 1, "{log:?}");
     ensure!(
         log[0]["error"] == "another run is at its group" && log[0]["retry_in_s"] == 5,

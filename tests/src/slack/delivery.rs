@@ -90,7 +90,7 @@ async fn a_notification_is_posted_once_and_never_lost() -> Result<()> {
     ensure!(world.run().await?.failed == 0);
     ensure!(world.service.posted() == [FIRING]);
 
-    // Another run is at it: it is left alone, and comes again when that claim runs out, which
+    // Another run is at it: it is left alone, and is received again when that claim runs out, which
     // the queue is asked.
     world
         .claimed("id-2", Timestamp::now().checked_add(10.seconds())?)
@@ -110,7 +110,7 @@ async fn a_notification_is_posted_once_and_never_lost() -> Result<()> {
     ensure!((ran.received, ran.failed) == (1, 0), "{:?}", ran.log);
     ensure!(world.service.posted() == [FIRING, RESOLVED]);
 
-    // Slack took it and the answer was lost: it comes again, once too often rather than never.
+    // Slack took it and the answer was lost: it is received again, once too often rather than never.
     world.service.then(&[Instead::TakeAndBreak]);
     world.publish(&notification("firing", "id-3", 3)).await?;
     let ran = world.run().await?;
@@ -134,7 +134,7 @@ async fn slack_that_does_not_answer_is_given_up() -> Result<()> {
     ensure!((ran.received, ran.failed) == (1, 1));
     ensure!(errors(&ran.log) == ["Slack did not answer in time; it may have the message"]);
     ensure!(ran.log[0]["level"] == "WARN", "{:?}", ran.log);
-    // The claim was given back: nothing holds up the one that comes again.
+    // The claim was given back: nothing holds up the one that is received again.
     world.publish(&notification("firing", "id-1", 1)).await?;
     ensure!(world.run().await?.failed == 0);
     ensure!(world.service.posted() == [FIRING, FIRING]);
@@ -158,7 +158,7 @@ async fn the_secret_is_read_again_after_five_minutes() -> Result<()> {
     );
     ensure!(at(300).await? == "second", "the new one is used");
 
-    // Secrets Manager fails: the one that is known goes on, and is asked for each time.
+    // Secrets Manager fails: the one that is known continues, and is asked for each time.
     world.hide_secret().await?;
     ensure!(at(599).await? == "second");
     ensure!(at(600).await? == "second");
@@ -316,7 +316,7 @@ async fn the_webhook_can_be_changed_while_it_runs() -> Result<()> {
         ensure!(ran.log[0]["level"] == level, "{:?}", ran.log);
     }
 
-    // Neither does it count as posted: it comes again, and then it is.
+    // Neither does it count as posted: it is received again, and then it is.
     publish(&world, 4).await?;
     ensure!(world.run().await?.failed == 0);
 

@@ -237,7 +237,7 @@ pub(super) async fn the_same_in_long_runs(
         let rules = by_timeline(&state.rules, timelines.len())?;
         for (id, (rules, seen)) in rules.iter().zip(seen).enumerate() {
             let tick = now.align_down(timelines[id].interval);
-            // After its last tick a timeline goes on here, and promtool is no longer asked.
+            // After its last tick a timeline continues here, and promtool is no longer asked.
             if let Some(seen) = seen.iter().find(|seen| seen.tick == tick) {
                 let here = look(rules, tick)?;
                 ensure!(

@@ -126,13 +126,14 @@ impl Checker {
         }
     }
 
-    /// The models go on from a run's time.
+    /// The models continue from a run's time.
     pub(super) fn continue_from(&mut self, now: Millis) {
         self.totals.count("commits that put the future right");
         for (number, rule) in self.rules.iter_mut().enumerate() {
             rule.continue_from(number, now);
         }
-        self.notify_model.continue_from(&self.setup, &self.rules, now);
+        self.notify_model
+            .continue_from(&self.setup, &self.rules, now);
         self.stepped_at = Some(now);
     }
 }

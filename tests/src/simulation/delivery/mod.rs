@@ -2,7 +2,7 @@
 //! and a service that one seed makes up.
 //!
 //! Runs are polled by hand, as in [`super::schedule`]: between any two of their requests another
-//! may go on, a request fails, its answer is lost, the run is killed, a host's clock is set.
+//! may continue, a request fails, its answer is lost, the run is killed, a host's clock is set.
 
 mod net;
 mod table;
@@ -31,7 +31,7 @@ use super::world::{MINUTE, Millis, SECOND, START};
 const LIFE: Millis = 30 * SECOND;
 /// How long a record that was received is not received again.
 const VISIBILITY: Millis = 60 * SECOND;
-/// How long faults go on, and how long after that everything must have been sent.
+/// How long faults continue, and how long after that everything must have been sent.
 const FAULTS: Millis = 40 * MINUTE;
 const PATIENCE: Millis = 60 * MINUTE;
 /// A clock that is further off is wrong for certain.
@@ -46,7 +46,7 @@ enum Bug {
     TurnIgnored,
     /// What is claimed or taken under a clock that was ahead is waited for.
     FutureHeld,
-    /// What servers say the time is is not looked at.
+    /// What servers say the time is is ignored.
     WitnessIgnored,
     /// What was sent is remembered for a day.
     ForgottenSoon,

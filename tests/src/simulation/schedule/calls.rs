@@ -7,7 +7,7 @@ use crate::simulation::wire::{CallId, Request, Response, RunNumber};
 use crate::simulation::world::{Millis, SECOND};
 
 impl Simulation {
-    /// One call goes on by one step: it acts, or its answer arrives.
+    /// One call continues by one step: it acts, or its answer arrives.
     pub(super) fn advance(&mut self, id: CallId) {
         let number = self.wire.borrow().calls[&id].run;
         let frozen = self.runs[number].frozen.is_some();

@@ -1,4 +1,4 @@
-//! What happens next: one seed decides which run goes on, what fails, who is killed or frozen,
+//! What happens next: one seed decides which run continues, what fails, who is killed or frozen,
 //! and how time goes by.
 //!
 //! A step is one thing that happens. Between two steps the invariants hold.
@@ -62,7 +62,7 @@ struct Straggler {
 
 struct Frozen {
     until: Millis,
-    /// Whether what it asked for goes on without it.
+    /// Whether what it asked for continues without it.
     acts: bool,
 }
 
@@ -96,7 +96,7 @@ pub(in crate::simulation) struct Simulation {
 pub(in crate::simulation) struct Plan {
     /// What is broken on purpose.
     pub(in crate::simulation) bug: Option<Bug>,
-    /// The only invariant that is looked at.
+    /// The only invariant that is checked.
     pub(in crate::simulation) only: Option<Invariant>,
     /// Whether to print each step.
     pub(in crate::simulation) aloud: bool,
@@ -238,7 +238,7 @@ impl Simulation {
     fn violation(&mut self) -> Option<Violation> {
         if self.totals.get("steps") > MAX_STEPS {
             self.checker
-                .violate(Invariant::Runs, "it goes on for ever".to_owned());
+                .violate(Invariant::Runs, "it continues for ever".to_owned());
         }
         let only = self.only;
         let found = std::mem::take(&mut self.checker.violations);
