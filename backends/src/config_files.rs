@@ -345,3 +345,83 @@ fn failed(path: &Path, error: io::Error) -> ConfigFilesError {
         error,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: &str = "groups: []\n";
+    const SECOND: &str = "groups: [{name: g, rules: []}]\n";
+
+    /// Calls `change` while the reader waits for the file to settle; time is simulated.
+    async fn read_while(
+        path: &Path,
+        known: Option<&ConfigFiles>,
+        change: impl FnOnce(),
+    ) -> Result<ConfigFiles, ConfigFilesError> {
+        let paths = [path.to_owned()];
+        let changed = async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            change();
+        };
+        let (read, ()) = tokio::join!(read_settled(&paths, known), changed);
+        read
+    }
+
+    fn text(files: &ConfigFiles) -> &str {
+        files.rules.first().map_or("", |file| &file.text)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_changes_while_it_settles_is_read_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.yml");
+        fs::write(&path, FIRST).expect("it is written");
+        let write = || fs::write(&path, SECOND).expect("it is written");
+        let read = read_while(&path, None, write).await.expect("it settles");
+        assert_eq!(text(&read), SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_is_replaced_may_be_absent_for_a_moment() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.yml");
+        fs::write(&path, FIRST).expect("it is written");
+        let known = read(std::slice::from_ref(&path)).expect("it is read");
+        fs::remove_file(&path).expect("it is removed");
+        let write = || fs::write(&path, FIRST).expect("it is written");
+        let replaced = read_while(&path, Some(&known), write).await;
+        assert_eq!(text(&replaced.expect("it is back")), FIRST);
+        fs::remove_file(&path).expect("it is removed");
+        let never_known = read_while(&path, None, write).await;
+        assert!(matches!(never_known, Err(ConfigFilesError::Read { .. })));
+    }
+
+    #[test]
+    fn files_that_look_like_rules_and_are_not_read_are_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let rules = folder.path().join(RULES);
+        fs::create_dir_all(rules.join("nested.yml")).expect("a folder");
+        let files = [
+            "alertmanager.yml",
+            "beside.yml",
+            "rules/a.yml",
+            "rules/README.md",
+            "rules/.hidden",
+            "rules/a.yml.orig",
+        ];
+        for name in files {
+            fs::write(folder.path().join(name), FIRST).expect("it is written");
+        }
+        let names = |path: &Path| -> Vec<String> {
+            let found = passed_over(&[path.to_owned()]);
+            let names = found.iter().filter_map(|path| path.file_name());
+            names
+                .map(|name| name.to_string_lossy().into_owned())
+                .collect()
+        };
+        assert_eq!(names(folder.path()), ["beside.yml", "a.yml.orig"]);
+        assert_eq!(names(&rules), ["a.yml.orig"]);
+        assert_eq!(names(&rules.join("a.yml")), [""; 0]);
+    }
+}

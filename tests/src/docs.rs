@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use alerting::rules::lint::{self, Surroundings};
+use alerting::source::SourceFile;
 use anyhow::{Context, Result, ensure};
 
 /// A README that is finished in one sitting.
@@ -164,5 +166,40 @@ fn each_alarm_and_each_own_alert_has_its_row() -> Result<()> {
         missing.is_empty(),
         "docs/operate.md has no row for {missing:?}"
     );
+    Ok(())
+}
+
+#[test]
+fn each_lint_has_a_row_with_an_example_that_it_finds() -> Result<()> {
+    let page = fs::read_to_string(root().join("docs/lints.md"))?;
+    let mut listed = BTreeSet::new();
+    for row in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        let [name, severity, example, _] = cells.as_slice() else {
+            anyhow::bail!("not four cells: {row}");
+        };
+        let (name, example) = (name.trim().trim_matches('`'), example.trim_matches('`'));
+        let text = match example.starts_with("groups") {
+            true => example.to_owned(),
+            false => format!("groups: [{{name: g, rules: [{example}]}}]"),
+        };
+        let file = SourceFile {
+            name: "rules.yml".to_owned(),
+            text,
+        };
+        let surroundings = Surroundings {
+            scrape_interval: std::time::Duration::from_secs(30),
+        };
+        let found = lint::lint(&[file], surroundings);
+        ensure!(
+            found
+                .iter()
+                .any(|one| one.name == name && one.severity.to_string() == *severity),
+            "{name}: {found:?}"
+        );
+        listed.insert(name.to_owned());
+    }
+    let all: BTreeSet<String> = lint::NAMES.iter().map(ToString::to_string).collect();
+    ensure!(listed == all, "{listed:?} are listed, {all:?} exist");
     Ok(())
 }

@@ -102,6 +102,39 @@ fn simulate_some(seeds: impl Iterator<Item = u64>) -> Totals {
     totals
 }
 
+/// The checker holds that no cursor moves back; here nothing else may come of the wrong clock, either.
+#[test]
+fn two_hosts_ten_minutes_apart_alternate_for_a_day() {
+    for (seed, minutes) in [(0, 10), (1, -10), (2, 10), (3, -10)] {
+        let plan = Plan {
+            apart: Some(minutes * world::MINUTE),
+            ..Plan::default()
+        };
+        let outcome = simulate(seed, plan);
+        assert_right(seed, &outcome);
+        let totals = &outcome.totals;
+        for never in [
+            "publishes of what was published before",
+            "states from the future put right",
+            "ticks skipped for age",
+        ] {
+            assert_eq!(totals.get(never), 0, "seed {seed}: {never}");
+        }
+        let (runs, refused) = (
+            totals.get("runs"),
+            totals.get("runs refused for a wrong clock"),
+        );
+        assert!(
+            runs > 1400 && totals.get("publishes") > 20,
+            "seed {seed}:\n{totals}"
+        );
+        assert!(
+            refused * 100 > runs * 45 && refused * 2 <= runs,
+            "seed {seed}: {refused} of {runs} runs refused"
+        );
+    }
+}
+
 #[test]
 fn the_same_seed_is_the_same_story() {
     let (one, other) = (simulate(1, Plan::default()), simulate(1, Plan::default()));
@@ -114,7 +147,7 @@ fn planted_bugs_are_found() {
         let plan = Plan {
             bug: Some(bug),
             only: Some(invariant),
-            aloud: false,
+            ..Plan::default()
         };
         let mut steps = 0;
         let found = (0..SEEDS_FOR_A_BUG).find_map(|seed| {

@@ -39,7 +39,7 @@ pub(super) struct Setup {
 }
 
 /// How often each thing goes wrong, in thousandths.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Faults {
     /// A call fails before it acts.
     pub(super) fails: u32,

@@ -3,7 +3,7 @@
 use super::{Records, Report, Rule};
 use crate::promql::tree::{Expr, Node, Operator, Type};
 
-const NAME: &str = "alerts/comparison";
+pub(super) const NAME: &str = "alerts/comparison";
 
 pub(super) fn check(rule: &Rule<'_>, records: &Records<'_>, report: &mut Report) {
     let Some(root) = rule.expr.root() else { return };

@@ -4,7 +4,7 @@ use super::{Report, Rule};
 use crate::promql::is_number;
 use crate::promql::tree::{Aggregator, Expr, Node, Operator, Selector};
 
-const NAME: &str = "promql/counter";
+pub(super) const NAME: &str = "promql/counter";
 
 pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
     let Some(root) = rule.expr.root() else { return };

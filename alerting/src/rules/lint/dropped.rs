@@ -3,7 +3,7 @@
 use super::{Report, Rule};
 use crate::labels::METRIC_NAME;
 
-const NAME: &str = "alerts/label-dropped";
+pub(super) const NAME: &str = "alerts/label-dropped";
 
 pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
     for text in rule.annotations.iter().chain(&rule.labels) {

@@ -4,7 +4,7 @@ use super::Report;
 use crate::rules::file::RuleFile;
 use crate::source::{Place, SourceFile, read_yaml};
 
-const NAME: &str = "file/empty";
+pub(super) const NAME: &str = "file/empty";
 
 pub(super) fn check(file: &SourceFile, report: &mut Report) {
     // What does not load is an error already.

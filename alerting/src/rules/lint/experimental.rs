@@ -5,8 +5,8 @@ use super::{Report, Rule};
 use crate::promql::tree::Expr;
 use crate::promql::{Feature, Known};
 
-const EXPERIMENTAL: &str = "promql/experimental";
-const RELEASE: &str = "promql/release";
+pub(super) const EXPERIMENTAL: &str = "promql/experimental";
+pub(super) const RELEASE: &str = "promql/release";
 
 const FLAG: &str = "promql-experimental-functions";
 

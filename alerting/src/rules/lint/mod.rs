@@ -26,6 +26,23 @@ use crate::promql::Expression;
 use crate::source::{self, Lines, Place, SourceFile, read_yaml};
 use crate::template::Template;
 
+/// The names of all lints. `docs/lints.md` has a row for each.
+pub const NAMES: [&str; 13] = [
+    always::NAME,
+    dropped::NAME,
+    value::NAME,
+    pinned::NAME,
+    empty::NAME,
+    counter::NAME,
+    experimental::EXPERIMENTAL,
+    or::NAME,
+    rate::NAME,
+    experimental::RELEASE,
+    syntax::NAME,
+    syntax::TYPE,
+    recorded::NAME,
+];
+
 /// What a lint found.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {

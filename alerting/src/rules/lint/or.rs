@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Report, Rule};
 use crate::promql::tree::{Expr, Node, Operator, Selector};
 
-const NAME: &str = "promql/or";
+pub(super) const NAME: &str = "promql/or";
 
 pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
     let Some(root) = rule.expr.root() else { return };

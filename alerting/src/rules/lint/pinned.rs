@@ -4,7 +4,7 @@
 use super::{Report, Rule};
 use crate::promql::tree::{Expr, Matcher, Selector};
 
-const NAME: &str = "dns/pinned";
+pub(super) const NAME: &str = "dns/pinned";
 
 pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
     let Some(root) = rule.expr.root() else { return };

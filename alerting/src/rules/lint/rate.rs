@@ -4,7 +4,7 @@ use super::{Report, Rule, Surroundings};
 use crate::duration::format;
 use crate::promql::tree::Expr;
 
-const NAME: &str = "promql/rate";
+pub(super) const NAME: &str = "promql/rate";
 
 /// The functions that need two samples, and give nothing where there are fewer.
 const TWO_SAMPLES: [&str; 8] = [

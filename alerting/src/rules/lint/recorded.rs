@@ -3,7 +3,7 @@
 use super::{Records, Report, Rule};
 use crate::promql::tree::Expr;
 
-const NAME: &str = "rules/recorded";
+pub(super) const NAME: &str = "rules/recorded";
 
 pub(super) fn check(rule: &Rule<'_>, records: &Records<'_>, report: &mut Report) {
     let Some(root) = rule.expr.root() else { return };

@@ -4,8 +4,8 @@ use super::{Report, Rule};
 use crate::promql::tree::{Expr, Selector};
 use crate::template::regexp;
 
-const NAME: &str = "promql/syntax";
-const TYPE: &str = "promql/type";
+pub(super) const NAME: &str = "promql/syntax";
+pub(super) const TYPE: &str = "promql/type";
 
 pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
     let text = rule.expr.text();

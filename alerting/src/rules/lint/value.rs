@@ -2,7 +2,7 @@
 
 use super::{Report, Rule};
 
-const NAME: &str = "alerts/value-in-label";
+pub(super) const NAME: &str = "alerts/value-in-label";
 
 pub(super) fn check(rule: &Rule<'_>, report: &mut Report) {
     for label in &rule.labels {

@@ -38,7 +38,11 @@ impl Simulation {
         if self.chance(faults.clock_set) {
             self.set_a_clock();
         }
-        let host = self.rng.usize(..self.hosts.len());
+        let host = if self.alternates {
+            number % self.hosts.len()
+        } else {
+            self.rng.usize(..self.hosts.len())
+        };
         let line = Line {
             wire: Rc::clone(&self.wire),
             run: number,

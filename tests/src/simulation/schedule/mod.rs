@@ -23,6 +23,7 @@ use super::wire::{CallId, Request, RunNumber, Wire};
 use super::world::{MINUTE, Millis, SECOND, START, Truth};
 
 /// How many trace lines are kept.
+const DAY: Millis = 24 * 60 * MINUTE;
 const TRACE: usize = 60;
 /// No simulation takes more steps.
 const MAX_STEPS: u64 = 200_000;
@@ -82,6 +83,8 @@ pub(in crate::simulation) struct Simulation {
     next_start: Millis,
     /// How far each host's clock is ahead of the true time.
     hosts: [Rc<Cell<Millis>>; 2],
+    /// Whether runs alternate between the hosts.
+    alternates: bool,
     /// When no answer has a `Date`.
     dateless: Vec<(Millis, Millis)>,
     gaps: Vec<(Millis, Millis)>,
@@ -100,6 +103,8 @@ pub(in crate::simulation) struct Plan {
     pub(in crate::simulation) only: Option<Invariant>,
     /// Whether to print each step.
     pub(in crate::simulation) aloud: bool,
+    /// Two hosts alternate for a day, the second one's clock so far ahead; nothing else goes wrong.
+    pub(in crate::simulation) apart: Option<Millis>,
 }
 
 /// Simulates one seed.
@@ -137,7 +142,12 @@ fn some_windows(rng: &mut Rng, every: i64, length: Millis, of: &[Millis]) -> Vec
 impl Simulation {
     fn new(seed: u64, plan: Plan) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let setup = Setup::draw(&mut rng);
+        let mut setup = Setup::draw(&mut rng);
+        if plan.apart.is_some() {
+            setup.length = DAY;
+            setup.faults = Faults::default();
+            setup.server_ahead = 0;
+        }
         let truth = Truth::draw(&mut rng, setup.length);
         let Faults {
             gap_every,
@@ -166,7 +176,11 @@ impl Simulation {
             quiet: false,
             edition: 0,
             next_start,
-            hosts: [Rc::default(), Rc::default()],
+            hosts: [
+                Rc::default(),
+                Rc::new(Cell::new(plan.apart.unwrap_or_default())),
+            ],
+            alternates: plan.apart.is_some(),
             dateless,
             gaps,
             outages,
