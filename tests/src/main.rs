@@ -60,8 +60,7 @@
 //! - [`stopping`]: `dnswatch run` ends soon after it is asked to
 //! - [`unreachable`]: a server that does not answer is one line, one alert, and a failed run
 //! - [`subscribers`]: a topic without recipients, and a queue that loses notifications, are found
-//! and
-//!   reported another way; [`dead_topics`]: topics that do not answer take no other topic's time
+//!   and reported another way; [`dead_topics`]: topics that do not answer take no other topic's time
 //! - [`telemetry`]: telemetry that stops holds an alert, and no all-clear is sent
 //! - [`slack`], [`pagerduty`]: messages keep the service's rules whatever they hold, and each is
 //!   sent, once, in its group's order
