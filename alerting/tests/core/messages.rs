@@ -171,8 +171,8 @@ fn throttled(node: &str, rule: &RuleKey) -> AlertEntry {
             (
                 "description",
                 "Device ens5 dropped about 412 packets to link-local services in the last 2 \
-                 minutes, since it was to send more than 1024 a second.\nLookups of the pods whose \
-                 traffic leaves by it time out.",
+                 minutes, because it sent more than 1,024 packets/s.\nDNS lookups from pods that \
+                 use this interface time out.",
             ),
             (
                 "runbook_url",

@@ -29,7 +29,7 @@ const WORTH_IT: Duration = Duration::from_secs(4);
 /// died, and receives are counted.
 const SOON: Duration = Duration::from_secs(5);
 /// How soon at the earliest, where what claims it does not end before.
-const CLAIMED: Duration = Duration::from_secs(90);
+const CLAIMED: Duration = Duration::from_secs(30 + CLAIM_MARGIN.as_secs());
 /// The longest group key in the log, in characters.
 const LOGGED: usize = 200;
 

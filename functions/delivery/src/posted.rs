@@ -19,9 +19,10 @@ use jiff::Timestamp;
 
 use crate::table::{EXPIRES_AT, ID, PART, TableError, expiry, failed, moment, seconds, text};
 
-/// How much longer than a run a claim lasts: by the clock of another host, which may be so far off as
-/// is taken for right, it must not run out before.
-pub const CLAIM_MARGIN: Duration = Duration::from_secs(MAX_SKEW.as_secs() + 5);
+/// How much longer than a run a claim lasts. Two hosts may each be [`MAX_SKEW`] off, one ahead and one
+/// behind, and both count as right: by the clock of the one ahead, the claim of the one behind must
+/// not end while its run lives.
+pub const CLAIM_MARGIN: Duration = Duration::from_secs(2 * MAX_SKEW.as_secs() + 5);
 
 /// What came of claiming a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
