@@ -131,12 +131,12 @@ the DNS failure itself may affect the collector.
         ("33 ", "\nFIRING (held) since 2026-01-01 00:07 UTC ("),
         (
             "33 ",
-            "\nheld since 2026-01-01 00:18 UTC: no data, current state unknown\n",
+            "\nkept open since 2026-01-01 00:18 UTC: no data, current state unknown\n",
         ),
         ("33 ", "last firing value 225\n"),
         (
             "58 ",
-            "It was: n1 drops DNS, IMDS or NTP packets on ens5\n\
+            "Was: n1 drops DNS, IMDS or NTP packets on ens5\n\
              RESOLVED at 2026-01-01 00:56 UTC, after 49m\n\
              the condition cleared\n\
              ▁▁▁▁  now 0, last firing value 225\n",
@@ -212,7 +212,7 @@ fn check_ended(notified: &[Notified], reminders: &[&str], ended: &str, at: &str)
     let said = body(notified, ended)?;
     for words in [
         format!("\nNO LONGER REPORTED at 2026-01-01 {at}, after "),
-        "\ncurrent state unknown: the series disappeared (node terminated?)\n".to_owned(),
+        "\nthe series disappeared, current state unknown\n".to_owned(),
         "last firing value 225\n".to_owned(),
     ] {
         ensure!(said.contains(&words), "{words}\nis not in\n{said}");

@@ -212,7 +212,7 @@ async fn one_alert_reports_a_throttling_server() -> Result<()> {
         &format!("{RULES} of {RULES} rules are not evaluated"),
         "429",
         "Raise its query limits",
-        "Missed evaluations of the last 1h are made up for",
+        "Missed evaluations of the last 1h are caught up",
     ] {
         ensure!(body.contains(text), "{text:?} is not in\n{body}");
     }

@@ -156,7 +156,7 @@ impl Loader<'_> {
             self.error(
                 Some(arn.defined),
                 format!(
-                    "{:?} is not an IAM role ARN (expected arn:aws:iam::123456789012:role/NAME",
+                    "{:?} is not an IAM role ARN (expected arn:aws:iam::123456789012:role/NAME)",
                     arn.value
                 ),
             );

@@ -42,18 +42,14 @@ pub(super) fn remark(alert: &AlertEntry) -> Option<String> {
         (None, None) => return None,
         (None, Some(hold)) => {
             let what = match hold.gone_since {
-                Some(_) => {
-                    "the series disappeared while others are still reported (node terminated?)"
-                }
+                Some(_) => "its series disappeared while others are still reported",
                 None => "no data, current state unknown",
             };
             format!("kept open since {}: {what}", text::clock(hold.since))
         }
         (Some(_), _) => match alert.end {
             Some(End::Cleared) | None => "the condition cleared",
-            Some(End::NoLongerReported) => {
-                "current state unknown: the series disappeared (node terminated?)"
-            }
+            Some(End::NoLongerReported) => "the series disappeared, current state unknown",
             Some(End::RuleRemoved) => "the rule was removed; this condition is no longer monitored",
             Some(End::RuleChanged) => "the rule was changed and no longer fires",
         }

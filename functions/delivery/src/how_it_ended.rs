@@ -50,9 +50,7 @@ impl End {
     /// What there is to know beyond the word.
     pub fn remark(self) -> Option<&'static str> {
         match self {
-            Self::NoLongerReported => {
-                Some("current state unknown: the series disappeared (node terminated?)")
-            }
+            Self::NoLongerReported => Some("the series disappeared, current state unknown"),
             Self::RuleRemoved => Some("nothing watches this any more"),
             Self::RuleChanged => Some("the changed rule no longer fires"),
             Self::Firing | Self::Cleared | Self::Otherwise => None,
@@ -63,10 +61,7 @@ impl End {
 /// Why an alert without data is still called firing. None if it is not held.
 pub fn held(alert: &Alert) -> Option<&'static str> {
     Some(match alert.hold.as_ref()?.reason.as_str() {
-        "no_longer_reported" => {
-            "held: the series disappeared while others are still reported (node terminated?)"
-        }
-        "telemetry_stopped" => "held: no data, current state unknown",
+        "no_longer_reported" => "held: its series disappeared while others are still reported",
         _ => "kept open: no data, current state unknown",
     })
 }

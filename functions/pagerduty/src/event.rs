@@ -217,7 +217,7 @@ fn summary(webhook: &Webhook, standing: Standing, named: &str, first: Option<&Al
             }
         }
         Standing::NoLongerReported => {
-            text.push_str(" (current state unknown: the series disappeared (node terminated?))");
+            text.push_str(" (the series disappeared, current state unknown)");
         }
         Standing::Resolved | Standing::Past | Standing::Ended => {}
     }
@@ -236,7 +236,7 @@ fn note(webhook: &Webhook, standing: Standing) -> String {
         }
         Standing::Past => "This fired and resolved during an outage of dnswatch.",
         Standing::NoLongerReported => {
-            "No longer reported: current state unknown: the series disappeared (node terminated?)."
+            "No longer reported: the series disappeared, current state unknown."
         }
         Standing::Ended => "The alerts ended in different ways: see the list.",
         Standing::Firing { .. } if webhook.reason == "repeat interval elapsed" => {

@@ -298,7 +298,7 @@ fn role(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err(format!(
-            "{text:?} is not an IAM role ARN (expected arn:aws:iam::123456789012:role/NAME"
+            "{text:?} is not an IAM role ARN (expected arn:aws:iam::123456789012:role/NAME)"
         ))
     }
 }
@@ -495,7 +495,7 @@ mod tests {
         );
         refused(
             &[("QUERY_ROLE_ARN", "arn:aws:iam::123456789012:user/me")],
-            "QUERY_ROLE_ARN: \"arn:aws:iam::123456789012:user/me\" is no role: write",
+            "QUERY_ROLE_ARN: \"arn:aws:iam::123456789012:user/me\" is not an IAM role ARN",
         );
         for seconds in ["0", "-1", "1m", "100000"] {
             refused(&[("SCHEDULE_SECONDS", seconds)], "SCHEDULE_SECONDS: ");

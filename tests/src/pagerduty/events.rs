@@ -59,14 +59,14 @@ fn says_what_where_since_when_and_how_much() {
         details["firing"],
         json!([
             "node=a: since 2026-11-23 11:48 UTC; value now 51000; ▁▁▂▅▇██",
-            "node=b: held: no data, current state unknown; since \
+            "node=b: kept open: no data, current state unknown; since \
              2026-11-23 11:48 UTC; last firing value 48213; ▁▁▂▅▇██",
         ])
     );
     assert_eq!(
         details["ended"],
         json!([
-            "node=c: NO LONGER REPORTED (current state unknown: the series disappeared (node terminated?)); from \
+            "node=c: NO LONGER REPORTED (the series disappeared, current state unknown); from \
              2026-11-23 11:48 UTC to 2026-11-23 11:58 UTC; last firing value 48213; value now \
              51000; ▁▁▂▅▇██",
         ])

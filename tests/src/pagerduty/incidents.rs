@@ -88,7 +88,7 @@ async fn an_incident_is_opened_added_to_and_resolved() -> Result<()> {
     let incidents = world.service.incidents();
     let last = incidents.last().context("an incident")?;
     ensure!(incidents.len() == 3 && last.is_resolved, "{incidents:?}");
-    let said = "NO LONGER REPORTED: LinkLocalThrottling prod (current state unknown: the series disappeared (node terminated?))";
+    let said = "NO LONGER REPORTED: LinkLocalThrottling prod (the series disappeared, current state unknown)";
     ensure!(
         last.log.last().map(String::as_str) == Some(said),
         "{last:?}"

@@ -121,9 +121,7 @@ fn shows_the_status() {
         std::slice::from_ref(&gone),
         &format!("[NO LONGER REPORTED] {of}"),
         "#868686",
-        &[
-            "*NO LONGER REPORTED* (current state unknown: the series disappeared (node terminated?))",
-        ],
+        &["*NO LONGER REPORTED* (the series disappeared, current state unknown)"],
     );
     check(
         &[gone, alert("resolved", "b")],
@@ -137,7 +135,7 @@ fn shows_the_status() {
         &format!("[FIRING:1] {of}"),
         "#d72b3f",
         &[
-            "*FIRING* (held: no data, current state unknown)",
+            "*FIRING* (kept open: no data, current state unknown)",
             "*Last value*\n`48213`",
         ],
     );

@@ -192,7 +192,7 @@ fn an_end_says_how_it_ended_and_what_the_value_is_now() {
     [NO LONGER REPORTED] LinkLocalThrottling (prod a)
     Was: a drops DNS, IMDS or NTP packets on ens5
     NO LONGER REPORTED at 2026-11-23 06:20 UTC, after 6m
-    current state unknown: the series disappeared (node terminated?)
+    the series disappeared, current state unknown
     last firing value 412.5
     Where: cluster=prod node=a
     NO LONGER REPORTED LinkLocalThrottling, was: a drops DNS, IMDS or NTP packets on ens5; 11-23 06:13 to 06:20 UTC
