@@ -177,11 +177,9 @@ pub(crate) fn answer(scenario: Scenario, config: &Config, ask: &Ask) -> Answer {
 
 fn labels(node: usize) -> Labels {
     let (high, low) = (node / 250, node % 250 + 1);
-    let address = format!("10.0.{high}.{low}");
     [
         ("cluster", "prod".to_owned()),
         ("device", "ens5".to_owned()),
-        ("instance", format!("{address}:9417")),
         ("node", format!("ip-10-0-{high}-{low}.ec2.internal")),
     ]
     .into_iter()

@@ -357,3 +357,21 @@ fn check_warns_of_what_loads_and_is_not_meant() {
         &["rules.yml:5:16: unexpected end", "1 error(s)."],
     );
 }
+
+/// The preview answers the questions that the shipped rule asks before it resolves.
+#[test]
+fn a_preview_ends_as_its_scenario_says() {
+    for (scenario, end) in [
+        ("resolved", "[RESOLVED] "),
+        ("gone", "[NO LONGER REPORTED] "),
+        ("stopped", "[FIRING:1] DnswatchTelemetryStopped "),
+    ] {
+        let output = output(dnswatch().args(["preview", "--format=email", scenario]));
+        let said = said(&output);
+        assert!(output.status.success(), "{said}");
+        let last = said.lines().rfind(|line| line.starts_with("Subject: "));
+        let last = last.unwrap_or_default();
+        assert!(last.contains(end), "{scenario}: {last}");
+        assert!(!last.contains("9417"), "{scenario}: {last}");
+    }
+}
